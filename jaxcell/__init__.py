@@ -1,0 +1,1 @@
+"""Learning from images of interacting immune cells."""

@@ -1,0 +1,1 @@
+"""Arrays and tables in, numbers out: how good reconstructions and predictions are."""

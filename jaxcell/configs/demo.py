@@ -1,0 +1,19 @@
+"""The six-minute experiment: what `python train.py` runs without arguments.
+
+    python train.py
+
+Simulates two small plates, builds the data set, trains both models, writes runs/demo/report.
+"""
+
+from ml_collections import ConfigDict
+
+from jaxcell.configs import default
+
+
+def get_config() -> ConfigDict:
+    """Returns the default configuration on less data and fewer epochs."""
+    config = default.get_config()
+    config.simulate.update({"plates": 2, "rows": 6, "columns": 9, "field_size": 768})
+    config.autoencoder.epochs = 10
+    config.regressor.epochs = 16
+    return config

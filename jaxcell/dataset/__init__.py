@@ -1,0 +1,1 @@
+"""From plate tables to examples, and from examples to batches."""

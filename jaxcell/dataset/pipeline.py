@@ -1,0 +1,189 @@
+"""From examples on disk to batches: held on the device where they fit, streamed where not."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import grain
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import Array
+from tqdm import tqdm
+
+from jaxcell.dataset.patches import scale
+
+SYMMETRIES = 8
+READING = grain.ReadOptions(num_threads=4, prefetch_buffer_size=8)
+
+
+class Examples(NamedTuple):
+    """The examples of a data set.
+
+    Attributes:
+      table: one row an example: every feature but the image, and `split`; overlap in percent.
+      images: uint16 [N, H, W, 2] where they fit the memory given, otherwise None.
+      source: random access to the examples on disk, in the table's order.
+    """
+
+    table: pd.DataFrame
+    images: np.ndarray | None
+    source: Any
+
+    def rows(self, split: str) -> np.ndarray:
+        """Row numbers, int32, of the examples of a split."""
+        return np.flatnonzero(self.table["split"] == split).astype(np.int32)
+
+
+def open_examples(builder: Any, memory_gib: float) -> Examples:
+    """Reads the table of a data set, and its images where they fit.
+
+    Args:
+      builder: a prepared `ImmuneCells`.
+      memory_gib: the images are held in memory where they take no more than this.
+
+    Returns:
+      The examples of all splits.
+    """
+    splits = {name: info.num_examples for name, info in builder.info.splits.items()}
+    count = sum(splits.values())
+    source = builder.as_data_source(split="+".join(splits))
+    shape = builder.info.features["image"].shape
+    resident = count * np.prod(shape) * 2 <= memory_gib * 2**30
+    images = np.empty((count, *shape), np.uint16) if resident else None
+    rows = []
+    for first in tqdm(range(0, count, 64), desc="reading", unit=" batches", dynamic_ncols=True):
+        some = range(first, min(first + 64, count))
+        for row, example in zip(some, source.__getitems__(list(some)), strict=True):
+            image = example.pop("image")
+            if images is not None:
+                images[row] = image
+            rows.append({k: _text(value) for k, value in example.items()})
+    table = pd.DataFrame(rows)
+    table["split"] = np.repeat(list(splits), list(splits.values()))
+    return Examples(table, images, source)
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def device_data(examples: Examples) -> dict[str, np.ndarray]:
+    """Arrays to keep on the device for a whole run; none where the examples are streamed."""
+    if examples.images is None:
+        return {}
+    return {
+        "image": examples.images,
+        "overlap": examples.table["overlap"].to_numpy(np.float32),
+    }
+
+
+def train_batches(
+    examples: Examples, rows: np.ndarray, batch_size: int, seed: int, augment: bool = False
+) -> Callable[[int], Iterator[dict]]:
+    """Endless shuffled batches; the batch of a step depends on nothing but seed and step.
+
+    Args:
+      examples: where to draw from.
+      rows: int32, the rows to draw; an epoch draws each once, but for a last batch too short.
+      batch_size: examples a batch.
+      seed: of the order and of the symmetries.
+      augment: whether each patch is turned and mirrored; overlap does not change by it.
+
+    Returns:
+      A function of the first step wanted, so that a resumed run needs only its step. Each batch
+      holds `index` int32 [B] (rows), `weight` float32 [B] of ones, `symmetry` int32 [B] in
+      0..7 and, where the examples are streamed, `image` and `overlap`.
+
+    Raises:
+      ValueError: there are fewer rows than one batch.
+    """
+    if len(rows) < batch_size:
+        raise ValueError(
+            f"{len(rows)} training patches are fewer than one batch of {batch_size}: add wells, "
+            "or lower batch_size in the config"
+        )
+
+    def load(index: np.ndarray, random: np.random.Generator) -> dict:
+        symmetry = random.integers(SYMMETRIES if augment else 1, size=batch_size, dtype=np.int32)
+        return _batch(examples, index, np.ones(batch_size, np.float32), symmetry)
+
+    batches = (
+        grain.MapDataset.source(rows)
+        .seed(seed)
+        .shuffle()
+        .batch(batch_size, drop_remainder=True)
+        .repeat()
+        .random_map(load)
+    )
+    return lambda step: iter(batches[step:].to_iter_dataset(READING))
+
+
+def evaluation_batches(
+    examples: Examples, rows: np.ndarray, batch_size: int
+) -> Callable[[], Iterator[dict]]:
+    """Each row once, in order; the last batch is filled up with examples of weight 0.
+
+    Args:
+      examples: where to read from.
+      rows: int32, the rows to read.
+      batch_size: examples a batch.
+
+    Returns:
+      A function that starts anew. Batches as in `train_batches`, `symmetry` 0.
+    """
+    missing = -len(rows) % batch_size
+    weight = np.r_[np.ones(len(rows)), np.zeros(missing)].astype(np.float32)
+    padded = np.r_[rows, np.repeat(rows[-1:], missing)].astype(np.int32)
+
+    def load(position: np.ndarray) -> dict:
+        symmetry = np.zeros(len(position), np.int32)
+        return _batch(examples, padded[position], weight[position], symmetry)
+
+    batches = grain.MapDataset.range(len(padded)).batch(batch_size).map(load)
+    return lambda: iter(batches.to_iter_dataset(READING))
+
+
+def _batch(
+    examples: Examples, index: np.ndarray, weight: np.ndarray, symmetry: np.ndarray
+) -> dict:
+    batch = {"index": index, "weight": weight, "symmetry": symmetry}
+    if examples.images is None:
+        read = examples.source.__getitems__(index.tolist())
+        batch["image"] = np.stack([example["image"] for example in read])
+        batch["overlap"] = np.array([example["overlap"] for example in read], np.float32)
+    return batch
+
+
+def prepare(data: dict[str, Array], raw: dict[str, Array]) -> dict[str, Array]:
+    """Turns what the host sends into what the model sees; runs inside the compiled step.
+
+    Args:
+      data: `image` uint16 [N, H, W, 2] and `overlap` float32 [N] on the device, or empty.
+      raw: a batch of `train_batches` or `evaluation_batches`.
+
+    Returns:
+      `image` float32 [B, H, W, 2] in [0, 1], `overlap` float32 [B] in percent, `weight`, `index`.
+    """
+    held = {name: array[raw["index"]] for name, array in data.items()} or raw
+    return {
+        "image": transform(scale(held["image"]), raw["symmetry"]),
+        "overlap": held["overlap"],
+        "weight": raw["weight"],
+        "index": raw["index"],
+    }
+
+
+def transform(image: Array, symmetry: Array) -> Array:
+    """Turns and mirrors patches.
+
+    Args:
+      image: float [B, H, W, C], H equal to W.
+      symmetry: int32 [B], which of the square's eight symmetries; 0 leaves a patch as it is.
+
+    Returns:
+      float [B, H, W, C].
+    """
+    symmetry = symmetry[:, None, None, None]
+    image = jnp.where((symmetry & 1) > 0, image[:, ::-1], image)
+    image = jnp.where((symmetry & 2) > 0, image[:, :, ::-1], image)
+    return jnp.where((symmetry & 4) > 0, jnp.swapaxes(image, 1, 2), image)

@@ -1,0 +1,197 @@
+"""A trained run against patches it never saw: measures, tables, and the report."""
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jaxcell.analysis import reconstruction
+from jaxcell.analysis.projection import principal_components
+from jaxcell.analysis.summary import spread_over_overlap, summarise
+from jaxcell.dataset.immune_cells import build, open_built
+from jaxcell.dataset.pipeline import Examples, evaluation_batches, open_examples, prepare
+from jaxcell.experiment import Run, dataset_config, tfds_folder
+from jaxcell.plates.findings import Finding
+from jaxcell.plates.folder import Plates
+from jaxcell.report.page import write_report
+
+PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
+
+
+def measure(
+    run: Run, examples: Examples, rows: np.ndarray, batch_size: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Runs both networks over patches.
+
+    Args:
+      run: the trained run.
+      examples: where to read from.
+      rows: int32 [N], which of them.
+      batch_size: patches a batch.
+
+    Returns:
+      The examples' table of these rows with `predicted` (percent), `bce`, `bce_floor` (nats),
+      `psnr_db`, `ssim`; and the codes, float32 [N, latent size].
+    """
+
+    @jax.jit
+    def step(params: dict, raw: dict) -> tuple[dict, jax.Array]:
+        image = prepare({}, raw)["image"]
+        variables = {"params": params["autoencoder"]}
+        code = run.models.autoencoder.apply(variables, image, method="encode")
+        logits = run.models.autoencoder.apply(variables, image)
+        shown = jax.nn.sigmoid(logits)
+        values = {
+            "predicted": run.models.regressor.apply({"params": params["regressor"]}, image),
+            "bce": reconstruction.binary_cross_entropy(logits, image),
+            "bce_floor": reconstruction.entropy_floor(image),
+            "psnr_db": reconstruction.psnr_db(shown, image),
+            "ssim": reconstruction.ssim(shown, image),
+        }
+        return values, code
+
+    values, codes = [], []
+    for raw, real in _streamed(examples, rows, batch_size):
+        scores, code = jax.device_get(step(run.params, raw))
+        values.append(pd.DataFrame({name: array[real] for name, array in scores.items()}))
+        codes.append(code[real])
+    table = examples.table.iloc[rows].reset_index(drop=True)
+    return table.join(pd.concat(values, ignore_index=True)), np.concatenate(codes)
+
+
+def _streamed(examples: Examples, rows: np.ndarray, batch_size: int) -> Iterator:
+    """Batches that carry their images, and which of each are real, behind a progress bar."""
+    streamed = examples._replace(images=None)
+    batches = evaluation_batches(streamed, rows, batch_size)
+    with tqdm(total=len(rows), desc="evaluating", unit=" patches", dynamic_ncols=True) as bar:
+        for raw in batches():
+            real = raw["weight"] > 0
+            yield raw, real
+            bar.update(int(real.sum()))
+
+
+def reconstructions(
+    run: Run, examples: Examples, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Originals and their reconstructions, float32 [N, H, W, 2] each in [0, 1], of some rows."""
+    raw = next(evaluation_batches(examples._replace(images=None), rows, len(rows))())
+
+    @jax.jit
+    def step(params: dict, raw: dict) -> tuple[jax.Array, jax.Array]:
+        image = prepare({}, raw)["image"]
+        logits = run.models.autoencoder.apply({"params": params["autoencoder"]}, image)
+        return image, jax.nn.sigmoid(logits)
+
+    return jax.device_get(step(run.params, raw))
+
+
+def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
+    """Evaluates a run on the wells it held out and writes `workdir/report`.
+
+    Args:
+      workdir: the run's folder.
+      config: of the run.
+      run: the trained run.
+
+    Returns:
+      The content of metrics.json.
+
+    Raises:
+      ValueError: the run's data set is not there any more.
+    """
+    builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
+    examples = open_examples(builder, memory_gib=0)
+    findings = [Finding(*finding) for finding in run.dataset["findings"]]
+    title = f"{workdir.resolve().name}: T cells and dendritic cells"
+    return _evaluate(workdir / "report", title, config, run, examples, findings)
+
+
+def evaluate_plates(
+    workdir: Path, config: ConfigDict, run: Run, plates: Plates, name: str
+) -> tuple[dict, Path]:
+    """Evaluates a run on any plates, none of which it saw.
+
+    Args:
+      workdir: the run's folder.
+      config: of the run.
+      run: the trained run.
+      plates: images and wells.
+      name: of the plates, for the report.
+
+    Returns:
+      The content of metrics.json and the report's folder, `workdir/report-NAME`.
+    """
+    config = ConfigDict(config.to_dict())
+    config.data.update({"split_by": "none", "subset": "full"})
+    examples = open_examples(build(plates, dataset_config(config), tfds_folder(config)), 0)
+    report = workdir / f"report-{name}"
+    title = f"{name}, seen by {workdir.resolve().name}"
+    return _evaluate(report, title, config, run, examples, plates.findings), report
+
+
+def _evaluate(
+    folder: Path,
+    title: str,
+    config: ConfigDict,
+    run: Run,
+    examples: Examples,
+    findings: list[Finding],
+) -> dict:
+    """Evaluates the test patches of some examples and writes the report into a folder."""
+    rows = examples.rows("test")
+    patches, codes = measure(run, examples, rows, config.evaluation.batch_size)
+    chosen = spread_over_overlap(patches)
+    images = reconstructions(run, examples, rows[np.concatenate(list(chosen.values()))])
+    ends = np.cumsum([len(some) for some in chosen.values()])[:-1]
+    overlaps = np.split(patches["overlap"].to_numpy()[np.concatenate(list(chosen.values()))], ends)
+    shown = zip(*(np.split(array, ends) for array in images), overlaps, strict=True)
+    metrics = {
+        **summarise(patches, run.dataset["training_mean"]),
+        "split": config.data.split_by,
+        "wells": _wells(examples.table),
+        "patches": examples.table["split"].value_counts(sort=False).to_dict(),
+        "latent_size": codes.shape[1],
+        "seed": config.seed,
+        "versions": _versions(),
+        "left_out": sum(finding.fatal for finding in findings),
+    }
+    write_report(
+        folder,
+        metrics=metrics,
+        patches=patches,
+        histories=run.histories,
+        examples=dict(zip(chosen, shown, strict=True)),
+        projection=_project(codes),
+        findings=[finding[:6] for finding in findings],
+        config=config.to_dict(),
+        title=title,
+    )
+    return metrics
+
+
+def _wells(table: pd.DataFrame) -> dict[str, int]:
+    """Wells in each split; with a split by patch, a well counts in each."""
+    return table.drop_duplicates(["split", "plate", "well"])["split"].value_counts().to_dict()
+
+
+def _versions() -> dict[str, str]:
+    device = jax.devices()[0]
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "device": f"{jax.device_count()} x {device.device_kind}",
+    }
+
+
+def _project(codes: np.ndarray):
+    """Two principal components of the codes, or the sentence that says why there are none."""
+    try:
+        return principal_components(codes)
+    except ValueError as error:
+        return str(error)

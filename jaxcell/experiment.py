@@ -1,0 +1,267 @@
+"""A run: its folder claimed, its plates read, its data set built, its two networks trained."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
+from jaxcell.dataset.pipeline import (
+    Examples,
+    device_data,
+    evaluation_batches,
+    open_examples,
+    prepare,
+    train_batches,
+)
+from jaxcell.models.autoencoder import Autoencoder, plain_autoencoder, residual_autoencoder
+from jaxcell.models.regressor import DenseRegressor, SoftOverlapRegressor
+from jaxcell.plates.folder import Plates, leave_out, read_plates, require_good
+from jaxcell.plates.simulate import simulate_plates
+from jaxcell.training.checkpoint import best_params
+from jaxcell.training.loop import FitResult, fit
+from jaxcell.training.tasks import Task, autoencoder_task, regressor_task
+
+NETWORKS = ("autoencoder", "regressor")
+
+
+class Models(NamedTuple):
+    """The two networks of a run."""
+
+    autoencoder: Autoencoder
+    regressor: DenseRegressor | SoftOverlapRegressor
+
+
+class Run(NamedTuple):
+    """A trained run.
+
+    Attributes:
+      models: the networks.
+      params: best parameters, of `autoencoder` and `regressor`.
+      histories: the rows of each network's metrics.jsonl, one an epoch.
+      dataset: the content of dataset.json: `name` of the data set, `training_mean` (percent, mean
+        overlap of its training patches), `findings` about the plates.
+    """
+
+    models: Models
+    params: dict[str, Any]
+    histories: dict[str, list[dict]]
+    dataset: dict
+
+
+def train(config: ConfigDict, workdir: Path) -> Run:
+    """Trains the autoencoder, then the regressor; goes on where a killed run stopped.
+
+    Args:
+      config: as `configs/default.py` describes.
+      workdir: the run's folder; created, or one that belongs to the same config.
+
+    Returns:
+      The trained run.
+
+    Raises:
+      BadPlates: an image or a layout is bad; lists all that are.
+      ValueError: the folder belongs to another config, or to plates that have changed since.
+      FloatingPointError: a loss is not finite.
+    """
+    claim(workdir, "config.json", config.to_dict(), "config")
+    plates = load_plates(config)
+    builder = build(plates, dataset_config(config), tfds_folder(config))
+    examples = open_examples(builder, config.data.memory_gib)
+    dataset = {
+        "name": builder.builder_config.name,
+        "training_mean": float(examples.table.loc[examples.rows("train"), "overlap"].mean()),
+        "findings": [list(finding) for finding in plates.findings],
+    }
+    claim(workdir, "dataset.json", dataset, "content of its plates")
+    models, data = make_models(config), device_data(examples)
+
+    def run(name: str, task: Task, settings: ConfigDict, start: Any = None) -> FitResult:
+        rows, batch_size = examples.rows("train"), settings.batch_size
+        loop = ConfigDict(settings.to_dict())
+        loop.seed, loop.steps_per_epoch = config.seed, len(rows) // batch_size
+        return fit(
+            task,
+            loop,
+            data=data,
+            train_batches=train_batches(examples, rows, batch_size, config.seed, loop.augment),
+            validation_batches=evaluation_batches(
+                examples, examples.rows("validation"), batch_size
+            ),
+            prepare=prepare,
+            folder=workdir,
+            name=name,
+            describe_batch=describe(examples),
+            init_params=start,
+        )
+
+    results = {}
+    task = autoencoder_task(models.autoencoder)
+    results["autoencoder"] = run("autoencoder", task, config.autoencoder)
+    start = None
+    if models.regressor.encoder is not None:
+        start = {"encoder": results["autoencoder"].best_params["encoder"]}
+    results["regressor"] = run(
+        "regressor", regressor_task(models.regressor), config.regressor, start
+    )
+    return Run(
+        models,
+        {name: result.best_params for name, result in results.items()},
+        {name: result.history for name, result in results.items()},
+        dataset,
+    )
+
+
+def load(workdir: Path) -> tuple[ConfigDict, Run]:
+    """Opens a run that was trained.
+
+    Args:
+      workdir: the run's folder.
+
+    Returns:
+      Its config, and the run.
+
+    Raises:
+      ValueError: the folder is not a run, or its training has not ended.
+    """
+    missing = [name for name in ("config.json", "dataset.json") if not (workdir / name).exists()]
+    missing += [name for name in NETWORKS if not (workdir / name / "checkpoints").exists()]
+    if missing:
+        raise ValueError(
+            f"{workdir} is not a trained run, it has no {', '.join(missing)}: check --workdir, or "
+            "start train.py with the same --workdir to go on with it"
+        )
+    config = ConfigDict(json.loads((workdir / "config.json").read_text()))
+    histories = {
+        name: [json.loads(line) for line in (workdir / name / "metrics.jsonl").open()]
+        for name in NETWORKS
+    }
+    params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
+    dataset = json.loads((workdir / "dataset.json").read_text())
+    return config, Run(make_models(config), params, histories, dataset)
+
+
+def claim(workdir: Path, name: str, content: dict, what: str) -> None:
+    """Writes what a run folder belongs to, or checks that it is the same.
+
+    Raises:
+      ValueError: the folder belongs to something else.
+    """
+    path = workdir / name
+    text = json.dumps(content, indent=2, sort_keys=True, default=list)
+    if path.exists():
+        differing = _difference(json.loads(path.read_text()), json.loads(text))
+        if differing:
+            raise ValueError(
+                f"{workdir} belongs to a run with another {what} ({'; '.join(differing)}): "
+                "choose another --workdir, or start with the same settings to go on with it"
+            )
+        return
+    if workdir.exists() and any(workdir.iterdir()) and name == "config.json":
+        raise ValueError(f"{workdir} is not empty and is not a run: choose another --workdir")
+    workdir.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".tmp")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _difference(old: dict, new: dict, prefix: str = "") -> list[str]:
+    """Dotted names whose values differ, with both values."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += _difference(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: there {before!r}, here {after!r}")
+    return lines
+
+
+def load_plates(config: ConfigDict, condition: str | None = None) -> Plates:
+    """Reads the plates of a config, simulated first where it names none, and judges them.
+
+    Args:
+      config: as `configs/default.py` describes.
+      condition: given to wells without layout; None makes them a finding.
+
+    Returns:
+      Plates that are whole, with what was found, and left out by `on_bad_image=skip`.
+
+    Raises:
+      BadPlates: something is bad and `on_bad_image` is `stop`.
+    """
+    folder = Path(config.data.plates) if config.data.plates else _simulated(config)
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder of plates {folder}: check --config.data.plates")
+    plates = read_plates(folder, config.data.views.to_dict(), condition)
+    judge = {"stop": require_good, "skip": leave_out}
+    if config.data.on_bad_image not in judge:
+        raise ValueError(f"data.on_bad_image is {config.data.on_bad_image!r}: use stop or skip")
+    return judge[config.data.on_bad_image](plates)
+
+
+def _simulated(config: ConfigDict) -> Path:
+    """The folder of simulated plates of a config; simulated unless it is there."""
+    settings = config.simulate.to_dict()
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    folder = Path(config.data.folder) / "simulated" / digest
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        simulate_plates(folder, **settings)
+    return folder
+
+
+def tfds_folder(config: ConfigDict) -> Path:
+    """Where the data sets of a config lie."""
+    return Path(config.data.folder) / "tfds"
+
+
+def dataset_config(config: ConfigDict, split_by: str | None = None) -> ImmuneCellsConfig:
+    """The tfds configuration that a run's config asks for."""
+    data = config.data
+    return ImmuneCellsConfig(
+        name="unnamed",  # `build` names it
+        subset=data.subset,
+        conditions=tuple(data.conditions),
+        window=data.window,
+        stride=data.stride,
+        masked=data.masked,
+        split_by=split_by or data.split_by,
+        seed=data.split_seed,
+    )
+
+
+def make_models(config: ConfigDict) -> Models:
+    """The networks of a config.
+
+    Raises:
+      ValueError: an architecture or a kind of regression that does not exist.
+    """
+    model = config.model
+    architectures = {"plain": plain_autoencoder, "residual": residual_autoencoder}
+    if model.architecture not in architectures:
+        raise ValueError(f"model.architecture is {model.architecture!r}: use plain or residual")
+    hyperparameters = model.autoencoder.to_dict() | {"dtype": model.dtype}
+    autoencoder = architectures[model.architecture](
+        config.data.window, model.latent_dim, **hyperparameters
+    )
+    regressor = model.regressor.to_dict() | {"dtype": model.dtype}
+    if model.regression == "dense":
+        return Models(autoencoder, DenseRegressor(encoder=autoencoder.encoder, **regressor))
+    if model.regression == "soft_overlap":
+        return Models(autoencoder, SoftOverlapRegressor(**regressor))
+    raise ValueError(f"model.regression is {model.regression!r}: use dense or soft_overlap")
+
+
+def describe(examples: Examples) -> Callable[[dict], str]:
+    """Says which wells a raw batch holds, for the message of a run that failed."""
+
+    def wells(raw: dict) -> str:
+        rows = examples.table.loc[raw["index"], ["plate", "well"]].drop_duplicates()
+        return ", ".join(f"{plate} {well}" for plate, well in sorted(rows.to_numpy().tolist()))
+
+    return wells

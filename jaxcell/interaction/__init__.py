@@ -1,0 +1,1 @@
+"""Masks and measures of interaction: arrays in, arrays out."""

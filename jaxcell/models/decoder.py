@@ -1,0 +1,80 @@
+"""Decoders: codes to the logits of patches, the encoders mirrored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from jaxcell.models.blocks import Convolution, Residual, depth_to_space, upsample
+
+
+class Decoder(nn.Module):
+    """The reference study's decoder: convolutions with nearest-neighbour upsampling.
+
+    Attributes:
+      window: side of the patches in pixels.
+      features: of the encoder; used in reverse.
+      code_features: of the encoder; the first convolution's channels.
+      parametric: PReLU where true, ReLU where false.
+      dtype: of the arithmetic; parameters stay float32.
+    """
+
+    window: int = 192
+    features: Sequence[int] = (64, 32, 32, 32)
+    code_features: int = 32
+    parametric: bool = True
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, code: Array) -> Array:
+        """Args: code [B, h, w, C] or [B, latent_dim]. Returns: logits float32 [B, H, W, 2]."""
+        side = self.window // 2 ** (len(self.features) + 1)
+        x = _spatial(code, side, self.code_features, self.dtype)
+        x = upsample(Convolution(self.code_features, 1, self.parametric, self.dtype)(x))
+        for features in reversed(self.features):
+            x = upsample(Convolution(features, 1, self.parametric, self.dtype)(x))
+        return nn.Conv(2, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)
+
+
+class ResidualDecoder(nn.Module):
+    """The default decoder, `ResidualEncoder` mirrored; attributes as there.
+
+    Attributes:
+      window: side of the patches in pixels.
+      patch: side of the squares that the last layer lays out as pixels.
+      features: of the encoder; used in reverse.
+      blocks: residual blocks a stage.
+      code_features: of the encoder.
+      dtype: of the arithmetic; parameters stay float32.
+    """
+
+    window: int = 192
+    patch: int = 4
+    features: Sequence[int] = (64, 96, 128, 128)
+    blocks: int = 1
+    code_features: int = 32
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, code: Array) -> Array:
+        """Args: code [B, h, w, C] or [B, latent_dim]. Returns: logits float32 [B, H, W, 2]."""
+        side = self.window // (self.patch * 2 ** (len(self.features) - 1))
+        x = _spatial(code, side, self.code_features, self.dtype)
+        x = nn.Conv(self.features[-1], (3, 3), dtype=self.dtype)(x)
+        for stage, features in enumerate(reversed(self.features)):
+            if stage:
+                x = depth_to_space(nn.Conv(4 * features, (1, 1), dtype=self.dtype)(x), 2)
+            for _ in range(self.blocks):
+                x = Residual(self.dtype)(x)
+        x = nn.Conv(2 * self.patch**2, (3, 3), dtype=self.dtype)(nn.swish(x))
+        return depth_to_space(x, self.patch).astype(jnp.float32)
+
+
+def _spatial(code: Array, side: int, features: int, dtype: Any) -> Array:
+    """A dense code [B, latent_dim] as [B, side, side, features]; a spatial one as it is."""
+    if code.ndim == 4:
+        return code.astype(dtype)
+    x = nn.Dense(side * side * features, dtype=dtype, name="unfold")(code.astype(dtype))
+    return x.reshape(len(x), side, side, features)

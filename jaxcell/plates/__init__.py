@@ -1,0 +1,1 @@
+"""The laboratory side: plate folders, layout workbooks and simulated plates become tidy tables."""

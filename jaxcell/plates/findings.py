@@ -1,0 +1,42 @@
+"""What is wrong with a plate, said to the person at the microscope."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Finding(NamedTuple):
+    """One problem with the user's files, with its cure.
+
+    Attributes:
+      problem: a short fixed name, e.g. 'missing view', by which reports may count.
+      plate: plate id; '' where the problem belongs to no plate.
+      well: canonical well name, e.g. 'L20'; '' where it belongs to no single well.
+      path: the file it was found in; '' where there is none.
+      message: what was found, a sentence without its full stop.
+      cure: what to do about it, a sentence without its full stop.
+      fatal: whether the run stops for it; False for what the user should merely know.
+    """
+
+    problem: str
+    plate: str
+    well: str
+    path: str
+    message: str
+    cure: str
+    fatal: bool = True
+
+
+class BadPlates(ValueError):
+    """Plates that cannot be used as they are; its text lists every finding."""
+
+    def __init__(self, findings: Iterable[Finding]):
+        self.findings = list(findings)
+        heading = f"{len(self.findings)} problem(s) in the plates:"
+        super().__init__("\n".join([heading, *map(describe, self.findings)]))
+
+
+def describe(finding: Finding) -> str:
+    """Returns the finding as one line: `plate well: message [file] -> cure`."""
+    place = " ".join(part for part in (finding.plate, finding.well) if part)
+    file = f" [{finding.path}]" if finding.path else ""
+    return f"{place or 'plates'}: {finding.message}{file} -> {finding.cure}"

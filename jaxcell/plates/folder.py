@@ -1,0 +1,254 @@
+"""A folder of plates becomes two tidy tables and a list of everything that is wrong with it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from jaxcell.plates import pixels
+from jaxcell.plates.findings import BadPlates, Finding
+from jaxcell.plates.incell import GRAMMAR, find_images
+from jaxcell.plates.layouts import read_layouts
+from jaxcell.plates.tables import WELL_COLUMNS, images_table, read_images, wells_table
+
+# Interaction is measured between these two; any other view may be absent.
+REQUIRED_ROLES = ("t_cell", "dendritic_cell")
+# Findings about images, whose `path` is one of the field's images.
+IMAGE_PROBLEMS = ("duplicate image", "missing view", "unreadable image", "sizes differ")
+FIELD = ["plate", "well", "field"]
+WELL = ["plate", "well"]
+
+
+class Plates(NamedTuple):
+    """What lies in a folder.
+
+    Attributes:
+      images: images table of the views that have a role, `path` absolute, with one more column
+        `role` (t_cell, dendritic_cell, ...).
+      wells: wells table of the plates that have images.
+      findings: everything that was found, fatal or not.
+    """
+
+    images: pd.DataFrame
+    wells: pd.DataFrame
+    findings: list[Finding]
+
+
+def read_plates(folder: Path, views: Mapping[str, str], condition: str | None = None) -> Plates:
+    """Reads every plate in a folder, and writes nothing there.
+
+    Images come from `images.csv` if the folder has one, else from IN Cell file names; layouts from
+    each `wells.csv`, and for plates that have none from the layout workbooks.
+
+    Args:
+      folder: one plate's folder or one that holds many.
+      views: role -> name of the view, e.g. {'t_cell': 'FITC', 'dendritic_cell': 'TexasRed'};
+        a role whose view is '' or None is not asked for.
+      condition: given to every well without layout, as role 'sample'; None makes that a finding.
+
+    Returns:
+      The tables, and all findings; see `require_good` and `leave_out` for what to do with them.
+    """
+    folder = Path(folder).absolute()
+    views = {role: view for role, view in views.items() if view}
+    if not folder.is_dir():
+        message, cure = "there is no such folder", "give the folder that holds the plates' images"
+        finding = Finding("no images", "", "", str(folder), message, cure)
+        return Plates(_with_role(images_table(), {}), wells_table(), [finding])
+    every, findings = _read_images(folder)
+    wells, layout_findings = read_layouts(folder, every)
+    if condition is not None:
+        wells = _give_condition(every, wells, condition)
+    every, empty_findings = _drop_empty_wells(every, wells)
+    images, duplicates = _drop_duplicates(_with_role(every, views))
+    findings += layout_findings + empty_findings + duplicates
+    findings += _no_images(folder, images, views)
+    findings += _missing_views(every, images, views)
+    findings += _without_layout(every, wells, layout_findings)
+    findings += _without_images(every, wells, findings)
+    findings += pixels.check_images(images)
+    return Plates(images, wells[list(WELL_COLUMNS)], findings)
+
+
+def require_good(plates: Plates) -> Plates:
+    """Returns the plates as they are.
+
+    Raises:
+      BadPlates: there are fatal findings; it lists all of them.
+    """
+    fatal = [finding for finding in plates.findings if finding.fatal]
+    if fatal:
+        raise BadPlates(fatal)
+    return plates
+
+
+def leave_out(plates: Plates) -> Plates:
+    """Drops what has fatal findings: a field for its images, a well for its layout.
+
+    Returns:
+      Plates whose every field has its required views and its well a row of the wells table, and
+      every well of which, but empty ones, has a field; with all the findings, as they were.
+    """
+    images, wells, findings = plates
+    fatal = [finding for finding in findings if finding.fatal]
+    # A bad image costs its field; anything else that is wrong with a well costs the well.
+    bad_paths = {finding.path for finding in fatal if finding.problem in IMAGE_PROBLEMS}
+    bad_fields = images.loc[images["path"].isin(bad_paths), FIELD]
+    bad_wells = {
+        (finding.plate, finding.well) for finding in fatal if finding.problem not in IMAGE_PROBLEMS
+    }
+    complete = images[images["role"].isin(REQUIRED_ROLES)].groupby(FIELD)["role"].nunique()
+    whole = complete[complete == len(REQUIRED_ROLES)].index.difference(_keys(bad_fields, FIELD))
+    images = images[_keys(images, FIELD).isin(whole)]
+    wells = wells[~_keys(wells, WELL).isin(list(bad_wells))]
+    images = images[_keys(images, WELL).isin(_keys(wells, WELL))]
+    wells = wells[_keys(wells, WELL).isin(_keys(images, WELL)) | (wells["role"] == "empty")]
+    return Plates(images.reset_index(drop=True), wells.reset_index(drop=True), findings)
+
+
+def _keys(table: pd.DataFrame, columns: list[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(table[columns])
+
+
+def _read_images(folder: Path) -> tuple[pd.DataFrame, list[Finding]]:
+    """Returns every image of a folder, whatever its view."""
+    table = folder / "images.csv"
+    return read_images(table) if table.is_file() else find_images(folder)
+
+
+def _with_role(images: pd.DataFrame, views: Mapping[str, str]) -> pd.DataFrame:
+    """Returns the images whose view has a role, with it in a column `role`."""
+    role = images["view"].map(_same).map({_same(view): role for role, view in views.items()})
+    # Without object dtype an empty table would get a role of floats.
+    images = images.assign(role=role.astype(object))
+    return images[images["role"].notna()].reset_index(drop=True)
+
+
+def _same(view: str) -> str:
+    """The name of a view as compared: the instrument writes 'TexasRed' or 'Texas Red'."""
+    return "".join(view.split()).casefold()
+
+
+def _drop_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
+    """Returns one image of each view, the first, and a finding for each further one."""
+    key = [*FIELD, "role"]
+    first = images.drop_duplicates(key)
+    again = images[images.duplicated(key)].merge(first, on=key, suffixes=("", "_first"))
+    findings = []
+    for row in again.itertuples():
+        message = f"field {row.field}, view {row.view} is there twice, also as {row.path}"
+        cure = "move the copy, or the file that is not of this plate, elsewhere"
+        place = (row.plate, row.well, row.path_first)
+        findings.append(Finding("duplicate image", *place, message, cure))
+    return first.reset_index(drop=True), findings
+
+
+def _drop_empty_wells(
+    images: pd.DataFrame, wells: pd.DataFrame
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Returns the images of wells that hold cells, and a note for each plate on the others."""
+    empty = _keys(images, WELL).isin(_keys(wells[wells["role"] == "empty"], WELL))
+    findings = []
+    for plate, group in images[empty].groupby("plate"):
+        message = f"{_in_words(group)} marked empty in the layout; the images there are left out"
+        cure = "correct the layout if there are cells in them"
+        place = (plate, "", group["path"].iloc[0])
+        findings.append(Finding("empty wells", *place, message, cure, fatal=False))
+    return images[~empty].reset_index(drop=True), findings
+
+
+def _give_condition(images: pd.DataFrame, wells: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Returns the wells table with a row, role 'sample', for each well that had none."""
+    without = images[~_keys(images, WELL).isin(_keys(wells, WELL))].drop_duplicates(WELL)
+    rows = without[WELL].assign(condition=condition, compound="", role="sample", source="")
+    return pd.concat([wells, rows], ignore_index=True).astype(WELL_COLUMNS)
+
+
+def _no_images(folder: Path, images: pd.DataFrame, views: Mapping[str, str]) -> list[Finding]:
+    """Says so where no image has a view that is asked for."""
+    if len(images):
+        return []
+    message = f"there is no image of the views {', '.join(views.values())}"
+    cure = f"name the files {GRAMMAR} or list them in images.csv, and check the views' names"
+    return [Finding("no images", "", "", str(folder), message, cure)]
+
+
+def _missing_views(
+    every: pd.DataFrame, images: pd.DataFrame, views: Mapping[str, str]
+) -> list[Finding]:
+    """Says for each field which view it lacks; once for a plate that lacks it altogether.
+
+    A view that is not required, such as brightfield, is missed only where the plate else has it,
+    and not fatally.
+    """
+    findings = []
+    for plate, group in every.groupby("plate"):
+        fields = group.drop_duplicates(FIELD)
+        for role, view in views.items():
+            have = images[(images["plate"] == plate) & (images["role"] == role)]
+            lacking = fields[~_keys(fields, FIELD).isin(_keys(have, FIELD))]
+            fatal = role in REQUIRED_ROLES
+            if have.empty and not fatal:
+                continue
+            if have.empty and fields["well"].nunique() > 1:
+                findings.append(_missing_everywhere(plate, group, view))
+                continue
+            for row in lacking.itertuples():
+                message = f"well {row.well}, field {row.field} has no {view} view"
+                cure = "copy its file beside the others, or move the others elsewhere"
+                place = (plate, row.well, row.path)
+                findings.append(Finding("missing view", *place, message, cure, fatal))
+    return findings
+
+
+def _missing_everywhere(plate: str, images: pd.DataFrame, view: str) -> Finding:
+    there = ", ".join(sorted(images["view"].unique()))
+    message = f"no image of the plate is a {view} view; its views are {there} ({_in_words(images)})"
+    cure = "name the views in the config (config.data.views) as the files do"
+    return Finding("missing view", plate, "", images["path"].iloc[0], message, cure)
+
+
+def _without_layout(
+    images: pd.DataFrame, wells: pd.DataFrame, layout_findings: list[Finding]
+) -> list[Finding]:
+    """Says which wells have images and no layout, unless a finding says why already."""
+    said = {(finding.plate, finding.well) for finding in layout_findings if finding.fatal}
+    cure = "put the plate's layout (.xlsx) or a wells.csv into the folder"
+    findings = []
+    without = images[~_keys(images, WELL).isin(_keys(wells, WELL))].drop_duplicates(WELL)
+    for plate, group in without.groupby("plate"):
+        if (plate, "") in said:
+            continue
+        if len(group) > 1 and plate not in set(wells["plate"]):
+            message = f"there is no layout of this plate ({_in_words(group)} with images)"
+            findings.append(Finding("no layout", plate, "", group["path"].iloc[0], message, cure))
+            continue
+        for row in group.itertuples():
+            if (plate, row.well) not in said:
+                message = f"well {row.well} has images, but no layout says what is in it"
+                findings.append(Finding("no layout", plate, row.well, row.path, message, cure))
+    return findings
+
+
+def _without_images(
+    images: pd.DataFrame, wells: pd.DataFrame, findings: list[Finding]
+) -> list[Finding]:
+    """Says which wells of the layout have no images, unless a finding says why already."""
+    said = {(finding.plate, finding.well) for finding in findings if finding.fatal}
+    without = wells[(wells["role"] != "empty") & ~_keys(wells, WELL).isin(_keys(images, WELL))]
+    cure = "copy the well's images into the folder, or mark it as empty in the layout"
+    return [
+        Finding("no images", row.plate, row.well, row.source,
+                f"well {row.well} is in the layout, but has no images", cure)
+        for row in without.itertuples()
+        if (row.plate, row.well) not in said
+    ]  # fmt: skip
+
+
+def _in_words(table: pd.DataFrame) -> str:
+    """Returns the wells of a table in words, e.g. '384 wells: A01 ... P24'."""
+    wells = sorted(table["well"].unique())
+    if len(wells) == 1:
+        return f"well {wells[0]}"
+    return f"{len(wells)} wells: {wells[0]} ... {wells[-1]}"

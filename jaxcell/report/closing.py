@@ -1,0 +1,46 @@
+"""The table that ends a run on the terminal."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def closing_table(metrics: Mapping, page: Path, seconds: float) -> str:
+    """What a run came to, in a dozen lines.
+
+    Args:
+      metrics: the content of metrics.json.
+      page: path of the report's page.
+      seconds: what the command took.
+
+    Returns:
+      Lines of text, for a terminal.
+    """
+    autoencoder, regressor = metrics["autoencoder"], metrics["regressor"]
+    sections = {
+        "wells": ", ".join(f"{count} {name}" for name, count in metrics["wells"].items()),
+        "patches": ", ".join(f"{count} {name}" for name, count in metrics["patches"].items()),
+        "reconstruction": (
+            f"cross-entropy {_number(autoencoder['bce'])} over a floor of "
+            f"{_number(autoencoder['bce_floor'])} nats, PSNR {_number(autoencoder['psnr_db'], 1)} "
+            f"dB, SSIM {_number(autoencoder['ssim'], 3)}, {metrics['latent_size']} numbers a code"
+        ),
+        "overlap": _overlap(regressor),
+        **{f"  {name}": _overlap(scores) for name, scores in regressor["by_condition"].items()},
+        "time": f"{int(seconds // 60)} min {seconds % 60:.0f} s",
+        "report": str(page),
+    }
+    width = max(map(len, sections))
+    rule = "-" * (width + 72)
+    lines = [f"{name:<{width}}  {text}" for name, text in sections.items()]
+    return "\n".join(["", rule, *lines, rule])
+
+
+def _overlap(scores: Mapping) -> str:
+    return (
+        f"RMSE {_number(scores['rmse'], 3)} %, SD of truth {_number(scores['sd_true'], 3)} %, "
+        f"RMSE / SD {_number(scores['rmse_over_sd'], 3)} ({scores['n']} patches)"
+    )
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

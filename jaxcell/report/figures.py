@@ -1,0 +1,243 @@
+"""Figures on the autoencoder: images above their reconstructions, loss curves, codes."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jaxcell.analysis.regression import condition_names
+from jaxcell.report import style
+
+# A pixel of the reference study's microscope.
+MICROMETRES_PER_PIXEL = 0.741
+# Height of the line of labels above a row of images.
+LABEL_INCHES = 0.19
+# Area in points^2 of a marker in the projection, at no overlap and for each percent of it.
+MARKER_AREA, MARKER_AREA_PER_PERCENT = 7.0, 5.0
+
+
+def colour_image(image: np.ndarray) -> np.ndarray:
+    """Two stained views as one picture: dendritic cells red, T cells green.
+
+    Args:
+      image: float [..., H, W, 2] in [0, 1], channel 0 T cell, channel 1 dendritic cell.
+
+    Returns:
+      float32 [..., H, W, 3], red, green, and an empty blue; what is not finite is black.
+    """
+    image = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=1.0, neginf=0.0)
+    image = np.clip(image, 0.0, 1.0)
+    empty = np.zeros_like(image[..., 0])
+    return np.stack([image[..., 1], image[..., 0], empty], axis=-1)
+
+
+def scale_bar(width_um: float) -> float:
+    """A round length in µm (1, 2 or 5 times a power of ten), at most 0.4 of the width given."""
+    longest = 0.4 * width_um
+    power = 10.0 ** math.floor(math.log10(longest))
+    return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= longest)
+
+
+@style.legible
+def reconstructions(
+    examples: Mapping[str, Sequence[np.ndarray]],
+    palette: style.Palette,
+    micrometres_per_pixel: float = MICROMETRES_PER_PIXEL,
+) -> Figure:
+    """For each condition a row of originals above the row of their reconstructions.
+
+    Args:
+      examples: condition -> originals float [k, H, W, 2] and reconstructions float [k, H, W, 2] in
+        [0, 1] and, where wanted as labels, true overlaps float [k] in percent.
+      palette: marks of the conditions.
+      micrometres_per_pixel: µm, edge of a pixel of these images.
+
+    Returns:
+      The figure, a scale bar in its first image.
+    """
+    examples = {name: item for name, item in examples.items() if len(item[0])}
+    if not examples:
+        return style.sentence_figure("There are no patches to show.")
+    columns = max(2, *(len(item[0]) for item in examples.values()))
+    height, width = next(iter(examples.values()))[0].shape[1:3]
+    # One set of axes in inches for all images: dozens of axes take seconds to lay out.
+    across, margin, gap = 7.2, 0.25, 0.04
+    cell = (across - margin) / columns
+    side = (cell - gap) * height / width
+    heading = 0.27
+    figure = style.new_figure(across, sum(_block_height(item, side, gap, heading)
+                                          for item in examples.values()))
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    top = 0.0
+    for name, (originals, outputs, *overlaps) in examples.items():
+        mark = palette.get(name) or style.KNOWN[style.NO_CONDITION]
+        axes.plot(margin + 0.06, top + heading / 2, ls="", marker=mark.marker, color=mark.colour,
+                  ms=7)
+        axes.text(margin + 0.18, top + heading / 2, name, va="center", weight="bold", size=10.5)
+        start = top + heading + (LABEL_INCHES if overlaps else 0.0)
+        for line, (images, word) in enumerate(((originals, "original"), (outputs, "rebuilt"))):
+            y = start + line * (side + gap)
+            axes.text(margin / 2, y + side / 2, word, rotation=90, va="center", ha="center",
+                      color=style.MUTED, size=9)
+            for place, picture in enumerate(colour_image(images)):
+                x = margin + place * cell
+                axes.imshow(picture, extent=(x, x + cell - gap, y + side, y))
+                if overlaps and line == 0:
+                    axes.text(x + (cell - gap) / 2, y - 0.035, ha="center", va="bottom", size=8.5,
+                              s=f"{overlaps[0][place]:.1f} % overlap")
+        if top == 0.0:
+            right, bottom = margin + cell - gap, start + side
+            _draw_scale_bar(axes, right, bottom, width * micrometres_per_pixel, cell - gap)
+        top = start + 2 * (side + gap)
+    axes.set(xlim=(0, across), ylim=(top, 0), aspect="auto")
+    return figure
+
+
+def _block_height(item: Sequence[np.ndarray], side: float, gap: float, heading: float) -> float:
+    """Inches of one condition: heading, labels where there are any, two rows of images."""
+    return heading + (LABEL_INCHES if len(item) > 2 else 0.0) + 2 * (side + gap)
+
+
+def _draw_scale_bar(
+    axes: Axes, right: float, bottom: float, width_um: float, width_inches: float
+) -> None:
+    """A white bar of a round length in the lower right corner of an image of that width."""
+    length_um = scale_bar(width_um)
+    end, y = right - 0.05 * width_inches, bottom - 0.07 * width_inches
+    start = end - length_um * width_inches / width_um
+    axes.plot([start, end], [y, y], color="white", lw=2.5, solid_capstyle="butt")
+    axes.text((start + end) / 2, y - 0.035 * width_inches, f"{length_um:g} µm", color="white",
+              ha="center", va="bottom", size=8)
+
+
+@style.legible
+def loss_curves(
+    histories: Mapping[str, Sequence[Mapping]], floor: float | None = None
+) -> Figure:
+    """Training and validation loss of each model against the epoch.
+
+    Args:
+      histories: model name (`autoencoder`, `regressor`) -> rows of its metrics.jsonl, each with
+        `epoch` and some of `train_loss`, `validation_loss`, `learning_rate`.
+      floor: nats, a cross-entropy that no autoencoder can beat on these images.
+
+    Returns:
+      The figure, one panel a model; steps of the learning rate are marked.
+    """
+    histories = {name: rows for name, rows in histories.items() if len(rows)}
+    if not histories:
+        return style.sentence_figure("No history of the training was found.")
+    figure = style.new_figure(7.2, 3.1)
+    for axes, (name, rows) in zip(np.ravel(figure.subplots(1, len(histories))), histories.items()):
+        lines = {key: _series(rows, key) for key in ("train_loss", "validation_loss")}
+        for (key, (epochs, values)), colour in zip(lines.items(), (style.BLUE, style.VERMILION)):
+            if len(epochs):
+                axes.plot(epochs, values, color=colour, label=key.split("_")[0],
+                          marker="o" if len(epochs) < 25 else None, ms=3)
+        values = np.concatenate([line[1] for line in lines.values()])
+        if name == "autoencoder" and floor is not None:
+            axes.axhline(floor, color=style.MUTED, ls="--", lw=1.2, label="floor (held-out images)")
+            values = np.append(values, floor)
+        _mark_learning_rate_steps(axes, rows)
+        # A log scale shows a loss that falls by factors, and needs positive numbers.
+        if len(values) and values.min() > 0 and values.max() > 20 * values.min():
+            axes.set_yscale("log")
+        unit = "cross-entropy, nats" if name == "autoencoder" else "squared error, points²"
+        axes.set(title=name.capitalize(), xlabel="epoch", ylabel=unit)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(loc="upper right")
+    return figure
+
+
+def _series(rows: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs and finite values of one key, float64 [n] each, in order of epoch."""
+    pairs = sorted(
+        (float(row["epoch"]), float(row[key]))
+        for row in rows
+        if row.get("epoch") is not None and row.get(key) is not None
+    )
+    table = np.array([pair for pair in pairs if np.isfinite(pair).all()]).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _mark_learning_rate_steps(axes: Axes, rows: Sequence[Mapping]) -> None:
+    """A dotted line, with the new rate, before each epoch that has another learning rate."""
+    epochs, rates = _series(rows, "learning_rate")
+    for before, epoch, old, new in zip(epochs, epochs[1:], rates, rates[1:]):
+        # A schedule that changes at every epoch is a curve, not steps: only jumps are marked.
+        if not 0.67 < new / max(old, 1e-30) < 1.5:
+            x = (before + epoch) / 2
+            axes.axvline(x, color=style.MUTED, ls=":", lw=1)
+            # Below the legend.
+            axes.text(x, 0.66, f"learning rate {new:.2g}", transform=axes.get_xaxis_transform(),
+                      rotation=90, va="top", ha="right", size=7.5, color=style.MUTED)
+
+
+@style.legible
+def projection(
+    coordinates: np.ndarray,
+    explained: np.ndarray,
+    patches: pd.DataFrame,
+    palette: style.Palette,
+) -> Figure:
+    """Codes of the patches on their two main directions, by condition, larger with more overlap.
+
+    Args:
+      coordinates: float [N, 2].
+      explained: float [2], share of variance of each direction, in [0, 1].
+      patches: condition, overlap (percent), faulty, one row a code.
+      palette: marks of the conditions.
+
+    Returns:
+      The figure, with a legend of conditions and one of sizes; faulty patches are crosses.
+    """
+    figure = style.new_figure(7.2, 5.0)
+    axes = figure.subplots()
+    names = condition_names(patches).to_numpy()
+    faulty = patches["faulty"].to_numpy(bool)
+    overlap = np.nan_to_num(patches["overlap"].to_numpy(float))
+    order = np.random.default_rng(0).permutation(len(patches))
+    handles = []
+    for name, mark in palette.items():
+        handles.append(_handle(mark, f"{name}"))
+    # In batches of mixed conditions: drawn one after the other, the last would hide the first.
+    for batch in np.array_split(order, min(12, max(1, len(order) // 20))):
+        for name, mark in palette.items():
+            rows = batch[(names[batch] == name) & ~faulty[batch]]
+            axes.scatter(*coordinates[rows].T, s=_area(overlap[rows]), c=mark.colour,
+                         marker=mark.marker, alpha=0.6, linewidths=0.3, edgecolors="white",
+                         rasterized=True)
+    if faulty.any():
+        axes.scatter(*coordinates[faulty].T, s=16, c=style.INK, marker="x", linewidths=0.8)
+        handles.append(Line2D([], [], ls="", marker="x", ms=5, color=style.INK, label="faulty"))
+    axes.set(
+        xlabel=f"first direction ({100 * explained[0]:.0f} % of the variance)",
+        ylabel=f"second direction ({100 * explained[1]:.0f} % of the variance)",
+    )
+    figure.legend(handles=handles, title="condition", loc="outside right upper", alignment="left")
+    sizes = [size for size in (0, 5, 20, 50) if size == 0 or size <= overlap.max(initial=0)]
+    circles = [
+        Line2D([], [], ls="", marker="o", ms=float(_area(size)) ** 0.5, color=style.MUTED,
+               label=f"{size} %")
+        for size in sizes
+    ]
+    figure.legend(handles=circles, title="overlap", loc="outside right lower", alignment="left",
+                  labelspacing=0.9, borderpad=0.9)
+    return figure
+
+
+def _area(overlap: np.ndarray | float) -> np.ndarray:
+    """Marker area in points^2 for overlap in percent."""
+    return MARKER_AREA + MARKER_AREA_PER_PERCENT * np.clip(overlap, 0, 100)
+
+
+def _handle(mark: style.Mark, label: str) -> Line2D:
+    """Legend entry of a condition."""
+    return Line2D([], [], ls="", marker=mark.marker, ms=6, color=mark.colour, label=label)

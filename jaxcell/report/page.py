@@ -1,0 +1,232 @@
+"""Writes the report: one page that works offline, its numbers, tables and figures."""
+
+import base64
+import datetime
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from jaxcell.analysis.regression import conditions, wells_table
+from jaxcell.analysis.summary import summarise
+from jaxcell.report import figures, overlap_figures, style, words
+
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
+FIGURE_DPI = 170
+# Up to this size the page holds the sharp SVG of a figure; larger ones as PNG.
+LARGEST_INLINE_SVG_BYTES = 350_000
+Projection = tuple[np.ndarray, np.ndarray]
+
+
+def write_report(
+    folder: Path,
+    *,
+    metrics: Mapping,
+    patches: pd.DataFrame,
+    histories: Mapping[str, Sequence[Mapping]],
+    examples: Mapping[str, Sequence[np.ndarray]],
+    projection: Projection | str,
+    findings: Sequence[Sequence] = (),
+    config: Mapping,
+    title: str,
+    micrometres_per_pixel: float = figures.MICROMETRES_PER_PIXEL,
+) -> Path:
+    """Writes the page, its numbers, tables and figures into a report folder.
+
+    All is written beside, into `<folder>.tmp`, and then renamed: a report is whole or not there,
+    and an earlier report of the same run stays until the new one is whole.
+
+    Args:
+      folder: the report folder itself, such as `RUN/report`.
+      metrics: as `summarise` gives, plus any of `split`, `wells`, `patches`, `seed`, `versions`,
+        `left_out`; what `summarise` gives and is not there is added.
+      patches: one row a patch, columns as in `summarise`.
+      histories: `autoencoder` and `regressor` -> rows of metrics.jsonl; see `figures.loss_curves`.
+      examples: condition -> originals and reconstructions float [k, H, W, 2] in [0, 1] and, if
+        wanted, true overlaps float [k] in percent; see `spread_over_overlap` for which to take.
+      projection: coordinates float [N, 2] of the codes in the order of `patches`, and their shares
+        of the variance float [2]; or why there are none, as text.
+      findings: what was left out: problem, plate, well, path, message, cure.
+      config: nested settings of the run.
+      title: of the page.
+      micrometres_per_pixel: µm, edge of a pixel of the examples.
+
+    Returns:
+      Path of index.html.
+
+    Raises:
+      FileExistsError: `folder` exists and is not a report.
+    """
+    _refuse_other_folder(folder)
+    metrics = {"left_out": len(findings)} | dict(metrics)
+    if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
+        metrics = summarise(patches, None) | metrics
+    patches = _with_projection(patches, projection)
+    wells = wells_table(patches)
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "figures").mkdir(parents=True)
+    metrics = plain(metrics)
+    (temporary / "metrics.json").write_text(
+        json.dumps(metrics, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    patches.to_parquet(temporary / "patches.parquet", index=False)
+    wells.to_csv(temporary / "wells.csv", index=False)
+    builders = _builders(
+        metrics, patches, wells, histories, examples, projection, micrometres_per_pixel
+    )
+    pictures = {
+        name: _save(temporary / "figures", name, build) for name, build in builders.items()
+    }
+    page = _render(title, metrics, pictures, findings, config, projection)
+    (temporary / "index.html").write_text(page, encoding="utf-8")
+    _replace(temporary, folder)
+    return folder / "index.html"
+
+
+def plain(value: object) -> object:
+    """Numbers of numpy as Python's own, and what is not finite as None, so that JSON stays JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, int | float | str | None) else str(value)
+
+
+def flat(settings: Mapping, prefix: str = "") -> dict[str, object]:
+    """Nested settings under dotted names, such as `data.window`."""
+    result = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result
+
+
+def _refuse_other_folder(folder: Path) -> None:
+    """Only a report is replaced by a report."""
+    is_report = all((folder / name).exists() for name in ("index.html", "metrics.json"))
+    if folder.exists() and not is_report:
+        raise FileExistsError(f"{folder} exists and is not a report: move it away or name another")
+
+
+def _replace(temporary: Path, folder: Path) -> None:
+    """Puts the new report in the place of the old, which is kept until the new one is there."""
+    old = folder.with_name(folder.name + ".old")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    temporary.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _with_projection(patches: pd.DataFrame, projection: Projection | str) -> pd.DataFrame:
+    """Patches with columns projection_1 and projection_2, NaN where there is no projection."""
+    if {"projection_1", "projection_2"} <= set(patches.columns):
+        return patches
+    empty = np.full((len(patches), 2), np.nan, np.float32)
+    coordinates = empty if isinstance(projection, str) else np.asarray(projection[0])
+    return patches.assign(projection_1=coordinates[:, 0], projection_2=coordinates[:, 1])
+
+
+def _builders(
+    metrics: Mapping,
+    patches: pd.DataFrame,
+    wells: pd.DataFrame,
+    histories: Mapping[str, Sequence[Mapping]],
+    examples: Mapping[str, Sequence[np.ndarray]],
+    projection: Projection | str,
+    micrometres_per_pixel: float,
+) -> dict[str, Callable[[], Figure]]:
+    """Name of each figure -> what draws it."""
+    palette = style.palette(conditions(patches))
+    floor = metrics["autoencoder"].get("bce_floor")
+    builders = {
+        "reconstructions": lambda: figures.reconstructions(
+            examples, palette, micrometres_per_pixel
+        ),
+        "scatter": lambda: overlap_figures.scatter(patches, palette),
+        "histograms": lambda: overlap_figures.histograms(patches, palette),
+        "errors": lambda: overlap_figures.errors(patches, palette),
+        "wells": lambda: overlap_figures.well_means(wells, palette),
+        "plate_map": lambda: overlap_figures.plate_map(wells),
+        "loss_curves": lambda: figures.loss_curves(histories, floor),
+    }
+    if not isinstance(projection, str):
+        builders["projection"] = lambda: figures.projection(*projection, patches, palette)
+    return builders
+
+
+@style.legible
+def _save(folder: Path, name: str, build: Callable[[], Figure]) -> dict:
+    """Draws and saves one figure as PNG and SVG.
+
+    Returns:
+      `source`: data URI for the page, or `failure`: a sentence.
+    """
+    try:
+        figure = build()
+        png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+        # Finding the layout takes as long as drawing: once, not once a file.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        figure.savefig(png, dpi=FIGURE_DPI)
+        figure.savefig(svg, dpi=FIGURE_DPI, metadata={"Date": None})
+    except Exception as error:  # One figure that cannot be drawn must not cost the rest.
+        logging.getLogger(__name__).warning("figure %s: %s", name, error, exc_info=True)
+        return {"failure": f"This figure could not be drawn: {error}"}
+    small = svg.stat().st_size <= LARGEST_INLINE_SVG_BYTES
+    path, kind = (svg, "svg+xml") if small else (png, "png")
+    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    return {"source": f"data:image/{kind};base64,{content}"}
+
+
+def _render(
+    title: str,
+    metrics: Mapping,
+    pictures: Mapping[str, Mapping],
+    findings: Sequence[Sequence],
+    config: Mapping,
+    projection: Projection | str,
+) -> str:
+    """The page as HTML."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": words.number}
+    regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]
+    made = {key: metrics[key] for key in ("seed", "split", "wells", "patches", "versions")
+            if key in metrics}
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        title=title,
+        regressor=regressor,
+        autoencoder=autoencoder,
+        on_input=words.on_input(
+            metrics["evaluated"], regressor.get("by_condition", {}), metrics["left_out"],
+            len(findings),
+        ),
+        on_reconstruction=words.on_reconstruction(autoencoder),
+        on_regression=words.on_regression(regressor),
+        pictures=pictures,
+        no_projection=projection if isinstance(projection, str) else None,
+        findings=[
+            {"problem": item[0], "plate": item[1], "well": item[2], "path": str(item[3]),
+             "file": Path(str(item[3])).name, "message": item[4], "cure": item[5]}
+            for item in findings
+        ],
+        made={key.replace(".", " · "): value for key, value in flat(made).items()},
+        config=flat(config),
+        written=datetime.datetime.now().strftime("%d %B %Y, %H:%M"),
+    )

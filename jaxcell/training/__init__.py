@@ -1,0 +1,1 @@
+"""Training: tasks as values, pure jitted steps, one loop with exact resume."""

@@ -1,0 +1,139 @@
+"""The jitted steps of training and evaluation: pure, donated, sharded."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxcell.training.optimizer import Optimizer, advance_plateau, learning_rate_at, updated
+from jaxcell.training.sharding import Shardings
+from jaxcell.training.state import TrainState
+from jaxcell.training.tasks import Params, Task
+
+# (data, raw batch) -> batch. `data` is a pytree of device arrays, () if there is none; it is an
+# argument of the steps because a closure would copy it into the compiled program.
+Prepare = Callable[[Any, Any], dict[str, Array]]
+
+
+def make_train_step(
+    task: Task, optimizer: Optimizer, prepare: Prepare, shardings: Shardings
+) -> Callable[[TrainState, Any, Any], tuple[TrainState, dict[str, Array]]]:
+    """The jitted training step.
+
+    Args:
+      task: what is trained.
+      optimizer: how.
+      prepare: (data, raw) -> batch.
+      shardings: where arrays lie.
+
+    Returns:
+      (state, data, raw) -> (state, metrics); the state is donated. metrics: `loss`, float32, the
+      mean over the real examples; `learning_rate`, float32, this step's; and `finite`, bool:
+      whether the loss, the gradients and all that would be saved are finite.
+    """
+
+    def train_step(state: TrainState, data: Any, raw: Any) -> tuple[TrainState, dict[str, Array]]:
+        batch = prepare(data, raw)
+        key = jax.random.fold_in(state.rng, state.step)
+        examples = jnp.sum(batch["weight"])
+
+        def mean_loss(params: Params) -> Array:
+            loss, _ = task.loss(params, batch, key)
+            return jnp.sum(loss * batch["weight"]) / jnp.maximum(examples, 1.0)
+
+        loss, gradients = jax.value_and_grad(mean_loss)(state.params)
+        rate = learning_rate_at(optimizer, state.step, state.plateau_state)
+        params, opt_state = updated(
+            optimizer, gradients, state.params, state.opt_state, state.plateau_state
+        )
+        state = state.replace(
+            step=state.step + 1,
+            params=params,
+            opt_state=opt_state,
+            epoch_loss=state.epoch_loss + loss * examples,
+            epoch_weight=state.epoch_weight + examples,
+        )
+        metrics = {
+            "loss": loss,
+            "learning_rate": rate,
+            "finite": _finite((loss, gradients, params, opt_state)),
+        }
+        return state, metrics
+
+    replicated, batch = shardings
+    return jax.jit(
+        train_step,
+        in_shardings=(replicated, replicated, batch),
+        out_shardings=(replicated, replicated),
+        donate_argnums=0,
+    )
+
+
+def make_eval_step(
+    task: Task, prepare: Prepare, shardings: Shardings
+) -> Callable[[Params, Any, Any], dict[str, Array]]:
+    """The jitted evaluation step; nothing is donated.
+
+    Args:
+      task: what is evaluated.
+      prepare: (data, raw) -> batch.
+      shardings: where arrays lie.
+
+    Returns:
+      (params, data, raw) -> per-example values, each [B]: `loss`, the task's metrics, and the
+      batch's `weight` and `index`. Whoever reduces leaves out examples of weight 0 (padding).
+    """
+
+    def eval_step(params: Params, data: Any, raw: Any) -> dict[str, Array]:
+        batch = prepare(data, raw)
+        loss, metrics = task.loss(params, batch, None)
+        return {"loss": loss, "weight": batch["weight"], "index": batch["index"], **metrics}
+
+    replicated, batch = shardings
+    return jax.jit(eval_step, in_shardings=(replicated, replicated, batch), out_shardings=batch)
+
+
+def make_epoch_step(
+    optimizer: Optimizer, shardings: Shardings, early_stopping_epochs: int
+) -> Callable[[TrainState, Array], TrainState]:
+    """The jitted end of an epoch: best, plateau, early stopping; the epoch's sums start anew.
+
+    Args:
+      optimizer: whose plateau is advanced.
+      shardings: where arrays lie.
+      early_stopping_epochs: epochs without a new best before the run stops; 0 = never.
+
+    Returns:
+      (state, validation loss float32 scalar) -> state; the state is donated.
+    """
+
+    def epoch_step(state: TrainState, validation_loss: Array) -> TrainState:
+        epochs_since_best = jnp.where(
+            validation_loss < state.best, jnp.int32(0), state.epochs_since_best + 1
+        )
+        stopped = jnp.bool_(False)
+        if early_stopping_epochs:
+            stopped = epochs_since_best >= early_stopping_epochs
+        return state.replace(
+            plateau_state=advance_plateau(optimizer, state.plateau_state, validation_loss),
+            best=jnp.minimum(state.best, validation_loss),
+            epochs_since_best=epochs_since_best,
+            stopped=stopped,
+            epoch_loss=jnp.float32(0),
+            epoch_weight=jnp.float32(0),
+        )
+
+    replicated = shardings.replicated
+    return jax.jit(
+        epoch_step,
+        in_shardings=(replicated, replicated),
+        out_shardings=replicated,
+        donate_argnums=0,
+    )
+
+
+def _finite(tree: Any) -> Array:
+    floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in floats]))

@@ -1,0 +1,28 @@
+"""Strict numerics, several virtual devices, and the optional real files."""
+
+import os
+
+# Before jax is imported: sharding is tested on four virtual CPU devices; compiling takes longer than
+# the tiny programs of the tests run, so it is told not to try hard.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0",
+)
+
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Folder of real files, where it lies beside the checkout; the test skips elsewhere."""
+    if not SHARED_DATA.exists():
+        pytest.skip("the real files are not beside this checkout")
+    return SHARED_DATA

@@ -1,0 +1,132 @@
+"""Every figure is drawn from ordinary and from poor input, and shows what it says."""
+
+import io
+
+import numpy as np
+import pytest
+
+from jaxcell.analysis.regression import NO_CONDITION, conditions, wells_table
+from jaxcell.report import figures, overlap_figures, style
+
+
+def ink(figure) -> float:
+    """Share of pixels that are not white, after a full drawing."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=40, format="raw")
+    pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(-1, 4)[:, :3]
+    return float((pixels < 250).any(axis=1).mean())
+
+
+def of_patches(patches) -> dict:
+    palette, wells = style.palette(conditions(patches)), wells_table(patches)
+    return {
+        "scatter": overlap_figures.scatter(patches, palette),
+        "histograms": overlap_figures.histograms(patches, palette),
+        "errors": overlap_figures.errors(patches, palette),
+        "plate_map": overlap_figures.plate_map(wells),
+        "well_means": overlap_figures.well_means(wells, palette),
+        "projection": figures.projection(
+            np.random.default_rng(0).normal(size=(len(patches), 2)), [0.4, 0.1], patches, palette
+        ),
+    }
+
+
+def poor(name, make_patches):
+    patches = make_patches(conditions=("OVA",), wells=2, each=4)
+    if name == "ordinary":
+        patches = make_patches(wells=3, each=20)
+    elif name == "five conditions, three plates":
+        patches = make_patches(("ConA", *"abcd"), wells=1, each=3, plates=3)
+    elif name == "without condition":
+        patches["condition"] = ""
+    elif name == "all faulty":
+        patches = patches.assign(faulty=True, overlap=np.float32(0))
+    elif name == "one patch":
+        patches = patches.iloc[:1]
+    elif name == "predictions not finite":
+        patches = patches.assign(predicted=np.float32("nan"))
+    elif name == "wells of no plate":
+        patches = patches.assign(well="somewhere")
+    elif name == "1,536 wells":
+        patches = patches.assign(well="AF48")
+    return patches
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ordinary", "five conditions, three plates", "without condition", "all faulty", "one patch",
+     "predictions not finite", "wells of no plate", "1,536 wells"],
+)
+def test_every_figure_is_drawn(name, make_patches):
+    for figure_name, figure in of_patches(poor(name, make_patches)).items():
+        assert ink(figure) > 0.004, figure_name
+
+
+def test_one_condition_looks_the_same_whoever_else_is_there():
+    alone, crowd = style.palette(["ConA"]), style.palette(["Zymosan", "ConA", "LPS", "OVA"])
+    assert alone["ConA"] == crowd["ConA"] == style.KNOWN["ConA"]
+    assert style.palette(["LPS", "Zymosan"]) == style.palette(["Zymosan", "LPS"])
+    many = style.palette([*style.KNOWN, *(f"drug {index}" for index in range(16))])
+    assert len(set(many.values()) - {style.KNOWN[NO_CONDITION]}) == 19
+
+
+def test_dendritic_cells_are_red_and_t_cells_green():
+    image = np.zeros((2, 3, 2), np.float32)
+    image[0, 0] = [1.0, 0.25]
+    image[1, 1] = [np.nan, 7.0]
+    picture = figures.colour_image(image)
+    np.testing.assert_allclose(picture[0, 0], [0.25, 1.0, 0.0])
+    np.testing.assert_allclose(picture[1, 1], [1.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(("width_um", "bar"), [(142.3, 50.0), (71.0, 20.0), (1518.0, 500.0)])
+def test_scale_bar_is_round_and_fits(width_um, bar):
+    assert figures.scale_bar(width_um) == pytest.approx(bar)
+
+
+def test_scale_bar_has_the_length_it_names():
+    images = np.zeros((3, 192, 192, 2))
+    figure = figures.reconstructions({"OVA": (images, images)}, style.palette(["OVA"]), 0.741)
+    (axes,) = figure.axes
+    left, right, _, _ = axes.images[0].get_extent()
+    (bar,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    share = np.ptp(bar.get_xdata()) / (right - left)
+    assert share * 192 * 0.741 == pytest.approx(50.0)
+    assert "50 µm" in [text.get_text() for text in axes.texts]
+
+
+def test_reconstructions_stand_below_their_originals():
+    originals = np.full((2, 12, 12, 2), 0.9)
+    figure = figures.reconstructions({"OVA": (originals, originals / 9)}, style.palette(["OVA"]))
+    (axes,) = figure.axes
+    bright, dark = [
+        [image.get_extent() for image in axes.images if np.isclose(image.get_array().max(), value)]
+        for value in (0.9, 0.1)
+    ]
+    assert len(bright) == 2 and axes.yaxis_inverted()
+    for above, below in zip(bright, dark, strict=True):
+        assert max(above[2:]) < min(below[2:])
+        assert above[:2] == below[:2]
+
+
+def test_no_examples_and_no_history_leave_a_sentence():
+    assert figures.reconstructions({}, {}).texts[0].get_text().startswith("There are no patches")
+    assert figures.loss_curves({"autoencoder": []}).texts[0].get_text().startswith("No history")
+
+
+def test_loss_curves_show_the_floor_and_the_step_of_the_learning_rate():
+    rows = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": float("nan"),
+             "learning_rate": 1e-3 if epoch < 3 else 2e-4} for epoch in (1, 2, 3, 4)]
+    axes = figures.loss_curves({"autoencoder": rows, "regressor": []}, floor=0.05).axes
+    assert len(axes) == 1
+    heights = [line.get_ydata()[0] for line in axes[0].lines if line.get_linestyle() == "--"]
+    steps = [line.get_xdata()[0] for line in axes[0].lines if line.get_linestyle() == ":"]
+    assert heights == [0.05] and steps == [2.5]
+
+
+def test_wells_lie_at_their_place_on_the_plate(make_patches):
+    wells = wells_table(make_patches(wells=2, each=3)).iloc[:1].assign(well="C05", error=1.5)
+    image = overlap_figures.plate_map(wells).axes[0].images[0].get_array()
+    assert image.shape == (16, 24)
+    assert np.argwhere(~image.mask).tolist() == [[2, 4]]
+    assert float(image[2, 4]) == pytest.approx(1.5)

@@ -1,0 +1,189 @@
+"""The report is whole, offline, and its numbers are those of the tables."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxcell.report import page as page_writer
+from jaxcell.report import style
+from jaxcell.report.page import flat, plain, write_report
+
+FIGURES = {"reconstructions", "scatter", "histograms", "errors", "wells", "plate_map",
+           "loss_curves", "projection"}
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Collects text, images and links, and fails on tags that do not close."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open, self.images, self.links, self.text = [], [], [], ""
+        self.feed(html)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.images += [attributes["src"]] if tag == "img" else []
+        self.links += [attributes[key] for key in ("href", "src") if key in attributes]
+        assert tag != "script"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, make_patches, make_report_arguments):
+    """Path of the page of an ordinary report."""
+    folder = tmp_path_factory.mktemp("run") / "report"
+    return write_report(folder, **make_report_arguments(make_patches()))
+
+
+@pytest.fixture
+def draw_only(monkeypatch):
+    """Function (names): only these figures are drawn, for the others stands a sentence."""
+    builders = page_writer._builders
+
+    def restrict(*names):
+        def some(*arguments):
+            return {name: build if name in names else lambda: style.sentence_figure("not drawn")
+                    for name, build in builders(*arguments).items()}
+        monkeypatch.setattr(page_writer, "_builders", some)
+
+    return restrict
+
+
+def test_all_that_belongs_to_a_report_is_there(report):
+    folder = report.parent
+    assert {path.name for path in folder.iterdir()} == {
+        "index.html", "metrics.json", "patches.parquet", "wells.csv", "figures"}
+    for name in FIGURES:
+        for kind in ("png", "svg"):
+            assert (folder / "figures" / f"{name}.{kind}").stat().st_size > 5000
+    assert [path.name for path in folder.parent.iterdir()] == ["report"]
+
+
+def test_the_page_is_sound_and_needs_nothing_from_outside(report):
+    html = report.read_text(encoding="utf-8")
+    page = Page(html)
+    assert len(page.images) == len(FIGURES)
+    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert not re.search(r"https?:|//[a-z]|url\(|@import", re.sub(r"base64,[^\"]*", "", html))
+    assert "could not be drawn" not in page.text
+
+
+def test_numbers_and_tables_agree(report, make_patches):
+    patches = make_patches()
+    metrics = json.loads((report.parent / "metrics.json").read_text(encoding="utf-8"))
+    error = (patches["predicted"] - patches["overlap"]).astype(float)
+    assert metrics["regressor"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert metrics["autoencoder"]["bce_excess"] == pytest.approx(
+        (patches["bce"] - patches["bce_floor"]).mean(), rel=1e-4)
+    assert metrics["seed"] == 0 and metrics["left_out"] == 1
+    assert f"{metrics['regressor']['rmse']:.2f}" in Page(report.read_text(encoding="utf-8")).text
+    table = pd.read_parquet(report.parent / "patches.parquet")
+    pd.testing.assert_frame_equal(table[patches.columns], patches)
+    assert {"projection_1", "projection_2"} <= set(table.columns)
+    wells = pd.read_csv(report.parent / "wells.csv")
+    assert len(wells) == patches.groupby(["plate", "well"]).ngroups
+    assert wells["patches"].sum() == len(patches)
+
+
+def test_findings_are_listed_and_cannot_inject_markup(
+    tmp_path, make_patches, make_report_arguments, draw_only
+):
+    draw_only()
+    arguments = make_report_arguments(make_patches(wells=1))
+    arguments["findings"] = [
+        ("no_layout", "CK90", "D07", "a/b.tif", "<b>bold</b> & found", "cure it", True)]
+    html = write_report(tmp_path / "report", **arguments).read_text(encoding="utf-8")
+    text = Page(html).text
+    for words in ("CK90", "D07", "b.tif", "<b>bold</b> & found", "cure it", "1 finding"):
+        assert words in text
+    assert "<b>bold" not in html
+
+
+def test_codes_that_cannot_be_projected_cost_one_picture_only(
+    tmp_path, make_patches, make_report_arguments, draw_only
+):
+    draw_only()
+    arguments = make_report_arguments(make_patches(wells=1))
+    arguments["projection"] = "the codes of 3 of 75 patches are not finite numbers"
+    page = write_report(tmp_path / "report", **arguments)
+    found = Page(page.read_text(encoding="utf-8"))
+    assert "the codes of 3 of 75 patches are not finite numbers" in found.text
+    assert len(found.images) == len(FIGURES) - 1
+    assert pd.read_parquet(page.parent / "patches.parquet")["projection_1"].isna().all()
+
+
+def test_a_figure_that_fails_leaves_a_sentence(
+    tmp_path, make_patches, make_report_arguments, draw_only
+):
+    draw_only("reconstructions")
+    arguments = make_report_arguments(make_patches(wells=1))
+    arguments["examples"] = {"OVA": (np.zeros((2, 8)), np.zeros((2, 8)))}
+    found = Page(write_report(tmp_path / "report", **arguments).read_text(encoding="utf-8"))
+    assert "This figure could not be drawn" in found.text
+    assert len(found.images) == len(FIGURES) - 1
+
+
+@pytest.mark.parametrize("case", ["all faulty", "no condition", "nan predictions", "one patch"])
+def test_poor_input_still_gives_a_page(case, tmp_path, make_patches, make_report_arguments):
+    patches = make_patches(conditions=("OVA",), wells=1, each=6)
+    if case == "all faulty":
+        patches = patches.assign(faulty=True, overlap=np.float32(0))
+    elif case == "no condition":
+        patches = patches.assign(condition="")
+    arguments = make_report_arguments(patches) | {"histories": {}}
+    if case == "nan predictions":
+        arguments["patches"] = patches.assign(predicted=np.float32("nan"), ssim=np.float32("nan"))
+    elif case == "one patch":
+        arguments |= {"patches": patches.iloc[:1], "projection": "too few", "examples": {}}
+    page = write_report(tmp_path / "report", **arguments)
+    found = Page(page.read_text(encoding="utf-8"))
+    assert "could not be drawn" not in found.text and "nan" not in found.text.lower()
+    text = (page.parent / "metrics.json").read_text(encoding="utf-8")
+    json.loads(text, parse_constant=pytest.fail)
+
+
+def test_a_second_report_replaces_the_first_and_a_failed_one_does_not(
+    tmp_path, make_patches, make_report_arguments, draw_only
+):
+    draw_only()
+    arguments = make_report_arguments(make_patches(wells=1, each=8))
+    page = write_report(tmp_path / "report", **arguments)
+    (page.parent / "figures" / "stale.png").write_bytes(b"old")
+    with pytest.raises(KeyError):
+        broken = {**arguments, "patches": arguments["patches"].drop(columns="bce")}
+        write_report(tmp_path / "report", **broken)
+    assert (page.parent / "figures" / "stale.png").exists()
+    write_report(tmp_path / "report", **arguments | {"title": "Second"})
+    assert "<h1>Second</h1>" in page.read_text(encoding="utf-8")
+    assert not (page.parent / "figures" / "stale.png").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_folder_that_is_not_a_report_is_left_alone(
+    tmp_path, make_patches, make_report_arguments
+):
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / "thesis.docx").write_text("mine")
+    with pytest.raises(FileExistsError, match="not a report"):
+        write_report(folder, **make_report_arguments(make_patches(wells=1, each=8)))
+    assert [path.name for path in folder.iterdir()] == ["thesis.docx"]
+
+
+def test_values_for_json_and_nested_settings():
+    assert plain({"a": np.float32("inf"), 1: (np.int64(3), True)}) == {"a": None, "1": [3, True]}
+    assert flat({"a": {"b": 1, "c": {}}, "d": 2}) == {"a.b": 1, "a.c": {}, "d": 2}

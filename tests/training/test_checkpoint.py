@@ -1,0 +1,98 @@
+"""The latest and the best survive, and nothing half-written is taken for a checkpoint."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny_run
+
+from jaxcell.training import checkpoint
+from jaxcell.training.optimizer import make_optimizer
+from jaxcell.training.sharding import make_shardings
+from jaxcell.training.state import make_init
+
+
+def _state(shardings, learning_rate=1e-3):
+    optimizer = make_optimizer(10, learning_rate=learning_rate, plateau_epochs=3)
+    init = make_init(tiny_run.make_task(), optimizer, tiny_run.prepare, shardings, seed=0)
+    data = jax.device_put(tiny_run.make_data(), shardings.replicated)
+    arguments = (data, next(tiny_run.train_batches(0)), {})
+    return init(*arguments), jax.eval_shape(init, *arguments)
+
+
+def _folders(path):
+    return sorted(entry.name for entry in path.iterdir())
+
+
+def test_exactly_the_latest_and_the_best_survive(tmp_path):
+    shardings = make_shardings(tiny_run.BATCH_SIZE)
+    state, abstract = _state(shardings)
+    manager = checkpoint.open(tmp_path)
+    assert checkpoint.restore_latest(manager, abstract, shardings.replicated) is None
+    assert checkpoint.restore_best(manager, abstract, shardings.replicated) is None
+    assert checkpoint.latest_path(manager) is None
+
+    # None: a save inside an epoch, whose loss nobody knows, must never count as the best.
+    for step, loss in enumerate([None, 5.0, 4.0, None, 2.0, 6.0, None, 3.0, None], start=1):
+        saved = state.replace(step=jnp.int32(step), best=jnp.float32(step))
+        checkpoint.save(manager, saved, loss)
+    assert _folders(tmp_path) == ["5", "9"]
+    manager.close()
+
+    # Read anew, by another process as it were.
+    manager = checkpoint.open(tmp_path)
+    latest = checkpoint.restore_latest(manager, abstract, shardings.replicated)
+    best = checkpoint.restore_best(manager, abstract, shardings.replicated)
+    assert (int(latest.step), float(latest.best)) == (9, 9.0)
+    assert (int(best.step), float(best.best)) == (5, 5.0)
+    assert checkpoint.latest_path(manager) == tmp_path / "9"
+    manager.close()
+
+
+def test_restored_state_is_the_saved_one_on_another_number_of_devices(tmp_path):
+    four = make_shardings(tiny_run.BATCH_SIZE)
+    one = make_shardings(tiny_run.BATCH_SIZE, jax.local_devices()[:1])
+    state, abstract = _state(four)
+    manager = checkpoint.open(tmp_path)
+    checkpoint.save(manager, state, 1.0)
+    restored = checkpoint.restore_latest(manager, abstract, one.replicated)
+    manager.close()
+
+    assert jax.tree.structure(restored) == jax.tree.structure(state)
+    assert jax.random.key_data(restored.rng).tolist() == jax.random.key_data(state.rng).tolist()
+    for old, new in zip(jax.tree.leaves(state.params), jax.tree.leaves(restored.params)):
+        assert len(new.devices()) == 1 and new.dtype == old.dtype
+        np.testing.assert_array_equal(old, new)
+
+
+def test_half_written_and_half_deleted_checkpoints_are_ignored(tmp_path):
+    shardings = make_shardings(tiny_run.BATCH_SIZE)
+    state, abstract = _state(shardings)
+    manager = checkpoint.open(tmp_path)
+    checkpoint.save(manager, state.replace(step=jnp.int32(1)), 1.0)
+    manager.close()
+    (tmp_path / "2.orbax-checkpoint-tmp-0" / "default").mkdir(parents=True)
+    (tmp_path / "discarded" / "3").mkdir(parents=True)
+
+    manager = checkpoint.open(tmp_path)
+    latest = checkpoint.restore_latest(manager, abstract, shardings.replicated)
+    checkpoint.save(manager, state.replace(step=jnp.int32(2)), 0.5)
+    manager.close()
+    assert int(latest.step) == 1
+    assert _folders(tmp_path) == ["2"]
+
+
+def test_a_checkpoint_of_another_model_is_an_error(tmp_path):
+    shardings = make_shardings(tiny_run.BATCH_SIZE)
+    state, abstract = _state(shardings)
+    manager = checkpoint.open(tmp_path)
+    checkpoint.save(manager, state, 1.0)
+    wider = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((*leaf.shape[:-1], leaf.shape[-1] + 1), leaf.dtype),
+        abstract.params,
+    )
+    with pytest.raises(ValueError):
+        checkpoint.restore_latest(manager, abstract.replace(params=wider), shardings.replicated)
+    with pytest.raises(RuntimeError, match="not saved"):
+        checkpoint.save(manager, state, 1.0)
+    manager.close()

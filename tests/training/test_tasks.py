@@ -1,0 +1,47 @@
+"""The losses against hand calculations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tiny_run
+from flax import linen as nn
+
+from jaxcell.training.tasks import autoencoder_task, regressor_task
+
+
+class Logits(nn.Module):
+    """Answers one logit everywhere, in half precision as a mixed-precision model would."""
+
+    @nn.compact
+    def __call__(self, image):
+        logit = self.param("logit", nn.initializers.constant(2.0), (), jnp.float32)
+        return jnp.full(image.shape, logit, jnp.bfloat16)
+
+
+def test_autoencoder_loss_is_the_mean_cross_entropy_of_each_example():
+    task = autoencoder_task(Logits())
+    image = jnp.stack([jnp.zeros((4, 4, 2)), jnp.ones((4, 4, 2)), jnp.full((4, 4, 2), 0.25)])
+    params = task.init(jax.random.key(0), {"image": image})
+    loss, metrics = task.loss(params, {"image": image}, None)
+    p = 1 / (1 + np.exp(-2.0))
+    expected = [-np.log(1 - p), -np.log(p), -0.25 * np.log(p) - 0.75 * np.log(1 - p)]
+    assert loss.dtype == jnp.float32
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics["squared_error"], np.square([p, 1 - p, p - 0.25]), rtol=1e-5)
+
+
+def test_regressor_loss_is_squared_percent_and_dropout_needs_a_key():
+    task = regressor_task(tiny_run.TinyRegressor())
+    images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 2))
+    batch = {"image": images, "overlap": jnp.float32([0.0, 5.0, 20.0])}
+    params = task.init(jax.random.key(0), batch)
+    loss, metrics = task.loss(params, batch, None)
+    np.testing.assert_allclose(
+        loss, np.square(np.asarray(metrics["predicted"]) - np.array([0, 5, 20])), rtol=1e-4
+    )
+    np.testing.assert_allclose(np.square(metrics["absolute_error"]), loss, rtol=1e-6)
+    again, _ = task.loss(params, batch, None)
+    np.testing.assert_array_equal(loss, again)
+    one, _ = task.loss(params, batch, jax.random.key(1))
+    other, _ = task.loss(params, batch, jax.random.key(2))
+    assert np.any(np.asarray(one) != np.asarray(other))

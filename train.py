@@ -1,0 +1,40 @@
+"""Trains a run from plates to report.
+
+    python train.py
+    python train.py --config=jaxcell/configs/default.py --config.data.plates=FOLDER
+
+The first is the six-minute demonstration on simulated plates, the second trains on yours. Started again with the same command it goes on where it was cut off.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+CONFIG = config_flags.DEFINE_config_file("config", "jaxcell/configs/demo.py", "the experiment")
+WORKDIR = flags.DEFINE_string("workdir", "", "the run's folder; default: runs/NAME of the config")
+
+
+def main(argv: list[str]) -> None:
+    """Trains, evaluates and says how it went."""
+    if len(argv) > 1:
+        sys.exit(f"{argv[1]} is not a flag; settings are given as --config.NAME=VALUE")
+    logging.set_verbosity(logging.WARNING)
+    from jaxcell import evaluation, experiment  # heavy: not needed for --help
+    from jaxcell.report.closing import closing_table
+
+    name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    workdir = Path(WORKDIR.value or f"runs/{name}")
+    began = time.monotonic()
+    try:
+        run = experiment.train(CONFIG.value, workdir)
+        metrics = evaluation.evaluate_run(workdir, CONFIG.value, run)
+    except (ValueError, FileExistsError, FloatingPointError) as error:
+        sys.exit(f"\n{error}")
+    print(closing_table(metrics, workdir / "report" / "index.html", time.monotonic() - began))
+
+
+if __name__ == "__main__":
+    app.run(main)

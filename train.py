@@ -3,7 +3,8 @@
     python train.py
     python train.py --config=jaxcell/configs/default.py --config.data.plates=FOLDER
 
-The first is the six-minute demonstration on simulated plates, the second trains on yours. Started again with the same command it goes on where it was cut off.
+The first is the six-minute demonstration on simulated plates, the second trains on yours.
+Started again with the same command it goes on where it was cut off.
 """
 
 import sys

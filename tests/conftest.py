@@ -2,8 +2,8 @@
 
 import os
 
-# Before jax is imported: sharding is tested on four virtual CPU devices; compiling takes longer than
-# the tiny programs of the tests run, so it is told not to try hard.
+# Before jax is imported: sharding is tested on four virtual CPU devices; compiling takes longer
+# than the tiny programs of the tests run, so it is told not to try hard.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0",

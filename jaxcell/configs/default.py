@@ -50,8 +50,8 @@ def get_config() -> ConfigDict:
             "latent_dim": 0,  # size of a dense bottleneck; 0: the spatial code, 6 x 6 x 32
             "dtype": "float32",  # or bfloat16: of the arithmetic, parameters stay float32
             "autoencoder": {
-                "patch": 4,  # pixels; squares moved into channels first
-                "features": (48, 64, 96, 128),  # channels of each stage
+                "patch": 8,  # pixels; squares moved into channels first
+                "features": (48, 64, 96),  # channels of each stage
                 "blocks": 1,  # residual blocks a stage
                 "code_features": 32,  # channels of the spatial code (reference study)
             },

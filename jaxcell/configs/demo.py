@@ -14,6 +14,6 @@ def get_config() -> ConfigDict:
     """Returns the default configuration on less data and fewer epochs."""
     config = default.get_config()
     config.simulate.update({"plates": 2, "rows": 6, "columns": 9, "field_size": 768})
-    config.autoencoder.epochs = 10
-    config.regressor.epochs = 16
+    config.autoencoder.epochs = 4
+    config.regressor.epochs = 24
     return config

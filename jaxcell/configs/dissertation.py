@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.model.architecture = "plain"
     config.model.autoencoder = ConfigDict(
-        {"features": (64, 32, 32, 32), "code_features": 32, "parametric": True}
+        {"features": (64, 32, 32, 32), "code_features": 32, "activation": "prelu"}
     )
     config.model.regression = "dense"
     config.model.regressor = ConfigDict({"hidden": (128, 64), "dropout": 0.15})

@@ -2,13 +2,16 @@
 
 import numpy as np
 
-# Unstained cells glow at up to this many counts (reference study): nothing below it is a stained cell.
+# Unstained cells glow at up to this many counts (reference study): nothing below is a stained cell.
 BACKGROUND = 255
-# A mask is empty unless its two classes stand this many standard deviations of the darker one apart.
-# Splitting pure Gaussian noise gives 2.65 and a linear illumination ramp 3.46.
+# A mask is empty unless its two classes stand this many standard deviations of the darker one
+# apart. Splitting pure Gaussian noise gives 2.65 and a linear illumination ramp 3.46.
 MINIMUM_SEPARATION = 4.0
 # ... and at least this many counts apart: a few noisy pixels above BACKGROUND are not a cell.
 MINIMUM_CONTRAST = 60.0
+# Cells cover at most 14 % of a patch of a real field. A brighter class wider than this is an edge of
+# illumination, such as the rim of a droplet, with the cells somewhere in it.
+MAXIMUM_AREA = 1 / 6
 
 
 def two_means_threshold(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -59,8 +62,10 @@ def _split(values: np.ndarray) -> tuple[int, float, float]:
 def cell_threshold(images: np.ndarray) -> np.ndarray:
     """Threshold on raw counts above which a pixel of a stained view belongs to a cell.
 
-    Counts below `BACKGROUND` are raised to it, then split by 2-means. Where the two classes are not
-    two (see `MINIMUM_SEPARATION`, `MINIMUM_CONTRAST`) the view holds no cells.
+    Counts below `BACKGROUND` are raised to it, then split by 2-means. Where the brighter class is
+    wider than cells can be (`MAXIMUM_AREA`), the background is raised to that threshold and split
+    again. Where the two classes are not two (`MINIMUM_SEPARATION`, `MINIMUM_CONTRAST`), or still too
+    wide, the view holds no cells.
 
     Args:
       images: uint8 or uint16 [N, H, W], raw counts of one stained view.
@@ -70,5 +75,16 @@ def cell_threshold(images: np.ndarray) -> np.ndarray:
     """
     raised = np.maximum(images, np.asarray(BACKGROUND, images.dtype))
     threshold, contrast, spread = two_means_threshold(raised)
+    wide = np.flatnonzero(_area(images, threshold) > MAXIMUM_AREA)
+    if wide.size:
+        raised = np.maximum(images[wide], threshold[wide, None, None].astype(images.dtype))
+        threshold[wide], contrast[wide], spread[wide] = two_means_threshold(raised)
     empty = (contrast < MINIMUM_CONTRAST) | (contrast < MINIMUM_SEPARATION * spread)
+    empty |= _area(images, threshold) > MAXIMUM_AREA
     return np.where(empty, np.uint16(np.iinfo(np.uint16).max), threshold)
+
+
+def _area(images: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """Share of each image that is brighter than its threshold, float64 [N]."""
+    above = np.count_nonzero(images > threshold[:, None, None], axis=(1, 2))
+    return above / images[0].size if len(images) else above

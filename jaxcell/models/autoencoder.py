@@ -19,11 +19,11 @@ class Autoencoder(nn.Module):
     decoder: nn.Module
 
     def __call__(self, image: Array) -> Array:
-        """Args: image float [B, H, W, 2] in [0, 1]. Returns: logits float32 [B, H, W, 2]."""
+        """Image float [B, H, W, 2] in [0, 1] -> logits float32 [B, H, W, 2]."""
         return self.decoder(self.encoder(image))
 
     def encode(self, image: Array) -> Array:
-        """Args: image float [B, H, W, 2] in [0, 1]. Returns: code float32 [B, latent size]."""
+        """Image float [B, H, W, 2] in [0, 1] -> code float32 [B, latent size]."""
         code = self.encoder(image)
         return code.reshape(len(code), -1).astype("float32")
 

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.blocks import Convolution, Residual, depth_to_space, upsample
+from jaxcell.models.blocks import Convolution, Residual, depth_to_space
 
 
 class Decoder(nn.Module):
@@ -17,25 +17,28 @@ class Decoder(nn.Module):
       window: side of the patches in pixels.
       features: of the encoder; used in reverse.
       code_features: of the encoder; the first convolution's channels.
-      parametric: PReLU where true, ReLU where false.
+      activation: `prelu` or `relu`.
       dtype: of the arithmetic; parameters stay float32.
     """
 
     window: int = 192
     features: Sequence[int] = (64, 32, 32, 32)
     code_features: int = 32
-    parametric: bool = True
+    activation: str = "prelu"
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, code: Array) -> Array:
-        """Args: code [B, h, w, C] or [B, latent_dim]. Returns: logits float32 [B, H, W, 2]."""
+        """Code [B, h, w, C] or [B, latent_dim] -> logits float32 [B, H, W, 2]."""
         side = self.window // 2 ** (len(self.features) + 1)
         x = _spatial(code, side, self.code_features, self.dtype)
-        x = upsample(Convolution(self.code_features, 1, self.parametric, self.dtype)(x))
+        x = Convolution(self.code_features, activation=self.activation, dtype=self.dtype)(x)
         for features in reversed(self.features):
-            x = upsample(Convolution(features, 1, self.parametric, self.dtype)(x))
-        return nn.Conv(2, (3, 3), dtype=self.dtype)(x).astype(jnp.float32)
+            x = Convolution(
+                features, upsampled=True, activation=self.activation, dtype=self.dtype
+            )(x)
+        x = Convolution(2, upsampled=True, activation="none", dtype=self.dtype)(x)
+        return x.astype(jnp.float32)
 
 
 class ResidualDecoder(nn.Module):
@@ -51,15 +54,15 @@ class ResidualDecoder(nn.Module):
     """
 
     window: int = 192
-    patch: int = 4
-    features: Sequence[int] = (64, 96, 128, 128)
+    patch: int = 8
+    features: Sequence[int] = (48, 64, 96)
     blocks: int = 1
     code_features: int = 32
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, code: Array) -> Array:
-        """Args: code [B, h, w, C] or [B, latent_dim]. Returns: logits float32 [B, H, W, 2]."""
+        """Code [B, h, w, C] or [B, latent_dim] -> logits float32 [B, H, W, 2]."""
         side = self.window // (self.patch * 2 ** (len(self.features) - 1))
         x = _spatial(code, side, self.code_features, self.dtype)
         x = nn.Conv(self.features[-1], (3, 3), dtype=self.dtype)(x)

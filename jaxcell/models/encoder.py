@@ -23,14 +23,14 @@ class Encoder(nn.Module):
       features: channels of each convolution; each is followed by 2x2 max pooling.
       code_features: channels of the spatial code.
       latent_dim: size of a dense bottleneck after it; 0 keeps the spatial code.
-      parametric: PReLU where true, ReLU where false.
+      activation: `prelu` or `relu`.
       dtype: of the arithmetic; parameters stay float32.
     """
 
     features: Sequence[int] = (64, 32, 32, 32)
     code_features: int = 32
     latent_dim: int = 0
-    parametric: bool = True
+    activation: str = "prelu"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -39,8 +39,8 @@ class Encoder(nn.Module):
         require_divisible(image, 2 ** (len(self.features) + 1))
         x = image.astype(self.dtype)
         for features in self.features:
-            x = max_pool(Convolution(features, 1, self.parametric, self.dtype)(x))
-        x = Convolution(self.code_features, 2, self.parametric, self.dtype)(x)
+            x = max_pool(Convolution(features, activation=self.activation, dtype=self.dtype)(x))
+        x = Convolution(self.code_features, 2, activation=self.activation, dtype=self.dtype)(x)
         return _bottleneck(x, self.latent_dim, self.dtype)
 
 
@@ -58,8 +58,8 @@ class ResidualEncoder(nn.Module):
       dtype: of the arithmetic; parameters stay float32.
     """
 
-    patch: int = 4
-    features: Sequence[int] = (64, 96, 128, 128)
+    patch: int = 8
+    features: Sequence[int] = (48, 64, 96)
     blocks: int = 1
     code_features: int = 32
     latent_dim: int = 0

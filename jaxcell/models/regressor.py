@@ -26,7 +26,7 @@ class DenseRegressor(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, train: bool = False) -> Array:
-        """Args: image float [B, H, W, 2] in [0, 1]. Returns: overlap in percent, float32 [B]."""
+        """Image float [B, H, W, 2] in [0, 1] -> overlap in percent, float32 [B]."""
         code = self.encoder(image)
         x = code.reshape(len(code), -1)
         x = nn.relu(nn.Dense(self.hidden[0], dtype=self.dtype)(x))
@@ -65,7 +65,7 @@ class SoftOverlapRegressor(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, train: bool = False) -> Array:
-        """Args: image float [B, H, W, 2] in [0, 1]. Returns: overlap in percent, float32 [B]."""
+        """Image float [B, H, W, 2] in [0, 1] -> overlap in percent, float32 [B]."""
         del train
         masks = nn.sigmoid(self._logits(image))
         intersection = jnp.prod(masks, axis=-1).sum(axis=(1, 2))
@@ -77,7 +77,7 @@ class SoftOverlapRegressor(nn.Module):
         for features in self.hidden:
             x = nn.swish(nn.Dense(features)(x))
         threshold = nn.sigmoid(nn.Dense(2)(x) - 1)[:, None, None]
-        sharpness = nn.softplus(nn.Dense(2)(x) + 20)[:, None, None]
+        sharpness = nn.softplus(nn.Dense(2)(x) + 30)[:, None, None]
         logits = sharpness * (image - threshold)
         if self.refine:
             y = nn.relu(nn.Conv(self.refine, (3, 3), dtype=self.dtype)(image.astype(self.dtype)))
@@ -109,7 +109,7 @@ def histogram(image: Array, bins: int) -> Array:
     batch, height, width, views = image.shape
     position = jnp.floor(bins * jax.lax.stop_gradient(image) ** (1 / 1.5)).astype(jnp.int32)
     position = jnp.clip(position, 0, bins - 1)
-    # One scatter over all patches and views; comparing every pixel to every edge is 15 times slower.
+    # One scatter over all patches; comparing every pixel to every edge is 15 times slower.
     row = jnp.arange(batch)[:, None, None, None] * bins + position
     column = jnp.broadcast_to(jnp.arange(views)[None, None, None], row.shape)
     counts = jnp.zeros((batch * bins, views), jnp.float32).at[row, column].add(1.0)

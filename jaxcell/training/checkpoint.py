@@ -128,7 +128,8 @@ def best_params(folder: Path) -> Params:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
             dict(manager.item_metadata(step)),
         )
-        return jax.device_get(manager.restore(step, args=ocp.args.StandardRestore(target))["params"])
+        restored = manager.restore(step, args=ocp.args.StandardRestore(target))
+    return jax.device_get(restored["params"])
 
 
 def latest_path(manager: ocp.CheckpointManager) -> Path | None:

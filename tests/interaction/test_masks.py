@@ -63,6 +63,15 @@ def test_a_patch_without_cells_has_an_empty_mask():
     assert dict(zip(patches, empty)) == dict.fromkeys(patches, True)
 
 
+def test_the_rim_of_a_droplet_is_not_a_cell():
+    rng = np.random.default_rng(0)
+    image = np.where(np.arange(96)[None] < 40, 100, 560) + rng.normal(0, 12, (96, 96))
+    image[30:40, 60:70] = 2000  # a cell in the bright part
+    image = image.clip(0).astype(np.uint16)[None]
+    mask = image > cell_threshold(image)[:, None, None]
+    assert mask.sum() == 100 and mask[0, 30:40, 60:70].all()
+
+
 def test_no_mask_reaches_below_the_background():
     image = np.full((1, 32, 32), 100, np.uint16)
     image[0, 4:9, 4:9] = BACKGROUND

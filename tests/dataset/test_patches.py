@@ -1,0 +1,67 @@
+"""Windows, labels and scaling."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcell.dataset.patches import label, remove_background, scale, windows
+
+
+def test_windows_tile_the_field_and_crop_the_border_evenly():
+    field = np.random.default_rng(0).integers(0, 4095, (100, 70, 2), np.uint16)
+    patches, corners = windows(field, 32, 32)
+    assert patches.shape == (3 * 2, 32, 32, 2)
+    assert corners.tolist() == [[2, 3], [2, 35], [34, 3], [34, 35], [66, 3], [66, 35]]
+    for patch, (y, x) in zip(patches, corners):
+        np.testing.assert_array_equal(patch, field[y : y + 32, x : x + 32])
+
+
+def test_a_real_field_gives_the_studys_hundred_patches():
+    patches, corners = windows(np.zeros((2048, 2048, 2), np.uint16), 192, 192)
+    assert len(patches) == 100 and corners[0].tolist() == [64, 64]
+
+
+def test_overlapping_windows():
+    patches, corners = windows(np.zeros((64, 64, 1), np.uint16), 32, 16)
+    assert len(patches) == 9 and sorted(set(corners[:, 0])) == [0, 16, 32]
+
+
+def test_a_field_smaller_than_a_window_is_an_error():
+    with pytest.raises(ValueError, match="config.data.window"):
+        windows(np.zeros((100, 100, 2), np.uint16), 192, 192)
+
+
+def _patch(shared: int) -> np.ndarray:
+    """A T cell and a dendritic cell of 100 pixels each that share `shared` columns of 10 pixels."""
+    patch = np.full((64, 64, 2), 280, np.uint16)
+    patch[20:30, 20:30, 0] = 2000
+    patch[20:30, 30 - shared : 40 - shared, 1] = 1500
+    return patch
+
+
+def test_labels_by_hand():
+    empty = np.full((64, 64, 2), 280, np.uint16)
+    faulty = np.full((64, 64, 2), 200, np.uint16)
+    labels = label(np.stack([_patch(0), _patch(5), _patch(10), empty, faulty]))
+    expected = [0, 100 * 50 / 150, 100, 0, 0]
+    np.testing.assert_allclose(labels["overlap"], expected, rtol=1e-6)
+    assert labels["faulty"].tolist() == [False, False, False, False, True]
+
+
+def test_masked_patches_hold_the_cells_and_nothing_else():
+    patches = np.stack([_patch(5)])
+    masked = remove_background(patches, label(patches)["thresholds"])
+    assert masked.dtype == np.uint16
+    np.testing.assert_array_equal(masked, np.where(patches > 280, patches, 0))
+
+
+def test_scaling_is_min_max_above_the_background():
+    patch = np.array([0, 255, 1255, 2255], np.uint16).reshape(1, 2, 2, 1)
+    np.testing.assert_allclose(scale(jnp.asarray(patch)).ravel(), [0, 0, 0.5, 1], rtol=1e-6)
+
+
+def test_scaling_does_not_blow_up_noise():
+    noise = np.random.default_rng(0).integers(256, 264, (1, 8, 8, 2), np.uint16)
+    scaled = scale(jnp.asarray(noise))
+    assert scaled.max() < 0.2 and scaled.min() == 0
+    assert not scale(jnp.zeros((1, 8, 8, 2), jnp.uint16)).any()

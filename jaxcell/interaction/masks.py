@@ -63,8 +63,7 @@ def cell_threshold(images: np.ndarray) -> np.ndarray:
     """Threshold on raw counts above which a pixel of a stained view belongs to a cell.
 
     Counts below `BACKGROUND` are raised to it, then split by 2-means. Where the brighter class is
-    wider than cells can be (`MAXIMUM_AREA`), the background is raised to that threshold and split
-    again. Where the two classes are not two (`MINIMUM_SEPARATION`, `MINIMUM_CONTRAST`), or still too
+    wider than cells can be (`MAXIMUM_AREA`), the rest is raised to its darkest grey and split again. Where the two classes are not two (`MINIMUM_SEPARATION`, `MINIMUM_CONTRAST`), or still too
     wide, the view holds no cells.
 
     Args:
@@ -77,7 +76,9 @@ def cell_threshold(images: np.ndarray) -> np.ndarray:
     threshold, contrast, spread = two_means_threshold(raised)
     wide = np.flatnonzero(_area(images, threshold) > MAXIMUM_AREA)
     if wide.size:
-        raised = np.maximum(images[wide], threshold[wide, None, None].astype(images.dtype))
+        # Raised to the brighter class's darkest pixel, so that no gap is left to split at again.
+        floors = [image[image > low].min() for image, low in zip(images[wide], threshold[wide])]
+        raised = np.maximum(images[wide], np.array(floors, images.dtype)[:, None, None])
         threshold[wide], contrast[wide], spread[wide] = two_means_threshold(raised)
     empty = (contrast < MINIMUM_CONTRAST) | (contrast < MINIMUM_SEPARATION * spread)
     empty |= _area(images, threshold) > MAXIMUM_AREA

@@ -47,13 +47,13 @@ def get_config() -> ConfigDict:
     config.model = ConfigDict(
         {
             "architecture": "residual",  # or `plain`, the reference study's
-            "latent_dim": 0,  # size of a dense bottleneck; 0: the spatial code, 6 x 6 x 32
+            "latent_dim": 0,  # size of a dense bottleneck; 0: the spatial code, 12 x 12 x 8
             "dtype": "float32",  # or bfloat16: of the arithmetic, parameters stay float32
             "autoencoder": {
                 "patch": 8,  # pixels; squares moved into channels first
-                "features": (48, 64, 96),  # channels of each stage
+                "features": (48, 96),  # channels of each stage
                 "blocks": 1,  # residual blocks a stage
-                "code_features": 32,  # channels of the spatial code (reference study)
+                "code_features": 8,  # channels of the spatial code
             },
             "regression": "soft_overlap",  # or `dense`, the reference study's
             "regressor": {"hidden": (128, 128), "refine": 0},
@@ -61,16 +61,16 @@ def get_config() -> ConfigDict:
     )
     config.autoencoder = ConfigDict(
         {
-            "epochs": 40,  # at most (reference study)
-            "batch_size": 32,
+            "epochs": 20,
+            "batch_size": 16,
             "checkpoint_every_steps": 200,  # besides the end of each epoch
             "early_stopping_epochs": 8,  # without progress; 0: never
             "augment": True,  # the eight symmetries of the square
             "optimizer": {
                 "name": "adamw",
-                "learning_rate": 2e-3,
+                "learning_rate": 3e-3,
                 "weight_decay": 1e-4,
-                "warmup_steps": 100,
+                "warmup_steps": 20,
                 "decay": "cosine",
                 "clip_global_norm": 1.0,
             },
@@ -78,7 +78,7 @@ def get_config() -> ConfigDict:
     )
     config.regressor = ConfigDict(
         {
-            "epochs": 60,
+            "epochs": 40,
             "batch_size": 32,
             "checkpoint_every_steps": 200,
             "early_stopping_epochs": 0,

@@ -14,6 +14,6 @@ def get_config() -> ConfigDict:
     """Returns the default configuration on less data and fewer epochs."""
     config = default.get_config()
     config.simulate.update({"plates": 2, "rows": 6, "columns": 9, "field_size": 768})
-    config.autoencoder.epochs = 4
-    config.regressor.epochs = 24
+    config.autoencoder.epochs = 5
+    config.regressor.epochs = 20
     return config

@@ -7,10 +7,11 @@ BACKGROUND = 255
 # A mask is empty unless its two classes stand this many standard deviations of the darker one
 # apart. Splitting pure Gaussian noise gives 2.65 and a linear illumination ramp 3.46.
 MINIMUM_SEPARATION = 4.0
-# ... and at least this many counts apart: a few noisy pixels above BACKGROUND are not a cell.
-MINIMUM_CONTRAST = 60.0
-# Cells cover at most 14 % of a patch of a real field. A brighter class wider than this is an edge of
-# illumination, such as the rim of a droplet, with the cells somewhere in it.
+# ... and at least this many counts apart. On simulated plates and on the real field, cells stand out
+# by 400 counts and more, faint edges of illumination and noise above BACKGROUND by less than 130.
+MINIMUM_CONTRAST = 150.0
+# Cells cover at most 14 % of a patch of a real field. A brighter class wider than this is an edge
+# of illumination, such as the rim of a droplet, with the cells somewhere in it.
 MAXIMUM_AREA = 1 / 6
 
 
@@ -63,8 +64,9 @@ def cell_threshold(images: np.ndarray) -> np.ndarray:
     """Threshold on raw counts above which a pixel of a stained view belongs to a cell.
 
     Counts below `BACKGROUND` are raised to it, then split by 2-means. Where the brighter class is
-    wider than cells can be (`MAXIMUM_AREA`), the rest is raised to its darkest grey and split again. Where the two classes are not two (`MINIMUM_SEPARATION`, `MINIMUM_CONTRAST`), or still too
-    wide, the view holds no cells.
+    wider than cells can be (`MAXIMUM_AREA`), the rest is raised to its darkest grey and split
+    again. Where the two classes are not two (`MINIMUM_SEPARATION`, `MINIMUM_CONTRAST`), or still
+    too wide, the view holds no cells.
 
     Args:
       images: uint8 or uint16 [N, H, W], raw counts of one stained view.

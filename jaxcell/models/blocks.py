@@ -96,7 +96,9 @@ class Residual(nn.Module):
         features = x.shape[-1]
         y = x
         for last in (False, True):
-            y = nn.swish(nn.GroupNorm(self.groups, dtype=self.dtype)(y))
+            # Its statistics are float32 whatever `dtype`; strict promotion wants that said.
+            y = nn.GroupNorm(self.groups)(y.astype(jnp.float32)).astype(self.dtype)
+            y = nn.swish(y)
             # The branch starts at zero, so that a deep net starts as a shallow one.
             kernel_init = nn.initializers.zeros if last else nn.initializers.he_normal()
             y = nn.Conv(features, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(y)

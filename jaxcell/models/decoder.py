@@ -55,9 +55,9 @@ class ResidualDecoder(nn.Module):
 
     window: int = 192
     patch: int = 8
-    features: Sequence[int] = (48, 64, 96)
+    features: Sequence[int] = (48, 96)
     blocks: int = 1
-    code_features: int = 32
+    code_features: int = 8
     dtype: Any = jnp.float32
 
     @nn.compact

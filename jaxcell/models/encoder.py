@@ -59,9 +59,9 @@ class ResidualEncoder(nn.Module):
     """
 
     patch: int = 8
-    features: Sequence[int] = (48, 64, 96)
+    features: Sequence[int] = (48, 96)
     blocks: int = 1
-    code_features: int = 32
+    code_features: int = 8
     latent_dim: int = 0
     dtype: Any = jnp.float32
 

@@ -81,7 +81,8 @@ class SoftOverlapRegressor(nn.Module):
         logits = sharpness * (image - threshold)
         if self.refine:
             y = nn.relu(nn.Conv(self.refine, (3, 3), dtype=self.dtype)(image.astype(self.dtype)))
-            logits += nn.Conv(2, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)(y)
+            y = nn.Conv(2, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)(y)
+            logits += y.astype(jnp.float32)
         return logits
 
     def _context(self, image: Array) -> Array:

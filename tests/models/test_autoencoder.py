@@ -1,0 +1,127 @@
+"""The two autoencoders: the study's to the letter, and both sound."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcell.models.autoencoder import plain_autoencoder, residual_autoencoder
+
+STUDY = {"features": (64, 32, 32, 32), "code_features": 32, "activation": "prelu"}
+SMALL = {
+    "plain": {"features": (4, 3), "code_features": 2},
+    "residual": {"patch": 4, "features": (8, 16), "code_features": 2},
+}
+MAKE = {"plain": plain_autoencoder, "residual": residual_autoencoder}
+KINDS = sorted(MAKE)
+
+
+def _shapes(model, window: int, method=None):
+    """Parameters and output without any arithmetic."""
+    image = jax.ShapeDtypeStruct((3, window, window, 2), jnp.float32)
+    params = jax.eval_shape(model.init, jax.random.key(0), image)
+    out = jax.eval_shape(lambda p, x: model.apply(p, x, method=method), params, image)
+    return params["params"], out
+
+
+def _count(params) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def _small(kind: str, latent_dim: int = 0, **changes):
+    return MAKE[kind](32, latent_dim, **{**SMALL[kind], **changes})
+
+
+def _apply(model, params, image, method=None):
+    return model.apply({"params": params}, image, method=method)
+
+
+def _initialised(model, window: int = 32):
+    image = jax.random.uniform(jax.random.key(1), (2, window, window, 2))
+    return jax.jit(model.init)(jax.random.key(0), image)["params"], image
+
+
+def test_the_studys_code_is_6_by_6_by_32():
+    model = plain_autoencoder(192, 0, **STUDY)
+    image = jax.ShapeDtypeStruct((3, 192, 192, 2), jnp.float32)
+    params, code = _shapes(model, 192, method="encode")
+    assert code.shape == (3, 1152)
+    encoder = {"params": params["encoder"]}
+    assert jax.eval_shape(model.encoder.apply, encoder, image).shape == (3, 6, 6, 32)
+
+
+def test_the_studys_parameters_by_hand():
+    """3x3 kernels, a bias and a PReLU slope a channel; no slope on the last."""
+
+    def layer(inputs: int, outputs: int, slope: bool = True) -> int:
+        return 9 * inputs * outputs + outputs + slope * outputs
+
+    params, _ = _shapes(plain_autoencoder(192, 0, **STUDY), 192)
+    encoder = layer(2, 64) + layer(64, 32) + 3 * layer(32, 32)
+    # Mirrored: a convolution on the code, five that upsample, the last to two logits.
+    decoder = layer(32, 32) + 3 * layer(32, 32) + layer(32, 64) + layer(64, 2, slope=False)
+    assert _count(params["encoder"]) == encoder
+    assert _count(params["decoder"]) == decoder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("window", [96, 192, 384])
+@pytest.mark.parametrize("latent_dim", [0, 1, 20])
+def test_any_window_and_latent_size(kind, window, latent_dim):
+    model = MAKE[kind](window, latent_dim)
+    _, logits = _shapes(model, window)
+    assert logits.shape == (3, window, window, 2) and logits.dtype == jnp.float32
+    _, code = _shapes(model, window, method="encode")
+    assert code.shape == (3, latent_dim or (window // 32) ** 2 * 32)
+    assert code.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_window_that_does_not_divide_is_an_error(kind):
+    with pytest.raises(ValueError, match="100 x 100 pixels are not a multiple of 32"):
+        _shapes(MAKE[kind](100, 0), 100)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_typing_error_is_an_error(kind):
+    with pytest.raises(TypeError, match="feature"):
+        MAKE[kind](96, 0, feature=(8, 8))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("latent_dim", [0, 5])
+def test_every_parameter_gets_a_gradient(kind, latent_dim):
+    model = _small(kind, latent_dim)
+    params, image = _initialised(model)
+    # Away from the start, where some branches are zero by design.
+    params = jax.tree.map(
+        lambda leaf: leaf + 0.1 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), params
+    )
+    # Of both signs: max pooling lets no other negative value through to a PReLU's slope.
+    image = 3 * jax.random.normal(jax.random.key(2), image.shape)
+    weight = jax.random.normal(jax.random.key(3), image.shape)
+    gradients = jax.jit(
+        jax.grad(lambda params: jnp.sum(weight * model.apply({"params": params}, image)))
+    )(params)
+    dead = [
+        jax.tree_util.keystr(path)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)
+        if not jnp.any(leaf) or not jnp.all(jnp.isfinite(leaf))
+    ]
+    assert not dead
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("latent_dim", [0, 5])
+def test_bfloat16_is_for_the_arithmetic_alone(kind, latent_dim):
+    model, exact = _small(kind, latent_dim, dtype="bfloat16"), _small(kind, latent_dim)
+    params, image = _initialised(model)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(jnp.float32)}
+    for method in (None, "encode"):
+        apply = jax.jit(functools.partial(_apply, method=method), static_argnums=0)
+        low, high = (apply(m, params, image) for m in (model, exact))
+        assert low.dtype == high.dtype == jnp.float32
+        assert jnp.any(low != high)  # it is in use
+        np.testing.assert_allclose(low, high, atol=0.05 * float(jnp.abs(high).max()))

@@ -1,0 +1,154 @@
+"""A run: whose folder it is, which plates it takes, and the whole way in one process."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_plates import make_config
+
+from jaxcell import evaluation, experiment
+from jaxcell.plates.findings import BadPlates
+from jaxcell.plates.simulate import simulate_plates
+from jaxcell.report.closing import closing_table
+
+
+def test_a_folder_is_claimed_once_and_opened_again_by_the_same_config(tmp_path):
+    config, workdir = make_config(tmp_path), tmp_path / "run"
+    for _ in range(2):
+        experiment.claim(workdir, "config.json", config.to_dict(), "config")
+        assert json.loads((workdir / "config.json").read_text())["data"]["window"] == 96
+    assert [path.name for path in workdir.iterdir()] == ["config.json"]
+
+
+def test_another_config_is_refused_with_what_differs(tmp_path):
+    workdir = tmp_path / "run"
+    experiment.claim(workdir, "config.json", make_config(tmp_path).to_dict(), "config")
+    before = (workdir / "config.json").read_text()
+    other = make_config(
+        tmp_path, regressor__optimizer__learning_rate=0.5, data__conditions=("OVA", "ConA")
+    )
+    with pytest.raises(ValueError) as error:
+        experiment.claim(workdir, "config.json", other.to_dict(), "config")
+    message = str(error.value)
+    assert "regressor.optimizer.learning_rate: there 0.003, here 0.5" in message
+    assert "data.conditions" in message and "autoencoder" not in message
+    assert "--workdir" in message and str(workdir) in message
+    assert (workdir / "config.json").read_text() == before
+
+
+def test_a_field_that_only_one_config_has_is_a_difference(tmp_path):
+    experiment.claim(tmp_path / "run", "config.json", {"a": {"b": 1}}, "config")
+    with pytest.raises(ValueError, match="a.c: there None, here 2"):
+        experiment.claim(tmp_path / "run", "config.json", {"a": {"b": 1, "c": 2}}, "config")
+
+
+def test_a_folder_of_other_things_is_not_written_to(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="not empty and is not a run"):
+        experiment.claim(tmp_path, "config.json", {}, "config")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_what_is_no_run_cannot_be_loaded(tmp_path):
+    with pytest.raises(ValueError, match="is not a trained run.*config.json.*check --workdir"):
+        experiment.load(tmp_path / "nowhere")
+    experiment.claim(tmp_path / "run", "config.json", make_config(tmp_path).to_dict(), "config")
+    with pytest.raises(ValueError, match="has no dataset.json, autoencoder, regressor"):
+        experiment.load(tmp_path / "run")
+
+
+def test_plates_that_are_not_there_are_an_error(tmp_path):
+    config = make_config(tmp_path, data__plates=str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="no folder of plates .*nowhere.*--config.data.plates"):
+        experiment.load_plates(config)
+
+
+def test_networks_that_do_not_exist_are_errors(tmp_path):
+    for field in ("architecture", "regression"):
+        config = make_config(tmp_path, **{f"model__{field}": "transformer"})
+        with pytest.raises(ValueError, match=f"model.{field} is 'transformer': use"):
+            experiment.make_models(config)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory) -> Path:
+    """One small plate of eighteen wells."""
+    folder = tmp_path_factory.mktemp("plates") / "good"
+    simulate_plates(folder, plates=1, rows=3, columns=6, field_size=192, seed=1)
+    return folder
+
+
+@pytest.fixture
+def damaged(simulated, tmp_path) -> Path:
+    """The plate with one view missing and one file cut short, in two wells."""
+    folder = tmp_path / "damaged"
+    shutil.copytree(simulated, folder)
+    next(folder.glob("SIM01/SIM01 - B - 02*FITC*.tif")).unlink()
+    cut = next(folder.glob("SIM01/SIM01 - C - 03*TexasRed*.tif"))
+    cut.write_bytes(cut.read_bytes()[:1000])
+    return folder
+
+
+def test_bad_plates_stop_a_run_before_training_and_are_all_listed(damaged, tmp_path):
+    config = make_config(tmp_path / "data", data__plates=str(damaged))
+    with pytest.raises(BadPlates) as error:
+        experiment.train(config, tmp_path / "run")
+    assert "B02" in str(error.value) and "C03" in str(error.value)
+    assert {finding.well for finding in error.value.findings} == {"B02", "C03"}
+    assert not (tmp_path / "run" / "autoencoder").exists()
+    assert not (tmp_path / "data").exists()
+
+
+def test_bad_plates_are_left_out_when_asked(damaged, tmp_path):
+    config = make_config(tmp_path, data__plates=str(damaged), data__on_bad_image="skip")
+    plates = experiment.load_plates(config)
+    wells = plates.wells[plates.wells["role"] != "empty"]
+    assert len(wells) == 16 and not {"B02", "C03"} & set(wells["well"])
+    assert not {"B02", "C03"} & set(plates.images["well"])
+    assert {finding.well for finding in plates.findings if finding.fatal} == {"B02", "C03"}
+    config.data.on_bad_image = "ignore"
+    with pytest.raises(ValueError, match="use stop or skip"):
+        experiment.load_plates(config)
+
+
+def test_the_whole_way(damaged, simulated, tmp_path, monkeypatch):
+    """From plates, two of whose wells are left out, to a report; then on other plates."""
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    config = make_config(tmp_path, data__plates=str(damaged), data__on_bad_image="skip")
+    config.autoencoder.epochs = config.regressor.epochs = 1
+    workdir = tmp_path / "run"
+    run = experiment.train(config, workdir)
+    metrics = evaluation.evaluate_run(workdir, config, run)
+    assert sum(metrics["wells"].values()) == 16 and metrics["left_out"] == 2
+    assert metrics["regressor"]["rmse"] > 0
+    assert "report" in closing_table(metrics, workdir / "report" / "index.html", 1.0)
+    page = (workdir / "report" / "index.html").read_text()
+    assert "B02" in page and "C03" in page
+
+    report = workdir / "report"
+    assert json.loads((report / "metrics.json").read_text())["left_out"] == 2
+    patches = pd.read_parquet(report / "patches.parquet")
+    wells = pd.read_csv(report / "wells.csv")
+    assert len(patches) == metrics["patches"]["test"] == 4 * metrics["wells"]["test"]
+    assert set(wells["well"]) == set(patches["well"])
+    assert np.isfinite(patches[["overlap", "predicted", "bce", "psnr_db", "ssim"]]).all(axis=None)
+
+    loaded_config, loaded = experiment.load(workdir)
+    assert loaded_config.to_dict() == json.loads(config.to_json())
+    assert loaded.histories == run.histories and loaded.dataset == run.dataset
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, run.params)
+
+    loaded_config.data.update({"plates": str(simulated), "on_bad_image": "stop"})
+    plates = experiment.load_plates(loaded_config)
+    other, folder = evaluation.evaluate_plates(workdir, loaded_config, loaded, plates, "good")
+    assert folder == workdir / "report-good" and (folder / "index.html").exists()
+    assert other["wells"] == {"test": 18} and other["patches"] == {"test": 72}
+    # The patches of the run's own test wells get the same predictions there.
+    key = ["plate", "well", "field", "y", "x"]
+    both = patches.merge(pd.read_parquet(folder / "patches.parquet"), on=key)
+    assert len(both) == len(patches)
+    np.testing.assert_allclose(both["predicted_x"], both["predicted_y"], rtol=1e-4, atol=1e-4)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from jaxcell.models.autoencoder import Autoencoder, plain_autoencoder, residual_
 from jaxcell.models.regressor import DenseRegressor, SoftOverlapRegressor
 from jaxcell.plates.folder import Plates, leave_out, read_plates, require_good
 from jaxcell.plates.simulate import simulate_plates
+from jaxcell.run_folder import check_claim, claim
 from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import FitResult, fit
 from jaxcell.training.tasks import Task, autoencoder_task, regressor_task
@@ -68,8 +68,10 @@ def train(config: ConfigDict, workdir: Path) -> Run:
       ValueError: the folder belongs to another config, or to plates that have changed since.
       FloatingPointError: a loss is not finite.
     """
-    claim(workdir, "config.json", config.to_dict(), "config")
+    check_claim(workdir, "config.json", config.to_dict(), "config")
     plates = load_plates(config)
+    # Only now: a run that bad plates stopped leaves no folder in the way of the next try.
+    claim(workdir, "config.json", config.to_dict(), "config")
     builder = build(plates, dataset_config(config), tfds_folder(config))
     examples = open_examples(builder, config.data.memory_gib)
     dataset = {
@@ -143,42 +145,6 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
     dataset = json.loads((workdir / "dataset.json").read_text())
     return config, Run(make_models(config), params, histories, dataset)
-
-
-def claim(workdir: Path, name: str, content: dict, what: str) -> None:
-    """Writes what a run folder belongs to, or checks that it is the same.
-
-    Raises:
-      ValueError: the folder belongs to something else.
-    """
-    path = workdir / name
-    text = json.dumps(content, indent=2, sort_keys=True, default=list)
-    if path.exists():
-        differing = _difference(json.loads(path.read_text()), json.loads(text))
-        if differing:
-            raise ValueError(
-                f"{workdir} belongs to a run with another {what} ({'; '.join(differing)}): "
-                "choose another --workdir, or start with the same settings to go on with it"
-            )
-        return
-    if workdir.exists() and any(workdir.iterdir()) and name == "config.json":
-        raise ValueError(f"{workdir} is not empty and is not a run: choose another --workdir")
-    workdir.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".tmp")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
-def _difference(old: dict, new: dict, prefix: str = "") -> list[str]:
-    """Dotted names whose values differ, with both values."""
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            lines += _difference(before, after, f"{prefix}{key}.")
-        elif before != after:
-            lines.append(f"{prefix}{key}: there {before!r}, here {after!r}")
-    return lines
 
 
 def load_plates(config: ConfigDict, condition: str | None = None) -> Plates:

@@ -214,7 +214,10 @@ def _without_layout(
 ) -> list[Finding]:
     """Says which wells have images and no layout, unless a finding says why already."""
     said = {(finding.plate, finding.well) for finding in layout_findings if finding.fatal}
-    cure = "put the plate's layout (.xlsx) or a wells.csv into the folder"
+    cure = (
+        "put the plate's layout (.xlsx) or a wells.csv into the folder; evaluate.py, which needs "
+        "no layout, takes --condition=NAME"
+    )
     findings = []
     without = images[~_keys(images, WELL).isin(_keys(wells, WELL))].drop_duplicates(WELL)
     for plate, group in without.groupby("plate"):

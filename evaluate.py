@@ -20,7 +20,7 @@ def main(argv: list[str]) -> None:
     """Evaluates and says how it went."""
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag: see python evaluate.py --help")
-    logging.set_verbosity(logging.WARNING)
+    logging.set_verbosity(logging.ERROR)
     from jaxcell import evaluation, experiment  # heavy: not needed for --help
     from jaxcell.report.closing import closing_table
 

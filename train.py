@@ -22,7 +22,7 @@ def main(argv: list[str]) -> None:
     """Trains, evaluates and says how it went."""
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag; settings are given as --config.NAME=VALUE")
-    logging.set_verbosity(logging.WARNING)
+    logging.set_verbosity(logging.ERROR)
     from jaxcell import evaluation, experiment  # heavy: not needed for --help
     from jaxcell.report.closing import closing_table
 

@@ -1,7 +1,9 @@
 """The tfds builder: plate tables become labelled patches in `array_record`, no TensorFlow."""
 
+import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from jaxcell.dataset.patches import label, remove_background, windows
-from jaxcell.dataset.splits import FRACTIONS, assign, assign_wells
+from jaxcell.dataset.splits import FRACTIONS, assign_wells
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.pixels import read_view
 
@@ -122,8 +124,9 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
         for number, (field, patches, corners, labels) in enumerate(bar):
             keep = range(len(patches))
             if patch_split is not None:
-                seed = (self.builder_config.seed, number)
-                keep = np.flatnonzero(assign([""] * len(patches), seed) == patch_split)
+                random = np.random.default_rng((self.builder_config.seed, number))
+                drawn = random.choice(list(FRACTIONS), len(patches), p=list(FRACTIONS.values()))
+                keep = np.flatnonzero(drawn == patch_split)
             for i in keep:
                 of_patch = {name: values[i] for name, values in labels.items()}
                 yield key, _example(field, patches[i], corners[i], of_patch)
@@ -228,9 +231,10 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     builder = ImmuneCells(
         plates=plates, config=dataclasses.replace(config, name=name), data_dir=folder
     )
-    # Its own bars speak of shuffling, which does not happen; ours count fields.
+    # Its own bars and lines speak of downloading and shuffling, which do not happen.
     tfds.disable_progress_bar()
-    builder.download_and_prepare()
+    with contextlib.redirect_stdout(io.StringIO()):
+        builder.download_and_prepare()
     return builder
 
 

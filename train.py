@@ -14,7 +14,8 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-CONFIG = config_flags.DEFINE_config_file("config", "jaxcell/configs/demo.py", "the experiment")
+DEMO = str(Path(__file__).parent / "jaxcell" / "configs" / "demo.py")
+CONFIG = config_flags.DEFINE_config_file("config", DEMO, "the experiment")
 WORKDIR = flags.DEFINE_string("workdir", "", "the run's folder; default: runs/NAME of the config")
 
 

@@ -107,9 +107,8 @@ def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
     """
     builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0)
-    findings = [Finding(*finding) for finding in run.dataset["findings"]]
     title = f"{workdir.resolve().name}: T cells and dendritic cells"
-    return _evaluate(workdir / "report", title, config, run, examples, findings)
+    return _evaluate(workdir / "report", title, config, run, examples, run.findings)
 
 
 def evaluate_plates(

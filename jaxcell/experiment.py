@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
@@ -19,9 +21,10 @@ from jaxcell.dataset.pipeline import (
 )
 from jaxcell.models.autoencoder import Autoencoder, plain_autoencoder, residual_autoencoder
 from jaxcell.models.regressor import DenseRegressor, SoftOverlapRegressor
+from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, leave_out, read_plates, require_good
 from jaxcell.plates.simulate import simulate_plates
-from jaxcell.run_folder import check_claim, claim
+from jaxcell.run_folder import check_claim, claim, write
 from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import FitResult, fit
 from jaxcell.training.tasks import Task, autoencoder_task, regressor_task
@@ -44,13 +47,15 @@ class Run(NamedTuple):
       params: best parameters, of `autoencoder` and `regressor`.
       histories: the rows of each network's metrics.jsonl, one an epoch.
       dataset: the content of dataset.json: `name` of the data set, `training_mean` (percent, mean
-        overlap of its training patches), `findings` about the plates.
+        overlap of its training patches).
+      findings: about its plates.
     """
 
     models: Models
     params: dict[str, Any]
     histories: dict[str, list[dict]]
     dataset: dict
+    findings: list[Finding]
 
 
 def train(config: ConfigDict, workdir: Path) -> Run:
@@ -69,18 +74,19 @@ def train(config: ConfigDict, workdir: Path) -> Run:
       FloatingPointError: a loss is not finite.
     """
     check_claim(workdir, "config.json", config.to_dict(), "config")
+    models = make_models(config)
     plates = load_plates(config)
-    # Only now: a run that bad plates stopped leaves no folder in the way of the next try.
-    claim(workdir, "config.json", config.to_dict(), "config")
     builder = build(plates, dataset_config(config), tfds_folder(config))
     examples = open_examples(builder, config.data.memory_gib)
+    # Only now: what stops on a bad plate or setting leaves no folder in the way of the next try.
+    claim(workdir, "config.json", config.to_dict(), "config")
     dataset = {
         "name": builder.builder_config.name,
         "training_mean": float(examples.table.loc[examples.rows("train"), "overlap"].mean()),
-        "findings": [list(finding) for finding in plates.findings],
     }
     claim(workdir, "dataset.json", dataset, "content of its plates")
-    models, data = make_models(config), device_data(examples)
+    write(workdir / "findings.json", [list(finding) for finding in plates.findings])
+    data = device_data(examples)
 
     def run(name: str, task: Task, settings: ConfigDict, start: Any = None) -> FitResult:
         rows, batch_size = examples.rows("train"), settings.batch_size
@@ -110,12 +116,8 @@ def train(config: ConfigDict, workdir: Path) -> Run:
     results["regressor"] = run(
         "regressor", regressor_task(models.regressor), config.regressor, start
     )
-    return Run(
-        models,
-        {name: result.best_params for name, result in results.items()},
-        {name: result.history for name, result in results.items()},
-        dataset,
-    )
+    write(workdir / "trained.json", {name: int(end.state.step) for name, end in results.items()})
+    return load(workdir)[1]
 
 
 def load(workdir: Path) -> tuple[ConfigDict, Run]:
@@ -130,12 +132,10 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
     Raises:
       ValueError: the folder is not a run, or its training has not ended.
     """
-    missing = [name for name in ("config.json", "dataset.json") if not (workdir / name).exists()]
-    missing += [name for name in NETWORKS if not (workdir / name / "checkpoints").exists()]
-    if missing:
+    if not (workdir / "trained.json").exists():
         raise ValueError(
-            f"{workdir} is not a trained run, it has no {', '.join(missing)}: check --workdir, or "
-            "start train.py with the same --workdir to go on with it"
+            f"{workdir} is not a run whose training has ended, it has no trained.json: check "
+            "--workdir, or start train.py with the same command again to go on with it"
         )
     config = ConfigDict(json.loads((workdir / "config.json").read_text()))
     histories = {
@@ -144,7 +144,8 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
     }
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
     dataset = json.loads((workdir / "dataset.json").read_text())
-    return config, Run(make_models(config), params, histories, dataset)
+    findings = [Finding(*entry) for entry in json.loads((workdir / "findings.json").read_text())]
+    return config, Run(make_models(config), params, histories, dataset, findings)
 
 
 def load_plates(config: ConfigDict, condition: str | None = None) -> Plates:
@@ -202,25 +203,40 @@ def dataset_config(config: ConfigDict, split_by: str | None = None) -> ImmuneCel
 
 
 def make_models(config: ConfigDict) -> Models:
-    """The networks of a config.
+    """The networks of a config, proved to fit its windows.
 
     Raises:
-      ValueError: an architecture or a kind of regression that does not exist.
+      ValueError: an architecture, a kind of regression or a dtype that does not exist, fields that
+        belong to another, or windows that the networks cannot shrink.
     """
-    model = config.model
+    model, window = config.model, config.data.window
     architectures = {"plain": plain_autoencoder, "residual": residual_autoencoder}
-    if model.architecture not in architectures:
-        raise ValueError(f"model.architecture is {model.architecture!r}: use plain or residual")
-    hyperparameters = model.autoencoder.to_dict() | {"dtype": model.dtype}
-    autoencoder = architectures[model.architecture](
-        config.data.window, model.latent_dim, **hyperparameters
-    )
-    regressor = model.regressor.to_dict() | {"dtype": model.dtype}
-    if model.regression == "dense":
-        return Models(autoencoder, DenseRegressor(encoder=autoencoder.encoder, **regressor))
-    if model.regression == "soft_overlap":
-        return Models(autoencoder, SoftOverlapRegressor(**regressor))
-    raise ValueError(f"model.regression is {model.regression!r}: use dense or soft_overlap")
+    _require(model, "architecture", architectures)
+    _require(model, "regression", ("dense", "soft_overlap"))
+    _require(model, "dtype", ("float32", "bfloat16"))
+    shared = {"dtype": model.dtype}
+    try:
+        autoencoder = architectures[model.architecture](
+            window, model.latent_dim, **model.autoencoder.to_dict(), **shared
+        )
+        if model.regression == "dense":
+            shared["encoder"] = autoencoder.encoder
+        kind = {"dense": DenseRegressor, "soft_overlap": SoftOverlapRegressor}[model.regression]
+        models = Models(autoencoder, kind(**model.regressor.to_dict(), **shared))
+    except TypeError as error:
+        raise ValueError(
+            f"model.autoencoder or model.regressor has a field that {model.architecture} or "
+            f"{model.regression} does not know ({error}): start from configs/dissertation.py for "
+            "plain and dense, from configs/default.py for residual and soft_overlap"
+        ) from error
+    image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
+    jax.eval_shape(autoencoder.init, jax.random.key(0), image)
+    return models
+
+
+def _require(settings: ConfigDict, name: str, known: Iterable[str]) -> None:
+    if settings[name] not in known:
+        raise ValueError(f"model.{name} is {settings[name]!r}: use {' or '.join(known)}")
 
 
 def describe(examples: Examples) -> Callable[[dict], str]:

@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+CLAIMS = {"config.json", "dataset.json", "findings.json"}
+
 
 def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
     """Checks that a run folder is new, or belongs to the same run.
@@ -18,29 +20,39 @@ def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
       ValueError: the folder belongs to something else.
     """
     path = workdir / name
-    if path.exists():
+    if _is_begun(workdir) and path.exists():
         differing = _difference(json.loads(path.read_text()), json.loads(_as_json(content)))
         if differing:
             raise ValueError(
                 f"{workdir} belongs to a run with another {what} ({'; '.join(differing)}): "
                 "choose another --workdir, or start with the same settings to go on with it"
             )
-    elif name == "config.json" and _foreign_files(workdir):
-        raise ValueError(f"{workdir} is not empty and is not a run: choose another --workdir")
+    elif not _is_begun(workdir) and workdir.exists():
+        if {path.name for path in workdir.iterdir() if path.suffix != ".tmp"} - CLAIMS:
+            raise ValueError(f"{workdir} is not empty and is not a run: choose another --workdir")
 
 
 def claim(workdir: Path, name: str, content: dict, what: str) -> None:
     """Writes what a run folder belongs to, unless it is there; otherwise as `check_claim`."""
     check_claim(workdir, name, content, what)
-    path = workdir / name
-    if not path.exists():
+    if not _is_begun(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".tmp")
-        partial.write_text(_as_json(content))
-        os.replace(partial, path)
+        write(workdir / name, content)
 
 
-def _as_json(content: dict) -> str:
+def _is_begun(workdir: Path) -> bool:
+    """Whether training has begun in a folder; one in which it has not is anybody's."""
+    return (workdir / "autoencoder").exists()
+
+
+def write(path: Path, content: dict | list) -> None:
+    """Writes JSON beside and renames it, so that a file is whole or not there."""
+    partial = path.with_suffix(".tmp")
+    partial.write_text(_as_json(content))
+    os.replace(partial, path)
+
+
+def _as_json(content: dict | list) -> str:
     return json.dumps(content, indent=2, sort_keys=True, default=list)
 
 
@@ -54,8 +66,3 @@ def _difference(old: dict, new: dict, prefix: str = "") -> list[str]:
         elif before != after:
             lines.append(f"{prefix}{key}: there {before!r}, here {after!r}")
     return lines
-
-
-def _foreign_files(workdir: Path) -> bool:
-    """Whether a folder holds anything but what a claim that was cut off left."""
-    return workdir.exists() and any(path.suffix != ".tmp" for path in workdir.iterdir())

@@ -27,6 +27,7 @@ def test_a_folder_is_claimed_once_and_opened_again_by_the_same_config(tmp_path):
 def test_another_config_is_refused_with_what_differs(tmp_path):
     workdir = tmp_path / "run"
     experiment.claim(workdir, "config.json", make_config(tmp_path).to_dict(), "config")
+    (workdir / "autoencoder").mkdir()  # training has begun
     before = (workdir / "config.json").read_text()
     other = make_config(
         tmp_path, regressor__optimizer__learning_rate=0.5, data__conditions=("OVA", "ConA")
@@ -42,8 +43,33 @@ def test_another_config_is_refused_with_what_differs(tmp_path):
 
 def test_a_field_that_only_one_config_has_is_a_difference(tmp_path):
     experiment.claim(tmp_path / "run", "config.json", {"a": {"b": 1}}, "config")
+    (tmp_path / "run" / "autoencoder").mkdir()
     with pytest.raises(ValueError, match="a.c: there None, here 2"):
         experiment.claim(tmp_path / "run", "config.json", {"a": {"b": 1, "c": 2}}, "config")
+
+
+def test_a_folder_in_which_no_training_began_is_free(tmp_path):
+    workdir = tmp_path / "run"
+    for content in ({"data": {"window": 30}}, {"data": {"window": 32}}):
+        experiment.claim(workdir, "config.json", content, "config")
+        assert json.loads((workdir / "config.json").read_text()) == content
+
+
+@pytest.mark.parametrize(
+    "setting, value, message",
+    [
+        ("model__architecture", "plain", "configs/dissertation.py"),
+        ("model__regression", "dense", "configs/dissertation.py"),
+        ("model__architecture", "resnet", "plain or residual"),
+        ("model__dtype", "bf16", "float32 or bfloat16"),
+        ("data__window", 30, "config.data.window"),
+    ],
+)
+def test_settings_that_do_not_fit_stop_before_anything_is_read(tmp_path, setting, value, message):
+    config = make_config(tmp_path, **{setting: value})
+    with pytest.raises(ValueError, match=message):
+        experiment.train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists() and not (tmp_path / "data").exists()
 
 
 def test_a_folder_of_other_things_is_not_written_to(tmp_path):
@@ -54,10 +80,10 @@ def test_a_folder_of_other_things_is_not_written_to(tmp_path):
 
 
 def test_what_is_no_run_cannot_be_loaded(tmp_path):
-    with pytest.raises(ValueError, match="is not a trained run.*config.json.*check --workdir"):
+    with pytest.raises(ValueError, match="training has ended.*check --workdir"):
         experiment.load(tmp_path / "nowhere")
     experiment.claim(tmp_path / "run", "config.json", make_config(tmp_path).to_dict(), "config")
-    with pytest.raises(ValueError, match="has no dataset.json, autoencoder, regressor"):
+    with pytest.raises(ValueError, match="has no trained.json"):
         experiment.load(tmp_path / "run")
 
 

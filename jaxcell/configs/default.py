@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
             "subset": "full",  # `full`, `dual` (the two conditions below) or `dmso`
             "conditions": ("Unstimulated", "OVA"),  # of `dual`
             "window": 192,  # pixels, side of a patch; 142 um (reference study)
-            "stride": 192,  # pixels between patches
+            "stride": 0,  # pixels between patches; 0: the window
             "masked": False,  # background outside the cell masks set to zero
             "split_by": "well",  # `well`, `plate`, or `random_patch` (leaky; reference study)
             "split_seed": 0,

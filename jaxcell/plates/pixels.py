@@ -171,6 +171,5 @@ def _plain_bytes(page: tifffile.TiffPage) -> int:
 
 def _tags_suffice(page: tifffile.TiffPage) -> bool:
     """Whether the tags alone show that the image is complete and can be decoded here."""
-    # 1 is uncompressed; 8 and 32946 are deflate, which needs nothing else to be installed. Any
-    # other codec is tried out.
-    return page.compression in (1, 8, 32946)
+    # Of a compressed image only decoding tells.
+    return page.compression == 1

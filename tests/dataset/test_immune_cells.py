@@ -1,6 +1,5 @@
 """The data set: what goes in comes out, and nobody is on two sides."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -130,8 +129,14 @@ def test_a_changed_file_well_or_option_is_another_data_set(plates_folder, tmp_pa
         name(plates=plates._replace(wells=wells)),
     ]
     file = Path(plates.images["path"].iloc[0])
-    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
-    names.append(name())
+    content = bytearray(file.read_bytes())
+    elsewhere = tmp_path / "moved.tif"
+    elsewhere.write_bytes(content)
+    images = plates.images.replace(str(file), str(elsewhere))
+    assert name(plates=plates._replace(images=images)) == names[0]  # moved, and the same
+    content[-1] ^= 1
+    elsewhere.write_bytes(content)
+    names.append(name(plates=plates._replace(images=images)))
     assert len(set(names)) == len(names)
 
 
@@ -218,6 +223,26 @@ def test_empty_wells_never_appear(plates, tmp_path):
     table = _open(plates._replace(wells=wells), tmp_path, split_by="none").table
     assert "empty" not in set(table["role"])
     assert not _wells_of(table) & _wells_of(wells[emptied])
+
+
+def test_which_image_is_which_belongs_to_the_name(plates, tmp_path):
+    config = ImmuneCellsConfig(name="x", window=96)
+    name = build(plates, config, tmp_path).builder_config.name
+    images = plates.images.copy()
+    images["role"] = images["role"].map(
+        {"t_cell": "dendritic_cell", "dendritic_cell": "t_cell", "brightfield": "brightfield"}
+    )
+    swapped = build(plates._replace(images=images), config, tmp_path)
+    assert swapped.builder_config.name != name
+
+
+def test_the_stride_follows_the_window():
+    assert ImmuneCellsConfig(name="x", window=96).stride == 96
+    assert ImmuneCellsConfig(name="x", window=96, stride=48).stride == 48
+    with pytest.raises(ValueError, match="share pixels"):
+        ImmuneCellsConfig(name="x", window=96, stride=48, split_by="random_patch")
+    with pytest.raises(ValueError, match="positive"):
+        ImmuneCellsConfig(name="x", window=96, stride=-1)
 
 
 def test_the_six_named_configurations():

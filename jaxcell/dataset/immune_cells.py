@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
+from tensorflow_datasets.core import file_adapters
 from tqdm import tqdm
 
 from jaxcell.dataset.patches import label, remove_background, windows
@@ -61,6 +64,25 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
         self.stride = self.stride or self.window
         if self.split_by == "random_patch" and self.stride < self.window:
             raise ValueError("a split by random_patch of patches that overlap would share pixels")
+
+
+class QuickArrayRecord(file_adapters.ArrayRecordFileAdapter):
+    """`array_record` files compressed at zstd level 1 instead of 3.
+
+    Camera noise hardly compresses: level 3 takes three times as long for 7 % less, and was what the
+    building of a data set waited for. Reading is the same.
+    """
+
+    @classmethod
+    def write_examples(cls, path, iterator):
+        """Writes serialized examples; as tfds does, but for the level."""
+        options = "group_size:1,zstd:1"
+        with contextlib.closing(ArrayRecordWriter(os.fspath(path), options)) as writer:
+            for _, serialized in iterator:
+                writer.write(serialized)
+
+
+file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.ARRAY_RECORD] = QuickArrayRecord
 
 
 class ImmuneCells(tfds.core.GeneratorBasedBuilder):

@@ -117,15 +117,12 @@ def _draw_scale_bar(
 
 
 @style.legible
-def loss_curves(
-    histories: Mapping[str, Sequence[Mapping]], floor: float | None = None
-) -> Figure:
+def loss_curves(histories: Mapping[str, Sequence[Mapping]]) -> Figure:
     """Training and validation loss of each model against the epoch.
 
     Args:
       histories: model name (`autoencoder`, `regressor`) -> rows of its metrics.jsonl, each with
         `epoch` and some of `train_loss`, `validation_loss`, `learning_rate`.
-      floor: nats, a cross-entropy that no autoencoder can beat on these images.
 
     Returns:
       The figure, one panel a model; steps of the learning rate are marked.
@@ -141,9 +138,6 @@ def loss_curves(
                 axes.plot(epochs, values, color=colour, label=key.split("_")[0],
                           marker="o" if len(epochs) < 25 else None, ms=3)
         values = np.concatenate([line[1] for line in lines.values()])
-        if name == "autoencoder" and floor is not None:
-            axes.axhline(floor, color=style.MUTED, ls="--", lw=1.2, label="floor (held-out images)")
-            values = np.append(values, floor)
         _mark_learning_rate_steps(axes, rows)
         # A log scale shows a loss that falls by factors, and needs positive numbers.
         if len(values) and values.min() > 0 and values.max() > 20 * values.min():
@@ -170,9 +164,11 @@ def _series(rows: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarray]:
 def _mark_learning_rate_steps(axes: Axes, rows: Sequence[Mapping]) -> None:
     """A dotted line, with the new rate, before each epoch that has another learning rate."""
     epochs, rates = _series(rows, "learning_rate")
+    # A schedule that changes at every epoch is a curve, not steps.
+    if 2 * len(set(rates)) > len(rates):
+        return
     for before, epoch, old, new in zip(epochs, epochs[1:], rates, rates[1:]):
-        # A schedule that changes at every epoch is a curve, not steps: only jumps are marked.
-        if not 0.67 < new / max(old, 1e-30) < 1.5:
+        if new != old:
             x = (before + epoch) / 2
             axes.axvline(x, color=style.MUTED, ls=":", lw=1)
             # Below the legend.

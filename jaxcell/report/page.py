@@ -152,7 +152,6 @@ def _builders(
 ) -> dict[str, Callable[[], Figure]]:
     """Name of each figure -> what draws it."""
     palette = style.palette(conditions(patches))
-    floor = metrics["autoencoder"].get("bce_floor")
     builders = {
         "reconstructions": lambda: figures.reconstructions(
             examples, palette, micrometres_per_pixel
@@ -162,7 +161,7 @@ def _builders(
         "errors": lambda: overlap_figures.errors(patches, palette),
         "wells": lambda: overlap_figures.well_means(wells, palette),
         "plate_map": lambda: overlap_figures.plate_map(wells),
-        "loss_curves": lambda: figures.loss_curves(histories, floor),
+        "loss_curves": lambda: figures.loss_curves(histories),
     }
     if not isinstance(projection, str):
         builders["projection"] = lambda: figures.projection(*projection, patches, palette)

@@ -114,14 +114,16 @@ def test_no_examples_and_no_history_leave_a_sentence():
     assert figures.loss_curves({"autoencoder": []}).texts[0].get_text().startswith("No history")
 
 
-def test_loss_curves_show_the_floor_and_the_step_of_the_learning_rate():
+def test_loss_curves_mark_a_step_of_the_learning_rate_but_no_curve():
     rows = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": float("nan"),
              "learning_rate": 1e-3 if epoch < 3 else 2e-4} for epoch in (1, 2, 3, 4)]
-    axes = figures.loss_curves({"autoencoder": rows, "regressor": []}, floor=0.05).axes
+    axes = figures.loss_curves({"autoencoder": rows, "regressor": []}).axes
     assert len(axes) == 1
-    heights = [line.get_ydata()[0] for line in axes[0].lines if line.get_linestyle() == "--"]
     steps = [line.get_xdata()[0] for line in axes[0].lines if line.get_linestyle() == ":"]
-    assert heights == [0.05] and steps == [2.5]
+    assert steps == [2.5]
+    cosine = [row | {"learning_rate": 1e-3 / row["epoch"] ** 3} for row in rows]
+    lines = figures.loss_curves({"autoencoder": cosine}).axes[0].lines
+    assert not [line for line in lines if line.get_linestyle() == ":"]
 
 
 def test_wells_lie_at_their_place_on_the_plate(make_patches):

@@ -135,7 +135,7 @@ def test_evaluating_on_other_plates(trained, tmp_path):
 def test_evaluating_what_is_no_run_is_refused(tmp_path):
     process = start("evaluate.py", f"--workdir={tmp_path}")
     _, errors = process.communicate(timeout=120)
-    assert process.returncode != 0 and "is not a trained run" in errors
+    assert process.returncode != 0 and "training has ended" in errors
     assert "Traceback" not in errors
 
 

@@ -111,7 +111,7 @@ def train(config: ConfigDict, workdir: Path) -> Run:
     task = autoencoder_task(models.autoencoder)
     results["autoencoder"] = run("autoencoder", task, config.autoencoder)
     start = None
-    if models.regressor.encoder is not None:
+    if config.model.regression == "dense":
         start = {"encoder": results["autoencoder"].best_params["encoder"]}
     results["regressor"] = run(
         "regressor", regressor_task(models.regressor), config.regressor, start

@@ -48,19 +48,17 @@ class SoftOverlapRegressor(nn.Module):
     """Predicts two soft masks and answers with their intersection over union.
 
     Overlap is a property of two masks, so the network is made to predict masks: per view a
-    threshold and a sharpness from what the whole patch looks like (its cumulative histogram and
-    its code), refined by what surrounds each pixel. It is shown overlaps, never a mask.
+    threshold and a sharpness from what the whole patch looks like (its cumulative histogram), if
+    asked for refined by what surrounds each pixel. It is shown overlaps, never a mask.
 
     Attributes:
-      encoder: its parameters start from the trained autoencoder's; None for histograms alone.
       hidden: units of the dense layers between histogram and threshold.
       refine: channels of the 3x3 convolutions that refine the masks' logits; 0 for none.
       dtype: of the convolutions' arithmetic; parameters stay float32.
     """
 
-    encoder: nn.Module | None = None
     hidden: Sequence[int] = (128, 128)
-    refine: int = 8
+    refine: int = 0
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -73,7 +71,9 @@ class SoftOverlapRegressor(nn.Module):
         return 100 * intersection / (union + 1)
 
     def _logits(self, image: Array) -> Array:
-        x = self._context(image)
+        above = jnp.flip(jnp.cumsum(jnp.flip(histogram(image, BINS), axis=1), axis=1), axis=1)
+        # Cells cover a few percent of a patch: a logarithm spreads the small shares.
+        x = jnp.log(above.reshape(len(image), -1) + 1e-4)
         for features in self.hidden:
             x = nn.swish(nn.Dense(features)(x))
         threshold = nn.sigmoid(nn.Dense(2)(x) - 1)[:, None, None]
@@ -84,16 +84,6 @@ class SoftOverlapRegressor(nn.Module):
             y = nn.Conv(2, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)(y)
             logits += y.astype(jnp.float32)
         return logits
-
-    def _context(self, image: Array) -> Array:
-        above = jnp.flip(jnp.cumsum(jnp.flip(histogram(image, BINS), axis=1), axis=1), axis=1)
-        # Cells cover a few percent of a patch: a logarithm spreads the small shares.
-        context = jnp.log(above.reshape(len(image), -1) + 1e-4)
-        if self.encoder is None:
-            return context
-        code = self.encoder(image).astype(jnp.float32)
-        code = nn.Dense(self.hidden[0])(code.reshape(len(code), -1))
-        return jnp.concatenate([context, code], axis=-1)
 
 
 def histogram(image: Array, bins: int) -> Array:

@@ -14,7 +14,6 @@ DENSE = DenseRegressor(encoder=SMALL_ENCODER, hidden=(16, 6))
 SOFT = {
     "histogram": SoftOverlapRegressor(hidden=(16, 16), refine=0),
     "refined": SoftOverlapRegressor(hidden=(16, 16), refine=4),
-    "code": SoftOverlapRegressor(encoder=SMALL_ENCODER, hidden=(16, 16), refine=0),
 }
 EVERY = {"dense": DENSE, **SOFT}
 

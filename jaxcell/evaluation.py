@@ -146,9 +146,10 @@ def _evaluate(
     rows = examples.rows("test")
     patches, codes = measure(run, examples, rows, config.evaluation.batch_size)
     chosen = spread_over_overlap(patches)
-    images = reconstructions(run, examples, rows[np.concatenate(list(chosen.values()))])
+    positions = np.concatenate(list(chosen.values()))
+    images = reconstructions(run, examples, rows[positions])
     ends = np.cumsum([len(some) for some in chosen.values()])[:-1]
-    overlaps = np.split(patches["overlap"].to_numpy()[np.concatenate(list(chosen.values()))], ends)
+    overlaps = np.split(patches["overlap"].to_numpy()[positions], ends)
     shown = zip(*(np.split(array, ends) for array in images), overlaps, strict=True)
     metrics = {
         **summarise(patches, run.dataset["training_mean"]),

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from jaxcell.interaction.masks import BACKGROUND, cell_threshold, two_means_threshold
+from jaxcell.dataset.patches import windows
+from jaxcell.interaction.masks import (
+    BACKGROUND,
+    cell_threshold,
+    field_mask,
+    mean_sd_threshold,
+    two_means_threshold,
+)
 from jaxcell.interaction.overlap import iou
 
 
@@ -101,3 +108,83 @@ def test_overlap_by_hand():
     t_cell[1, :4] = True  # the other is empty; patch 2: both are
     np.testing.assert_allclose(iou(t_cell, dendritic_cell), [1 / 3, 0, 0], rtol=1e-6)
     assert iou(t_cell, dendritic_cell).dtype == np.float32
+
+
+def test_mean_sd_is_the_study_s_comparison():
+    images = np.concatenate([_cells(np.random.default_rng(seed)) for seed in range(4)])
+    threshold, contrast, spread = mean_sd_threshold(images)
+    for image, limit, apart, wide in zip(images, threshold, contrast, spread):
+        mask = image > image.mean() + image.std()
+        np.testing.assert_array_equal(image > limit, mask)
+        assert apart == pytest.approx(image[mask].mean() - image[~mask].mean(), rel=1e-6)
+        assert wide == pytest.approx(image[~mask].std(), rel=1e-4)
+
+
+def test_mean_sd_of_two_equal_halves_has_no_brighter_class():
+    # Mean + SD is the brighter value itself; a rounding error below it would mask half the image.
+    for low, high in ((0, 3), (1000, 1001), (255, 65535)):
+        image = np.array([[[low, high], [high, low]]], np.uint16)
+        threshold, contrast, _ = mean_sd_threshold(image)
+        assert (threshold[0], contrast[0]) == (high, 0)
+
+
+@pytest.mark.parametrize("method", ["two_means", "mean_sd"])
+@pytest.mark.parametrize("value", [0, 700, 4095, 65535])
+def test_a_constant_or_saturated_view_is_empty(method, value):
+    images = np.full((2, 40, 40), value, np.uint16)
+    assert not (images > cell_threshold(images, method)[:, None, None]).any()
+    assert not field_mask(images[0], method, window=16).any()
+    assert not field_mask(images[0], method, "field").any()
+
+
+def test_mean_sd_finds_cells_and_nothing_in_noise():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(600, 30, (1, 96, 96)).astype(np.uint16)
+    assert cell_threshold(noise, "mean_sd")[0] == 65535
+    cells = noise.copy()
+    cells[0, 20:30, 20:30] = 2000
+    mask = cells > cell_threshold(cells, "mean_sd")[:, None, None]
+    assert mask.sum() == 100 and mask[0, 20:30, 20:30].all()
+
+
+@pytest.mark.parametrize("shape", [(192, 192), (100, 131), (40, 200)])
+def test_each_window_of_a_field_has_the_threshold_of_its_patch(shape):
+    rng = np.random.default_rng(1)
+    field = _cells(rng, 60, 200)[0][: shape[0], : shape[1]]
+    field = (field * np.linspace(0.8, 1.6, shape[1])).astype(np.uint16)
+    mask = field_mask(field, window=32)
+    patches, corners = windows(field[..., None], 32, 32)
+    thresholds = cell_threshold(patches[..., 0])
+    centres = corners + 16
+    for y in range(0, shape[0], 7):
+        for x in range(0, shape[1], 3):
+            nearest = np.argmin(((centres - (y + 0.5, x + 0.5)) ** 2).sum(1))
+            assert mask[y, x] == (field[y, x] > thresholds[nearest])
+
+
+def test_one_threshold_for_a_field_and_one_window_for_a_small_field():
+    field = _cells(np.random.default_rng(2))[0]
+    whole = field > cell_threshold(field[None])[0]
+    np.testing.assert_array_equal(field_mask(field, scope="field"), whole)
+    np.testing.assert_array_equal(field_mask(field, window=192), whole)
+
+
+def test_what_is_not_raw_counts_is_refused_with_the_cure():
+    field = _cells(np.random.default_rng(2))[0]
+    broken = field.astype(np.float32)
+    broken[3, 3] = np.nan
+    for call in (two_means_threshold, mean_sd_threshold, cell_threshold):
+        with pytest.raises(ValueError, match="replace NaN"):
+            call(broken[None])
+        with pytest.raises(ValueError, match="no pixels"):
+            call(np.zeros((2, 0, 4), np.uint16))
+    with pytest.raises(ValueError, match="replace NaN"):
+        field_mask(broken)
+    with pytest.raises(ValueError, match="holds pixels"):
+        field_mask(np.zeros((0, 9), np.uint16))
+    with pytest.raises(ValueError, match="two_means, mean_sd"):
+        cell_threshold(field[None], "otsu")
+    with pytest.raises(ValueError, match="patch or field"):
+        field_mask(field, scope="plate")
+    with pytest.raises(ValueError, match="one view"):
+        field_mask(field[..., None])

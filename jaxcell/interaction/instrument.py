@@ -1,0 +1,149 @@
+"""The IN Cell Analyzer's way to a mask: white top-hat, threshold by sensitivity, sieve.
+
+Its last step, the watershed, is `labelling.label_cells`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+# The threshold is this many times the noise, divided by the sensitivity. The maker does not publish
+# its formula; this one's constant is where simulated fields (seeds 0-3) come closest to their truth
+# in count, area and F1 of T cells (best at 450) and DCs (best at 400, area at 320). On one real
+# field the counts hardly change between 320 and 450 and cells have the instrument's usual areas.
+NOISES_AT_SENSITIVITY_ONE = 360.0
+# From the median absolute difference of two neighbouring pixels to the standard deviation of one.
+_DEVIATION = 1.4826 / np.sqrt(2)
+# Rows looked at to estimate the noise: every so many, a million pixels of a field are enough.
+_NOISE_ROWS = 4
+_CORNERS_TOUCH = np.ones((3, 3), bool)
+
+
+class Protocol(NamedTuple):
+    """Settings of the instrument's software for one cell type.
+
+    Attributes:
+      kernel: radius in pixels of the top-hat's square, whose side is `2 * kernel + 1`. It must be
+        wider than a cell, or cells are taken for background. That is why 5 is read as a radius: no
+        T cell of 8-11 pixels holds a square of side 11, but each holds one of side 5.
+      sensitivity: higher finds fainter cells; positive.
+      minimum_area: objects of this many pixels or fewer are removed.
+    """
+
+    kernel: int
+    sensitivity: float
+    minimum_area: int
+
+
+# The laboratory's settings.
+T_CELL = Protocol(kernel=5, sensitivity=17.0, minimum_area=40)
+DENDRITIC_CELL = Protocol(kernel=15, sensitivity=16.0, minimum_area=18)
+
+
+def protocol_mask(field: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Masks the cells of a field by the instrument's protocol.
+
+    A pixel is a cell's where it stands out of its surroundings (`white_top_hat`) by more than
+    `NOISES_AT_SENSITIVITY_ONE / sensitivity` times the noise of the field (`pixel_noise`).
+
+    Args:
+      field: uint8 or uint16 [H, W], raw counts of one stained view.
+      protocol: `T_CELL`, `DENDRITIC_CELL` or your own.
+
+    Returns:
+      bool [H, W], True inside a cell; all False in a field of one value or without cells.
+
+    Raises:
+      ValueError: the field is not raw counts [H, W], or a setting is out of its range.
+
+    Source: settings of the reference study; the formula of the threshold is this program's.
+    """
+    if field.dtype not in (np.uint8, np.uint16) or field.ndim != 2:
+        raise ValueError(
+            f"a field is uint8 or uint16 [H, W], this one is {field.dtype} {list(field.shape)}: "
+            "pass one view of raw counts (replace NaN, round, then .astype(np.uint16))"
+        )
+    if protocol.kernel < 1 or protocol.sensitivity <= 0 or protocol.minimum_area < 0:
+        raise ValueError(
+            f"{protocol}: kernel is at least 1, sensitivity above 0, minimum_area not negative"
+        )
+    if not field.size:
+        return np.zeros(field.shape, bool)
+    threshold = NOISES_AT_SENSITIVITY_ONE / protocol.sensitivity * pixel_noise(field)
+    # Compared as whole numbers: a pixel is above `threshold` where it is above its floor.
+    limit = min(int(threshold), np.iinfo(field.dtype).max)
+    return _sieve(white_top_hat(field, protocol.kernel) > limit, protocol.minimum_area)
+
+
+def white_top_hat(field: np.ndarray, radius: int) -> np.ndarray:
+    """What stands out of a field: the field minus its opening by a square.
+
+    Args:
+      field: unsigned [H, W], counts; continued beyond its border by its border.
+      radius: the square's side is `2 * radius + 1` pixels. Structures that hold it are removed.
+
+    Returns:
+      Like `field`, counts above the surroundings.
+
+    Source: Meyer 1979 (top-hat); the square is separable, so that it takes logarithmically many
+    passes, ten times as fast as scipy.ndimage.white_tophat, which gives the same.
+    """
+    length = 2 * radius + 1
+    opened = np.pad(field, radius, mode="edge")
+    for axis in (0, 1):
+        opened = _sweep(np.minimum, opened, length, axis)
+    opened = np.pad(opened, radius)  # zeros never win a maximum
+    for axis in (0, 1):
+        opened = _sweep(np.maximum, opened, length, axis)
+    return field - opened
+
+
+def pixel_noise(field: np.ndarray) -> float:
+    """Noise of a field: standard deviation in counts of a pixel of its background.
+
+    From the median difference between neighbours, which cells, haze and illumination leave alone.
+    Where few grey values occur (8-bit images) the median is interpolated between them.
+
+    Args:
+      field: unsigned [H, W], counts.
+
+    Returns:
+      Counts, not negative; 0 where most neighbours are equal or there are none.
+    """
+    rows = field[::_NOISE_ROWS].astype(np.int32)
+    counts = np.bincount(np.abs(np.diff(rows, axis=1)).ravel())
+    if len(counts) < 2:
+        return 0.0
+    steps = np.flatnonzero(counts)
+    middle = np.cumsum(counts[steps]) - counts[steps] / 2
+    return float(_DEVIATION * np.interp(counts.sum() / 2, middle, steps))
+
+
+def _sweep(extreme: Callable, image: np.ndarray, length: int, axis: int) -> np.ndarray:
+    """Minimum or maximum of each run of `length` pixels along an axis, shorter by `length - 1`."""
+    reach = 1
+    while reach < length:
+        # Two runs that overlap or adjoin make one that is up to twice as long.
+        step = min(reach, length - reach)
+        rest = image.shape[axis] - step
+        head, tail = (slice(rest), slice(step, None))
+        image = (
+            extreme(image[head], image[tail])
+            if axis == 0
+            else extreme(image[:, head], image[:, tail])
+        )
+        reach += step
+    return image
+
+
+def _sieve(mask: np.ndarray, area: int) -> np.ndarray:
+    """Removes objects of `area` pixels or fewer; pixels that touch at a corner are connected."""
+    objects, count = ndimage.label(mask, _CORNERS_TOUCH)
+    at = np.flatnonzero(mask)
+    number = objects.ravel()[at]
+    small = np.bincount(number, minlength=count + 1) <= area
+    sieved = mask.copy()
+    sieved.ravel()[at[small[number]]] = False
+    return sieved

@@ -1,8 +1,6 @@
 """A trained run against patches it never saw: measures, tables, and the report."""
 
-import platform
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import jax
@@ -13,15 +11,17 @@ from tqdm import tqdm
 
 from jaxcell.analysis import reconstruction
 from jaxcell.analysis.projection import principal_components
-from jaxcell.analysis.summary import spread_over_overlap, summarise
+from jaxcell.analysis.regression import OVERLAP, Target
+from jaxcell.analysis.summary import spread_over_target, summarise
+from jaxcell.dataset.flat_fields import FlatFields, read_flat_fields
 from jaxcell.dataset.immune_cells import build, open_built
 from jaxcell.dataset.pipeline import Examples, evaluation_batches, open_examples, prepare
 from jaxcell.experiment import Run, dataset_config, tfds_folder
+from jaxcell.interaction.measures import MEASURES
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates
 from jaxcell.report.page import write_report
-
-PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
+from jaxcell.versions import versions
 
 
 def measure(
@@ -36,8 +36,8 @@ def measure(
       batch_size: patches a batch.
 
     Returns:
-      The examples' table of these rows with `predicted` (percent), `bce`, `bce_floor` (nats),
-      `psnr_db`, `ssim`; and the codes, float32 [N, latent size].
+      The examples' table of these rows with `predicted` (in the unit of `target`), `bce`,
+      `bce_floor` (nats), `psnr_db`, `ssim`; and the codes, float32 [N, latent size].
     """
 
     @jax.jit
@@ -108,7 +108,8 @@ def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
     builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0)
     title = f"{workdir.resolve().name}: T cells and dendritic cells"
-    return _evaluate(workdir / "report", title, config, run, examples, run.findings)
+    flat_fields = read_flat_fields(Path(builder.data_path))
+    return _evaluate(workdir / "report", title, config, run, examples, run.findings, flat_fields)
 
 
 def evaluate_plates(
@@ -128,10 +129,13 @@ def evaluate_plates(
     """
     config = ConfigDict(config.to_dict())
     config.data.update({"split_by": "none", "subset": "full"})
-    examples = open_examples(build(plates, dataset_config(config), tfds_folder(config)), 0)
+    builder = build(plates, dataset_config(config), tfds_folder(config))
+    examples = open_examples(builder, memory_gib=0)
+    flat_fields = read_flat_fields(Path(builder.data_path))
     report = workdir / f"report-{name}"
     title = f"{name}, seen by {workdir.resolve().name}"
-    return _evaluate(report, title, config, run, examples, plates.findings), report
+    metrics = _evaluate(report, title, config, run, examples, plates.findings, flat_fields)
+    return metrics, report
 
 
 def _evaluate(
@@ -141,24 +145,26 @@ def _evaluate(
     run: Run,
     examples: Examples,
     findings: list[Finding],
+    flat_fields: FlatFields,
 ) -> dict:
     """Evaluates the test patches of some examples and writes the report into a folder."""
     rows = examples.rows("test")
     patches, codes = measure(run, examples, rows, config.evaluation.batch_size)
-    chosen = spread_over_overlap(patches)
+    chosen = spread_over_target(patches)
     positions = np.concatenate(list(chosen.values()))
     images = reconstructions(run, examples, rows[positions])
     ends = np.cumsum([len(some) for some in chosen.values()])[:-1]
-    overlaps = np.split(patches["overlap"].to_numpy()[positions], ends)
-    shown = zip(*(np.split(array, ends) for array in images), overlaps, strict=True)
+    truth = np.split(patches["target"].to_numpy()[positions], ends)
+    shown = zip(*(np.split(array, ends) for array in images), truth, strict=True)
     metrics = {
         **summarise(patches, run.dataset["training_mean"]),
+        "target": target_words(config.data.target)._asdict(),
         "split": config.data.split_by,
         "wells": _wells(examples.table),
         "patches": examples.table["split"].value_counts(sort=False).to_dict(),
         "latent_size": codes.shape[1],
         "seed": config.seed,
-        "versions": _versions(),
+        "versions": versions(),
         "left_out": sum(finding.fatal for finding in findings),
     }
     write_report(
@@ -171,22 +177,23 @@ def _evaluate(
         findings=[finding[:6] for finding in findings],
         config=config.to_dict(),
         title=title,
+        micrometres_per_pixel=config.data.pixel_um,
+        flat_fields=flat_fields,
     )
     return metrics
+
+
+def target_words(name: str) -> Target:
+    """What a measure of interaction is called, in which unit, for tables and figures."""
+    if name == OVERLAP.name:
+        return OVERLAP
+    measure = MEASURES[name]
+    return Target(name, measure.label, measure.unit, measure.definition)
 
 
 def _wells(table: pd.DataFrame) -> dict[str, int]:
     """Wells in each split; with a split by patch, a well counts in each."""
     return table.drop_duplicates(["split", "plate", "well"])["split"].value_counts().to_dict()
-
-
-def _versions() -> dict[str, str]:
-    device = jax.devices()[0]
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
-        "device": f"{jax.device_count()} x {device.device_kind}",
-    }
 
 
 def _project(codes: np.ndarray):

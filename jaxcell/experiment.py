@@ -20,7 +20,7 @@ from jaxcell.dataset.pipeline import (
     train_batches,
 )
 from jaxcell.models.autoencoder import Autoencoder, plain_autoencoder, residual_autoencoder
-from jaxcell.models.regressor import DenseRegressor, SoftOverlapRegressor
+from jaxcell.models.regressor import SOFT_TARGETS, DenseRegressor, SoftOverlapRegressor
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, leave_out, read_plates, require_good
 from jaxcell.plates.simulate import simulate_plates
@@ -46,8 +46,8 @@ class Run(NamedTuple):
       models: the networks.
       params: best parameters, of `autoencoder` and `regressor`.
       histories: the rows of each network's metrics.jsonl, one an epoch.
-      dataset: the content of dataset.json: `name` of the data set, `training_mean` (percent, mean
-        overlap of its training patches).
+      dataset: the content of dataset.json: `name` of the data set, `training_mean` and
+        `training_sd` of the target over its training patches, in the target's unit.
       findings: about its plates.
     """
 
@@ -74,16 +74,20 @@ def train(config: ConfigDict, workdir: Path) -> Run:
       FloatingPointError: a loss is not finite.
     """
     check_claim(workdir, "config.json", config.to_dict(), "config")
-    models = make_models(config)
+    settings = dataset_config(config)
+    make_models(config)  # only to see that they fit, before anything is read
     plates = load_plates(config)
-    builder = build(plates, dataset_config(config), tfds_folder(config))
+    builder = build(plates, settings, tfds_folder(config))
     examples = open_examples(builder, config.data.memory_gib)
     # Only now: what stops on a bad plate or setting leaves no folder in the way of the next try.
     claim(workdir, "config.json", config.to_dict(), "config")
+    target = examples.table.loc[examples.rows("train"), "target"]
     dataset = {
         "name": builder.builder_config.name,
-        "training_mean": float(examples.table.loc[examples.rows("train"), "overlap"].mean()),
+        "training_mean": float(target.mean()),
+        "training_sd": float(target.astype(float).std(ddof=0)),
     }
+    models = make_models(config, dataset)
     claim(workdir, "dataset.json", dataset, "content of its plates")
     write(workdir / "findings.json", [list(finding) for finding in plates.findings])
     data = device_data(examples)
@@ -145,7 +149,7 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
     dataset = json.loads((workdir / "dataset.json").read_text())
     findings = [Finding(*entry) for entry in json.loads((workdir / "findings.json").read_text())]
-    return config, Run(make_models(config), params, histories, dataset, findings)
+    return config, Run(make_models(config, dataset), params, histories, dataset, findings)
 
 
 def load_plates(config: ConfigDict, condition: str | None = None) -> Plates:
@@ -199,15 +203,27 @@ def dataset_config(config: ConfigDict, split_by: str | None = None) -> ImmuneCel
         masked=data.masked,
         split_by=split_by or data.split_by,
         seed=data.split_seed,
+        mask_method=data.mask_method,
+        mask_scope=data.mask_scope,
+        flat_field=data.flat_field,
+        pixel_um=data.pixel_um,
+        target=data.target,
     )
 
 
-def make_models(config: ConfigDict) -> Models:
+def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     """The networks of a config, proved to fit its windows.
+
+    Args:
+      config: as `configs/default.py` describes.
+      dataset: of the run, as in `Run`, where it is known: `DenseRegressor` answers any target but
+        `iou`, which the study answers as it is, from the mean and in the SD of the training
+        patches.
 
     Raises:
       ValueError: an architecture, a kind of regression or a dtype that does not exist, fields that
-        belong to another, or windows that the networks cannot shrink.
+        belong to another, a target that the regression cannot answer, or windows that the networks
+        cannot shrink.
     """
     model, window = config.model, config.data.window
     architectures = {"plain": plain_autoencoder, "residual": residual_autoencoder}
@@ -215,12 +231,19 @@ def make_models(config: ConfigDict) -> Models:
     _require(model, "regression", ("dense", "soft_overlap"))
     _require(model, "dtype", ("float32", "bfloat16"))
     shared = {"dtype": model.dtype}
+    _require_answer(model.regression, config.data.target)
     try:
         autoencoder = architectures[model.architecture](
             window, model.latent_dim, **model.autoencoder.to_dict(), **shared
         )
         if model.regression == "dense":
             shared["encoder"] = autoencoder.encoder
+            if dataset and config.data.target != "iou":
+                # A target that never varies has no SD: its mean is then all there is to answer.
+                sd = dataset["training_sd"] or 1.0
+                shared |= {"mean": dataset["training_mean"], "sd": sd}
+        else:
+            shared["target"] = config.data.target
         kind = {"dense": DenseRegressor, "soft_overlap": SoftOverlapRegressor}[model.regression]
         models = Models(autoencoder, kind(**model.regressor.to_dict(), **shared))
     except TypeError as error:
@@ -232,6 +255,14 @@ def make_models(config: ConfigDict) -> Models:
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
     jax.eval_shape(autoencoder.init, jax.random.key(0), image)
     return models
+
+
+def _require_answer(regression: str, target: str) -> None:
+    if regression == "soft_overlap" and target not in SOFT_TARGETS:
+        raise ValueError(
+            f"model.regression soft_overlap answers {' and '.join(SOFT_TARGETS)}, not the "
+            f"data.target {target!r}: set --config.model.regression=dense"
+        )
 
 
 def _require(settings: ConfigDict, name: str, known: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tiny_plates import make_config
 
 from jaxcell import evaluation, experiment
+from jaxcell.configs import dissertation
 from jaxcell.plates.findings import BadPlates
 from jaxcell.plates.simulate import simulate_plates
 from jaxcell.report.closing import closing_table
@@ -59,7 +60,9 @@ def test_a_folder_in_which_no_training_began_is_free(tmp_path):
     "setting, value, message",
     [
         ("model__architecture", "plain", "configs/dissertation.py"),
-        ("model__regression", "dense", "configs/dissertation.py"),
+        ("data__target", "pearson", "--config.model.regression=dense"),
+        ("data__target", "overlap", "target 'overlap' is not one of iou"),
+        ("data__mask_method", "instrument", "--config.data.mask_scope=field"),
         ("model__architecture", "resnet", "plain or residual"),
         ("model__dtype", "bf16", "float32 or bfloat16"),
         ("data__window", 30, "config.data.window"),
@@ -98,6 +101,26 @@ def test_networks_that_do_not_exist_are_errors(tmp_path):
         config = make_config(tmp_path, **{f"model__{field}": "transformer"})
         with pytest.raises(ValueError, match=f"model.{field} is 'transformer': use"):
             experiment.make_models(config)
+
+
+def test_the_dense_regressor_takes_mean_and_sd_of_other_targets_than_the_studys(tmp_path):
+    dataset = {"name": "x", "training_mean": 55.0, "training_sd": 20.0}
+    config = make_config(tmp_path, model__regression="dense", data__target="overlap_share")
+    model = experiment.make_models(config, dataset).regressor
+    assert (model.mean, model.sd) == (55.0, 20.0)
+    model = experiment.make_models(config, {**dataset, "training_sd": 0.0}).regressor
+    assert (model.mean, model.sd) == (55.0, 1.0)
+    config.data.target = "iou"
+    model = experiment.make_models(config, dataset).regressor
+    assert (model.mean, model.sd) == (0.0, 1.0)
+    study = experiment.make_models(dissertation.get_config(), dataset).regressor
+    assert (study.mean, study.sd) == (0.0, 1.0)
+
+
+def test_the_soft_regressor_learns_what_two_masks_tell(tmp_path):
+    for target in ("iou", "overlap_share"):
+        config = make_config(tmp_path, data__target=target)
+        assert experiment.make_models(config).regressor.target == target
 
 
 @pytest.fixture(scope="session")
@@ -178,3 +201,36 @@ def test_the_whole_way(damaged, simulated, tmp_path, monkeypatch):
     both = patches.merge(pd.read_parquet(folder / "patches.parquet"), on=key)
     assert len(both) == len(patches)
     np.testing.assert_allclose(both["predicted_x"], both["predicted_y"], rtol=1e-4, atol=1e-4)
+
+
+def test_another_target_the_whole_way(simulated, tmp_path, monkeypatch):
+    """Its masks of corrected fields, its mean and SD kept with the run, its words in the report."""
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    settings = {
+        "data__plates": str(simulated),
+        "data__target": "contact_share",
+        "data__mask_scope": "field",
+        "data__flat_field": True,
+        "model__regression": "dense",
+    }
+    config, workdir = make_config(tmp_path, **settings), tmp_path / "run"
+    config.autoencoder.epochs = config.regressor.epochs = 1
+    run = experiment.train(config, workdir)
+    metrics = evaluation.evaluate_run(workdir, config, run)
+    report = workdir / "report"
+    patches = pd.read_parquet(report / "patches.parquet")
+    assert {"overlap", "target", "predicted"} <= set(patches)
+    assert (patches["overlap"] != patches["target"]).any()
+    error = np.sqrt(np.mean((patches["predicted"] - patches["target"]) ** 2))
+    assert metrics["regressor"]["rmse"] == pytest.approx(error, rel=1e-4)
+    assert metrics["target"]["name"] == "contact_share"
+    assert metrics["target"]["label"] in closing_table(metrics, report / "index.html", 1.0)
+    page = (report / "index.html").read_text()
+    assert f"How good is the prediction of {metrics['target']['label']}?" in page
+    assert "Uneven light" in page and (report / "figures" / "flat_fields.png").exists()
+
+    _, loaded = experiment.load(workdir)
+    dataset = json.loads((workdir / "dataset.json").read_text())
+    assert loaded.models.regressor.mean == dataset["training_mean"]
+    assert loaded.models.regressor.sd == dataset["training_sd"] > 0
+    assert evaluation.evaluate_run(workdir, config, loaded)["regressor"] == metrics["regressor"]

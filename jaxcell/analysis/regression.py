@@ -1,4 +1,6 @@
-"""How well overlap is predicted: scores over patches, conditions and wells. Overlaps in percent."""
+"""How well a measure is predicted: scores over patches, conditions and wells, in its own unit."""
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -8,18 +10,52 @@ NO_CONDITION = "without condition"
 SCORE_NAMES = ("rmse", "mae", "bias", "sd_pred", "sd_true", "rmse_over_sd", "r2")
 
 
+class Target(NamedTuple):
+    """The measure of interaction that is predicted, in words.
+
+    Attributes:
+      name: as the config names it.
+      label: what a reader calls it, such as `overlap`.
+      unit: `%`, `µm`, ...; empty where it has none.
+      definition: in a sentence; may be empty.
+    """
+
+    name: str
+    label: str
+    unit: str
+    definition: str = ""
+
+    @property
+    def difference_unit(self) -> str:
+        """Unit of a difference of two values: that of two percentages is points."""
+        return "points" if self.unit == "%" else self.unit
+
+    @property
+    def digits(self) -> int:
+        """Decimals that tell two values apart: one more for what has no unit, such as Pearson's."""
+        return 2 if self.unit else 3
+
+
+OVERLAP = Target(
+    "iou",
+    "overlap",
+    "%",
+    "Overlap is the share of pixels in either cell mask that lie in both, in percent.",
+)
+
+
 def scores(true: np.ndarray, predicted: np.ndarray) -> dict:
-    """Scores of predicted against true overlap.
+    """Scores of predicted against true values.
 
     Standard deviations are those of the population, so that r2 = 1 - rmse_over_sd ** 2.
 
     Args:
-      true: float [N], percent.
-      predicted: float [N], percent.
+      true: float [N], in the unit of the target.
+      predicted: float [N], likewise.
 
     Returns:
-      dict of `rmse`, `mae`, `bias` (mean of predicted - true), `sd_pred`, `sd_true` (all
-      percentage points), `rmse_over_sd`, `r2`, `n`, and `reason`: None, or one sentence saying why
+      dict of `rmse`, `mae`, `bias` (mean of predicted - true), `sd_pred`, `sd_true` (all in
+      that unit), `rmse_over_sd`, `r2`, `n`, and `reason`: None, or one sentence saying why
       some of them are None. A value that is not defined is None, never NaN.
 
     Raises:
@@ -53,13 +89,13 @@ def scores_of(table: pd.DataFrame, training_mean: float | None) -> dict:
     """Scores of a table of patches, next to predicting the mean of the training labels.
 
     Args:
-      table: `overlap` and `predicted`, percent, one row a patch.
-      training_mean: percent, mean overlap of the training patches; None where it is not known.
+      table: `target` and `predicted`, one row a patch.
+      training_mean: mean target of the training patches; None where it is not known.
 
     Returns:
-      dict of `scores`, plus `predicting_the_mean`: `rmse`, percentage points, and `value`.
+      dict of `scores`, plus `predicting_the_mean`: `rmse` and `value`.
     """
-    true = table["overlap"].to_numpy(np.float64)
+    true = table["target"].to_numpy(np.float64)
     result = scores(true, table["predicted"].to_numpy(np.float64))
     baseline = None
     if training_mean is not None:
@@ -71,8 +107,8 @@ def by_condition(table: pd.DataFrame, training_mean: float | None = None) -> dic
     """`scores_of` for each condition, in the order of `conditions`.
 
     Args:
-      table: `condition`, `overlap` and `predicted` (percent), one row a patch.
-      training_mean: percent, as in `scores_of`.
+      table: `condition`, `target` and `predicted`, one row a patch.
+      training_mean: as in `scores_of`.
 
     Returns:
       dict of condition -> scores; patches without a condition under `NO_CONDITION`.
@@ -100,15 +136,15 @@ def wells_table(patches: pd.DataFrame) -> pd.DataFrame:
 
     Args:
       patches: one row a patch with plate, well, row, column, condition, compound, concentration_um
-        (µM), faulty (bool), overlap and predicted (percent), bce and bce_floor (nats), psnr_db,
-        ssim.
+        (µM), faulty (bool), overlap (percent), target and predicted (in its unit), bce and
+        bce_floor (nats), psnr_db, ssim.
 
     Returns:
       DataFrame sorted by plate and well: those columns of the well, `patches` and `faulty`
-      (counts), `overlap_mean`, `predicted_mean`, `error` (predicted_mean - overlap_mean) and `rmse`
-      over its patches (percentage points), and the means of bce, bce_floor, psnr_db, ssim.
+      (counts), `overlap_mean`, `target_mean`, `predicted_mean`, `error` (predicted_mean -
+      target_mean) and `rmse` over its patches, and the means of bce, bce_floor, psnr_db, ssim.
     """
-    squared = (patches["predicted"].astype(float) - patches["overlap"].astype(float)) ** 2
+    squared = (patches["predicted"].astype(float) - patches["target"].astype(float)) ** 2
     groups = patches.assign(squared_error=squared).groupby(["plate", "well"], sort=True)
     wells = groups.agg(
         row=("row", "first"),
@@ -116,9 +152,10 @@ def wells_table(patches: pd.DataFrame) -> pd.DataFrame:
         condition=("condition", "first"),
         compound=("compound", "first"),
         concentration_um=("concentration_um", "first"),
-        patches=("overlap", "size"),
+        patches=("target", "size"),
         faulty=("faulty", "sum"),
         overlap_mean=("overlap", "mean"),
+        target_mean=("target", "mean"),
         predicted_mean=("predicted", "mean"),
         rmse=("squared_error", "mean"),
         bce=("bce", "mean"),
@@ -129,5 +166,5 @@ def wells_table(patches: pd.DataFrame) -> pd.DataFrame:
     wells["faulty"] = wells["faulty"].astype(int)
     wells["rmse"] = np.sqrt(wells["rmse"])
     wells.insert(wells.columns.get_loc("rmse"), "error",
-                 wells["predicted_mean"] - wells["overlap_mean"])
+                 wells["predicted_mean"] - wells["target_mean"])
     return wells

@@ -21,8 +21,9 @@ def summarise(patches: pd.DataFrame, training_mean: float | None) -> dict:
 
     Args:
       patches: one row a patch: plate, well, row, column, condition, compound, concentration_um,
-        faulty, overlap and predicted (percent), bce, bce_floor (nats), psnr_db, ssim.
-      training_mean: percent, mean overlap of the training patches; None where it is not known.
+        faulty, overlap (percent), target and predicted (in its unit), bce, bce_floor (nats),
+        psnr_db, ssim.
+      training_mean: mean target of the training patches; None where it is not known.
 
     Returns:
       `{"regressor": scores_of | {by_condition, without_faulty, well_means}, "autoencoder":
@@ -34,7 +35,7 @@ def summarise(patches: pd.DataFrame, training_mean: float | None) -> dict:
     sound = patches[~patches["faulty"].astype(bool)]
     regressor["without_faulty"] = scores_of(sound, training_mean)
     wells = wells_table(patches)
-    regressor["well_means"] = scores(wells["overlap_mean"], wells["predicted_mean"])
+    regressor["well_means"] = scores(wells["target_mean"], wells["predicted_mean"])
     names = condition_names(patches)
     autoencoder = reconstruction_means(patches)
     autoencoder["by_condition"] = {
@@ -60,28 +61,28 @@ def reconstruction_means(patches: pd.DataFrame) -> dict:
     return means | {"n": len(patches)}
 
 
-def spread_over_overlap(patches: pd.DataFrame, count: int = 6) -> dict[str, np.ndarray]:
+def spread_over_target(patches: pd.DataFrame, count: int = 6) -> dict[str, np.ndarray]:
     """Patches of each condition to show, chosen by a rule so that nobody picks the pretty ones.
 
-    One patch without overlap, the others evenly over the ranks of those with overlap, the largest
-    included. Faulty patches only where a condition has no others.
+    One patch at 0 where that is the least, the others evenly over the ranks of the rest, the
+    largest included. Faulty patches only where a condition has no others.
 
     Args:
-      patches: condition, faulty, overlap (percent), one row a patch.
+      patches: condition, faulty, target, one row a patch.
       count: patches a condition, fewer where it has fewer.
 
     Returns:
-      dict of condition -> int [k], positions (not index labels) of rows, rising in overlap.
+      dict of condition -> int [k], positions (not index labels) of rows, rising in target.
     """
     names = condition_names(patches).to_numpy()
     faulty = patches["faulty"].to_numpy(bool)
-    overlap = patches["overlap"].to_numpy(np.float64)
+    target = patches["target"].to_numpy(np.float64)
     chosen = {}
     for name in conditions(patches):
         rows = np.flatnonzero((names == name) & ~faulty)
         rows = rows if len(rows) else np.flatnonzero(names == name)
-        rows = rows[np.argsort(overlap[rows], kind="stable")]
-        without = np.count_nonzero(~(overlap[rows] > 0))
+        rows = rows[np.argsort(target[rows], kind="stable")]
+        without = np.count_nonzero(target[rows] == 0) if target[rows[0]] >= 0 else 0
         kept = max(1, count - (len(rows) - without)) if without else 0
         pieces = (_evenly(rows[:without], kept), _evenly(rows[without:], count - kept))
         chosen[name] = np.concatenate(pieces)

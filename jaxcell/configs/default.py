@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """Returns the default configuration."""
     config = ConfigDict()
+    config.experiment = "interaction"  # the kind; others: configs/segmentation.py, mask_unet.py
     config.seed = 0  # of parameters, batch order and dropout
     config.data = ConfigDict(
         {
@@ -28,6 +29,15 @@ def get_config() -> ConfigDict:
             "window": 192,  # pixels, side of a patch; 142 um (reference study)
             "stride": 0,  # pixels between patches; 0: the window
             "masked": False,  # background outside the cell masks set to zero
+            # How cells are found: `two_means`, the exact two-class optimum (Otsu 1979); `mean_sd`,
+            # mean + SD (reference study); `instrument`, the IN Cell's protocols, of fields alone
+            "mask_method": "two_means",
+            "mask_scope": "patch",  # a mask is made from each patch (the study's) or the `field`
+            # Fields corrected for uneven light, estimated over each plate; the study did not
+            "flat_field": False,
+            "pixel_um": 0.741,  # um, edge of a pixel: a bar of 200 um is 270 pixels
+            # Measure of interaction to learn; its unit and source: jaxcell/interaction/measures.py
+            "target": "iou",
             "split_by": "well",  # `well`, `plate`, or `random_patch` (leaky; reference study)
             "split_seed": 0,
             "memory_gib": 4.0,  # data sets up to this size are held on the device, others streamed
@@ -55,8 +65,9 @@ def get_config() -> ConfigDict:
                 "blocks": 1,  # residual blocks a stage
                 "code_features": 8,  # channels of the spatial code
             },
-            "regression": "soft_overlap",  # or `dense`, the reference study's
-            "regressor": {"hidden": (128, 128), "refine": 0},
+            # or `dense`, the reference study's; `soft_overlap` learns iou and overlap_share alone
+            "regression": "soft_overlap",
+            "regressor": {"hidden": (128, 128)},  # units of the dense layers
         }
     )
     config.autoencoder = ConfigDict(

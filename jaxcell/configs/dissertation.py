@@ -19,6 +19,7 @@ def get_config() -> ConfigDict:
     config.model.autoencoder = ConfigDict(
         {"features": (64, 32, 32, 32), "code_features": 32, "activation": "prelu"}
     )
+    # Answers the study's target, iou, in percent as it is; others in SDs from their mean.
     config.model.regression = "dense"
     config.model.regressor = ConfigDict({"hidden": (128, 64), "dropout": 0.15})
     recipe = {

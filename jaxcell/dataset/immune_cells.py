@@ -8,8 +8,6 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +17,16 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from tensorflow_datasets.core import file_adapters
 from tqdm import tqdm
 
-from jaxcell.dataset.patches import label, remove_background, windows
-from jaxcell.dataset.splits import FRACTIONS, assign_wells
+from jaxcell.dataset.fields import VIEWS, labelled_fields, select_fields
+from jaxcell.dataset.flat_fields import FlatFields, estimate_flat_fields, write_flat_fields
+from jaxcell.dataset.splits import FRACTIONS
+from jaxcell.interaction.measures import MEASURES
 from jaxcell.plates.folder import Plates
-from jaxcell.plates.pixels import read_view
 
-VIEWS = ("t_cell", "dendritic_cell")
 SUBSETS = ("full", "dual", "dmso")
 SPLITS = ("well", "plate", "random_patch", "none")
-# Fields read and labelled ahead of the writer. Two threads hide the reading behind the writing.
-THREADS, AHEAD = 2, 4
+MASK_METHODS = ("two_means", "mean_sd", "instrument")
+MASK_SCOPES = ("patch", "field")
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -45,6 +43,13 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
       split_by: `well`; `plate`; `random_patch` (the reference study's: patches of one well on
         both sides, so its scores flatter); `none` (all is test: a plate to evaluate on).
       seed: of the split.
+      mask_method: how cells are found: `two_means`, `mean_sd`, or `instrument` (the protocols of
+        the IN Cell, on whole fields alone).
+      mask_scope: what a mask is made from: each `patch` by itself, or the whole `field`.
+      flat_field: whether fields are corrected for uneven light first, by an estimate over all
+        fields of their plate; images of examples are then corrected counts.
+      pixel_um: µm, edge of a pixel.
+      target: measure of interaction that is learnt, a name in `interaction.measures.MEASURES`.
     """
 
     subset: str = "full"
@@ -54,11 +59,30 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
     masked: bool = False
     split_by: str = "well"
     seed: int = 0
+    mask_method: str = "two_means"
+    mask_scope: str = "patch"
+    flat_field: bool = False
+    pixel_um: float = 0.741
+    target: str = "iou"
 
     def __post_init__(self):
-        for value, known in ((self.subset, SUBSETS), (self.split_by, SPLITS)):
+        for name, known in (
+            ("subset", SUBSETS),
+            ("split_by", SPLITS),
+            ("mask_method", MASK_METHODS),
+            ("mask_scope", MASK_SCOPES),
+            ("target", MEASURES),
+        ):
+            value = getattr(self, name)
             if value not in known:
-                raise ValueError(f"{value!r} is not one of {', '.join(known)}")
+                raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
+        if self.mask_method == "instrument" and self.mask_scope != "field":
+            raise ValueError(
+                "the instrument's masks are made of whole fields: set "
+                "--config.data.mask_scope=field beside --config.data.mask_method=instrument"
+            )
+        if not self.pixel_um > 0:
+            raise ValueError(f"pixel_um {self.pixel_um}: give a pixel's edge, more than 0 µm")
         if self.window < 1 or self.stride < 0:
             raise ValueError(f"window {self.window} and stride {self.stride}: use positive pixels")
         self.stride = self.stride or self.window
@@ -86,11 +110,11 @@ file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.ARRAY_RECORD] = QuickA
 
 
 class ImmuneCells(tfds.core.GeneratorBasedBuilder):
-    """Patches of T cells and dendritic cells with the overlap of their masks."""
+    """Patches of T cells and dendritic cells, their masks and how they interact."""
 
     # To be raised with every change of masks, windows, labels or splits: data sets on disk that
     # older code made are then made anew.
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")
     BUILDER_CONFIGS = [
         ImmuneCellsConfig(name=f"{subset}_{kind}", subset=subset, masked=kind == "masked")
         for subset in SUBSETS
@@ -109,9 +133,12 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
             "image": tfds.features.Tensor(
                 shape=(window, window, 2), dtype=np.uint16, encoding="bytes"
             ),
-            "t_cell_threshold": np.uint16,
-            "dendritic_cell_threshold": np.uint16,
+            # 0 no cell, 1 T cell, 2 dendritic cell, 3 both; compressed to next to nothing.
+            "masks": tfds.features.Tensor(
+                shape=(window, window), dtype=np.uint8, encoding="bytes"
+            ),
             "overlap": np.float32,
+            "target": np.float32,
             "faulty": np.bool_,
             "plate": tfds.features.Text(),
             "well": tfds.features.Text(),
@@ -135,21 +162,30 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
         if self._plates is None:
             raise ValueError("ImmuneCells(plates=...) is needed to build the data set")
         fields = select_fields(self._plates, self.builder_config)
+        flat = {}
+        if self.builder_config.flat_field:
+            images = self._plates.images
+            images = images[images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])]
+            flat = estimate_flat_fields(images)
+            # Here `data_path` is the folder that tfds renames once the data set is whole.
+            write_flat_fields(Path(self.data_path), flat)
         if self.builder_config.split_by == "random_patch":
-            return {name: self._examples(fields, name) for name in FRACTIONS}
+            return {name: self._examples(fields, flat, name) for name in FRACTIONS}
         return {
-            name: self._examples(fields[fields["split"] == name], None)
+            name: self._examples(fields[fields["split"] == name], flat, None)
             for name in FRACTIONS
             if (fields["split"] == name).any()
         }
 
-    def _generate_examples(self, fields, patch_split):
-        return self._examples(fields, patch_split)
+    def _generate_examples(self, fields, flat, patch_split):
+        return self._examples(fields, flat, patch_split)
 
-    def _examples(self, fields: pd.DataFrame, patch_split: str | None) -> Iterator:
+    def _examples(
+        self, fields: pd.DataFrame, flat: FlatFields, patch_split: str | None
+    ) -> Iterator:
         """Yields key and example of every patch of `fields`, or of one random share of them."""
         key = 0
-        labelled = _labelled(fields, self.builder_config)
+        labelled = labelled_fields(fields, self.builder_config, flat)
         bar = tqdm(labelled, "building", len(fields), unit=" fields", dynamic_ncols=True)
         for number, (field, patches, corners, labels) in enumerate(bar):
             keep = range(len(patches))
@@ -163,67 +199,10 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
                 key += 1
 
 
-def select_fields(plates: Plates, config: ImmuneCellsConfig) -> pd.DataFrame:
-    """The fields a data set is made of, one row each.
-
-    Args:
-      plates: images and wells tables.
-      config: which subset, and how it is split.
-
-    Returns:
-      The wells table's columns, `field`, the two views' paths (`t_cell`, `dendritic_cell`) and,
-      unless the split is by patch, `split`.
-
-    Raises:
-      ValueError: no well is left.
-    """
-    images = plates.images[plates.images["role"].isin(VIEWS)]
-    paths = images.pivot(index=["plate", "well", "field"], columns="role", values="path")
-    wells = plates.wells[plates.wells["role"] != "empty"]
-    wells = wells[
-        wells.set_index(["plate", "well"]).index.isin(paths.reset_index("field").index)
-    ]
-    if config.subset == "dual":
-        wells = wells[wells["condition"].isin(config.conditions)]
-    if config.subset == "dmso":
-        wells = wells[wells["role"] == "vehicle"]
-    if wells.empty:
-        raise ValueError(f"the data set {config.subset!r} has no well with images on these plates")
-    wells = wells.sort_values(["plate", "well"]).reset_index(drop=True)
-    if config.split_by == "none":
-        wells["split"] = "test"
-    elif config.split_by != "random_patch":
-        wells["split"] = assign_wells(wells, config.split_by, config.seed)
-    return wells.merge(paths.reset_index(), on=["plate", "well"])
-
-
-def _labelled(fields: pd.DataFrame, config: ImmuneCellsConfig) -> Iterator:
-    """Reads, cuts and labels fields in threads, a few ahead of whoever consumes them, in order."""
-
-    def work(field):
-        views = np.stack([read_view(Path(getattr(field, view))) for view in VIEWS], axis=-1)
-        patches, corners = windows(views, config.window, config.stride)
-        labels = label(patches)
-        if config.masked:
-            patches = remove_background(patches, labels["thresholds"])
-        return field, patches, corners, labels
-
-    rows = fields.itertuples(index=False)
-    with ThreadPoolExecutor(THREADS) as pool:
-        ahead = [pool.submit(work, row) for row in islice(rows, AHEAD)]
-        while ahead:
-            result = ahead.pop(0).result()
-            ahead.extend(pool.submit(work, row) for row in islice(rows, 1))
-            yield result
-
-
 def _example(field, patch: np.ndarray, corner: np.ndarray, labels: dict) -> dict:
     return {
         "image": patch,
-        "t_cell_threshold": labels["thresholds"][0],
-        "dendritic_cell_threshold": labels["thresholds"][1],
-        "overlap": labels["overlap"],
-        "faulty": labels["faulty"],
+        **labels,
         "plate": field.plate,
         "well": field.well,
         "condition": field.condition,

@@ -20,26 +20,33 @@ class Examples(NamedTuple):
     """The examples of a data set.
 
     Attributes:
-      table: one row an example: every feature but the image, and `split`; overlap in percent.
+      table: one row an example: every feature but image and masks, and `split`; `overlap` in
+        percent, `target` in its measure's unit.
       images: uint16 [N, H, W, 2] where they fit the memory given, otherwise None.
       source: random access to the examples on disk, in the table's order.
+      with_masks: whether batches carry the cell masks too.
+      masks: uint8 [N, H, W] (0 no cell, 1 T cell, 2 dendritic cell, 3 both) beside the images
+        where `with_masks`, otherwise None.
     """
 
     table: pd.DataFrame
     images: np.ndarray | None
     source: Any
+    with_masks: bool = False
+    masks: np.ndarray | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers, int32, of the examples of a split."""
         return np.flatnonzero(self.table["split"] == split).astype(np.int32)
 
 
-def open_examples(builder: Any, memory_gib: float) -> Examples:
+def open_examples(builder: Any, memory_gib: float, with_masks: bool = False) -> Examples:
     """Reads the table of a data set, and its images where they fit.
 
     Args:
       builder: a prepared `ImmuneCells`.
-      memory_gib: the images are held in memory where they take no more than this.
+      memory_gib: the images are held in memory where they, and the masks, take no more than this.
+      with_masks: whether the cell masks are wanted too, as a segmentation trains on them.
 
     Returns:
       The examples of all splits.
@@ -48,19 +55,21 @@ def open_examples(builder: Any, memory_gib: float) -> Examples:
     count = sum(splits.values())
     source = builder.as_data_source(split="+".join(splits))
     shape = builder.info.features["image"].shape
-    resident = count * np.prod(shape) * 2 <= memory_gib * 2**30
+    bytes_a_pixel = 4 + with_masks
+    resident = count * np.prod(shape[:2]) * bytes_a_pixel <= memory_gib * 2**30
     images = np.empty((count, *shape), np.uint16) if resident else None
+    masks = np.empty((count, *shape[:2]), np.uint8) if resident and with_masks else None
     rows = []
     for first in tqdm(range(0, count, 64), desc="reading", unit=" batches", dynamic_ncols=True):
         some = range(first, min(first + 64, count))
         for row, example in zip(some, source.__getitems__(list(some)), strict=True):
-            image = example.pop("image")
-            if images is not None:
-                images[row] = image
+            for held, array in ((images, example.pop("image")), (masks, example.pop("masks"))):
+                if held is not None:
+                    held[row] = array
             rows.append({k: _text(value) for k, value in example.items()})
     table = pd.DataFrame(rows)
     table["split"] = np.repeat(list(splits), list(splits.values()))
-    return Examples(table, images, source)
+    return Examples(table, images, source, with_masks, masks)
 
 
 def _text(value: Any) -> Any:
@@ -71,10 +80,9 @@ def device_data(examples: Examples) -> dict[str, np.ndarray]:
     """Arrays to keep on the device for a whole run; none where the examples are streamed."""
     if examples.images is None:
         return {}
-    return {
-        "image": examples.images,
-        "overlap": examples.table["overlap"].to_numpy(np.float32),
-    }
+    target = examples.table["target"].to_numpy(np.float32)
+    masks = {} if examples.masks is None else {"masks": examples.masks}
+    return {"image": examples.images, "target": target, **masks}
 
 
 def train_batches(
@@ -87,12 +95,12 @@ def train_batches(
       rows: int32, the rows to draw; an epoch draws each once, but for a last batch too short.
       batch_size: examples a batch.
       seed: of the order and of the symmetries.
-      augment: whether each patch is turned and mirrored; overlap does not change by it.
+      augment: whether each patch is turned and mirrored; no measure changes by it.
 
     Returns:
       A function of the first step wanted, so that a resumed run needs only its step. Each batch
       holds `index` int32 [B] (rows), `weight` float32 [B] of ones, `symmetry` int32 [B] in
-      0..7 and, where the examples are streamed, `image` and `overlap`.
+      0..7 and, where the examples are streamed, `image`, `target` and, if wanted, `masks`.
 
     Raises:
       ValueError: there are fewer rows than one batch.
@@ -149,8 +157,9 @@ def _batch(
     batch = {"index": index, "weight": weight, "symmetry": symmetry}
     if examples.images is None:
         read = examples.source.__getitems__(index.tolist())
-        batch["image"] = np.stack([example["image"] for example in read])
-        batch["overlap"] = np.array([example["overlap"] for example in read], np.float32)
+        for name in ("image", "masks") if examples.with_masks else ("image",):
+            batch[name] = np.stack([example[name] for example in read])
+        batch["target"] = np.array([example["target"] for example in read], np.float32)
     return batch
 
 
@@ -158,19 +167,26 @@ def prepare(data: dict[str, Array], raw: dict[str, Array]) -> dict[str, Array]:
     """Turns what the host sends into what the model sees; runs inside the compiled step.
 
     Args:
-      data: `image` uint16 [N, H, W, 2] and `overlap` float32 [N] on the device, or empty.
+      data: what `device_data` gives, on the device: of all examples, or empty.
       raw: a batch of `train_batches` or `evaluation_batches`.
 
     Returns:
-      `image` float32 [B, H, W, 2] in [0, 1], `overlap` float32 [B] in percent, `weight`, `index`.
+      `image` float32 [B, H, W, 2] in [0, 1], `target` float32 [B] in its unit, `weight`, `index`
+      and, where the examples are with masks, `masks` float32 [B, H, W, 2], 0 or 1, turned as the
+      image is.
     """
     held = {name: array[raw["index"]] for name, array in data.items()} or raw
-    return {
+    batch = {
         "image": transform(scale(held["image"]), raw["symmetry"]),
-        "overlap": held["overlap"],
+        "target": held["target"],
         "weight": raw["weight"],
         "index": raw["index"],
     }
+    if "masks" in held:
+        coded = held["masks"]
+        masks = jnp.stack([coded & jnp.uint8(1), coded >> jnp.uint8(1)], axis=-1)
+        batch["masks"] = transform(masks.astype(jnp.float32), raw["symmetry"])
+    return batch
 
 
 def transform(image: Array, symmetry: Array) -> Array:

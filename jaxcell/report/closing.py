@@ -16,6 +16,7 @@ def closing_table(metrics: Mapping, page: Path, seconds: float) -> str:
       Lines of text, for a terminal.
     """
     autoencoder, regressor = metrics["autoencoder"], metrics["regressor"]
+    target = metrics["target"]
     sections = {
         "wells": ", ".join(f"{count} {name}" for name, count in metrics["wells"].items()),
         "patches": ", ".join(f"{count} {name}" for name, count in metrics["patches"].items()),
@@ -24,8 +25,11 @@ def closing_table(metrics: Mapping, page: Path, seconds: float) -> str:
             f"{_number(autoencoder['bce_floor'])} nats, PSNR {_number(autoencoder['psnr_db'], 1)} "
             f"dB, SSIM {_number(autoencoder['ssim'], 3)}, {metrics['latent_size']} numbers a code"
         ),
-        "overlap": _overlap(regressor),
-        **{f"  {name}": _overlap(scores) for name, scores in regressor["by_condition"].items()},
+        target["label"]: _errors(regressor, target["unit"]),
+        **{
+            f"  {name}": _errors(scores, target["unit"])
+            for name, scores in regressor["by_condition"].items()
+        },
         "time": f"{int(seconds // 60)} min {seconds % 60:.0f} s",
         "report": str(page),
     }
@@ -35,11 +39,10 @@ def closing_table(metrics: Mapping, page: Path, seconds: float) -> str:
     return "\n".join(["", rule, *lines, rule])
 
 
-def _overlap(scores: Mapping) -> str:
-    return (
-        f"RMSE {_number(scores['rmse'], 3)} %, SD of truth {_number(scores['sd_true'], 3)} %, "
-        f"RMSE / SD {_number(scores['rmse_over_sd'], 3)} ({scores['n']} patches)"
-    )
+def _errors(scores: Mapping, unit: str) -> str:
+    rmse, sd = (f"{_number(scores[name], 3)} {unit}".strip() for name in ("rmse", "sd_true"))
+    ratio = _number(scores["rmse_over_sd"], 3)
+    return f"RMSE {rmse}, SD of truth {sd}, RMSE / SD {ratio} ({scores['n']} patches)"
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -1,6 +1,7 @@
 """Figures on the autoencoder: images above their reconstructions, loss curves, codes."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,15 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxcell.analysis.regression import condition_names
+from jaxcell.analysis.regression import OVERLAP, Target, condition_names
 from jaxcell.report import style
 
 # A pixel of the reference study's microscope.
 MICROMETRES_PER_PIXEL = 0.741
 # Height of the line of labels above a row of images.
 LABEL_INCHES = 0.19
-# Area in points^2 of a marker in the projection, at no overlap and for each percent of it.
-MARKER_AREA, MARKER_AREA_PER_PERCENT = 7.0, 5.0
+# Area in points^2 of a marker in the projection, at no overlap and for each percent of it; other
+# targets are drawn as if their least value were no overlap and their largest `LARGEST` percent.
+MARKER_AREA, MARKER_AREA_PER_PERCENT, LARGEST = 7.0, 5.0, 40.0
 
 
 def colour_image(image: np.ndarray) -> np.ndarray:
@@ -47,14 +49,16 @@ def reconstructions(
     examples: Mapping[str, Sequence[np.ndarray]],
     palette: style.Palette,
     micrometres_per_pixel: float = MICROMETRES_PER_PIXEL,
+    target: Target = OVERLAP,
 ) -> Figure:
     """For each condition a row of originals above the row of their reconstructions.
 
     Args:
       examples: condition -> originals float [k, H, W, 2] and reconstructions float [k, H, W, 2] in
-        [0, 1] and, where wanted as labels, true overlaps float [k] in percent.
+        [0, 1] and, where wanted as labels, true targets float [k].
       palette: marks of the conditions.
       micrometres_per_pixel: µm, edge of a pixel of these images.
+      target: what the labels are.
 
     Returns:
       The figure, a scale bar in its first image.
@@ -75,12 +79,12 @@ def reconstructions(
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     top = 0.0
-    for name, (originals, outputs, *overlaps) in examples.items():
+    for name, (originals, outputs, *truth) in examples.items():
         mark = palette.get(name) or style.KNOWN[style.NO_CONDITION]
         axes.plot(margin + 0.06, top + heading / 2, ls="", marker=mark.marker, color=mark.colour,
                   ms=7)
         axes.text(margin + 0.18, top + heading / 2, name, va="center", weight="bold", size=10.5)
-        start = top + heading + (LABEL_INCHES if overlaps else 0.0)
+        start = top + heading + (LABEL_INCHES if truth else 0.0)
         for line, (images, word) in enumerate(((originals, "original"), (outputs, "rebuilt"))):
             y = start + line * (side + gap)
             axes.text(margin / 2, y + side / 2, word, rotation=90, va="center", ha="center",
@@ -88,15 +92,21 @@ def reconstructions(
             for place, picture in enumerate(colour_image(images)):
                 x = margin + place * cell
                 axes.imshow(picture, extent=(x, x + cell - gap, y + side, y))
-                if overlaps and line == 0:
+                if truth and line == 0:
                     axes.text(x + (cell - gap) / 2, y - 0.035, ha="center", va="bottom", size=8.5,
-                              s=f"{overlaps[0][place]:.1f} % overlap")
+                              s=_value(truth[0][place], target, long=True))
         if top == 0.0:
             right, bottom = margin + cell - gap, start + side
             _draw_scale_bar(axes, right, bottom, width * micrometres_per_pixel, cell - gap)
         top = start + 2 * (side + gap)
     axes.set(xlim=(0, across), ylim=(top, 0), aspect="auto")
     return figure
+
+
+def _value(value: float, target: Target, long: bool = False) -> str:
+    """`5.3 %`; with `long`, what it is of too, where that is a short word."""
+    text = f"{value:.{target.digits - 1}f} {target.unit}".strip()
+    return f"{text} {target.label}" if long and len(target.label) < 9 else text
 
 
 def _block_height(item: Sequence[np.ndarray], side: float, gap: float, heading: float) -> float:
@@ -117,12 +127,15 @@ def _draw_scale_bar(
 
 
 @style.legible
-def loss_curves(histories: Mapping[str, Sequence[Mapping]]) -> Figure:
+def loss_curves(
+    histories: Mapping[str, Sequence[Mapping]], target: Target = OVERLAP
+) -> Figure:
     """Training and validation loss of each model against the epoch.
 
     Args:
       histories: model name (`autoencoder`, `regressor`) -> rows of its metrics.jsonl, each with
         `epoch` and some of `train_loss`, `validation_loss`, `learning_rate`.
+      target: what the regressor learns.
 
     Returns:
       The figure, one panel a model; steps of the learning rate are marked.
@@ -142,7 +155,10 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]]) -> Figure:
         # A log scale shows a loss that falls by factors, and needs positive numbers.
         if len(values) and values.min() > 0 and values.max() > 20 * values.min():
             axes.set_yscale("log")
-        unit = "cross-entropy, nats" if name == "autoencoder" else "squared error, points²"
+        unit = "cross-entropy, nats"
+        if name != "autoencoder":
+            squared = target.difference_unit and f"{target.difference_unit}²"
+            unit = style.with_unit("squared error", squared)
         axes.set(title=name.capitalize(), xlabel="epoch", ylabel=unit)
         axes.xaxis.get_major_locator().set_params(integer=True)
         if axes.get_legend_handles_labels()[0]:
@@ -182,14 +198,16 @@ def projection(
     explained: np.ndarray,
     patches: pd.DataFrame,
     palette: style.Palette,
+    target: Target = OVERLAP,
 ) -> Figure:
-    """Codes of the patches on their two main directions, by condition, larger with more overlap.
+    """Codes of the patches on their two main directions, by condition, larger with the target.
 
     Args:
       coordinates: float [N, 2].
       explained: float [2], share of variance of each direction, in [0, 1].
-      patches: condition, overlap (percent), faulty, one row a code.
+      patches: condition, target, faulty, one row a code.
       palette: marks of the conditions.
+      target: what the marks' sizes show.
 
     Returns:
       The figure, with a legend of conditions and one of sizes; faulty patches are crosses.
@@ -198,7 +216,7 @@ def projection(
     axes = figure.subplots()
     names = condition_names(patches).to_numpy()
     faulty = patches["faulty"].to_numpy(bool)
-    overlap = np.nan_to_num(patches["overlap"].to_numpy(float))
+    percent, sizes = _sizes(patches["target"].to_numpy(float), target)
     order = np.random.default_rng(0).permutation(len(patches))
     handles = []
     for name, mark in palette.items():
@@ -207,7 +225,7 @@ def projection(
     for batch in np.array_split(order, min(12, max(1, len(order) // 20))):
         for name, mark in palette.items():
             rows = batch[(names[batch] == name) & ~faulty[batch]]
-            axes.scatter(*coordinates[rows].T, s=_area(overlap[rows]), c=mark.colour,
+            axes.scatter(*coordinates[rows].T, s=_area(percent[rows]), c=mark.colour,
                          marker=mark.marker, alpha=0.6, linewidths=0.3, edgecolors="white",
                          rasterized=True)
     if faulty.any():
@@ -218,15 +236,29 @@ def projection(
         ylabel=f"second direction ({100 * explained[1]:.0f} % of the variance)",
     )
     figure.legend(handles=handles, title="condition", loc="outside right upper", alignment="left")
-    sizes = [size for size in (0, 5, 20, 50) if size == 0 or size <= overlap.max(initial=0)]
     circles = [
         Line2D([], [], ls="", marker="o", ms=float(_area(size)) ** 0.5, color=style.MUTED,
-               label=f"{size} %")
-        for size in sizes
+               label=label)
+        for label, size in sizes.items()
     ]
-    figure.legend(handles=circles, title="overlap", loc="outside right lower", alignment="left",
+    title = textwrap.fill(target.label, 18)
+    figure.legend(handles=circles, title=title, loc="outside right lower", alignment="left",
                   labelspacing=0.9, borderpad=0.9)
     return figure
+
+
+def _sizes(values: np.ndarray, target: Target) -> tuple[np.ndarray, dict[str, float]]:
+    """Each value as a percentage of overlap to be drawn as, and those of a legend by their text."""
+    if target == OVERLAP:
+        percent = np.nan_to_num(values)
+        shown = [size for size in (0, 5, 20, 50) if size == 0 or size <= percent.max(initial=0)]
+        return percent, {f"{size} %": float(size) for size in shown}
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    scale = LARGEST / (high - low) if high > low else 0.0
+    shown = np.unique([low, (low + high) / 2, high])
+    percent = np.nan_to_num(scale * (values - low))
+    return percent, {_value(value, target): float(scale * (value - low)) for value in shown}
 
 
 def _area(overlap: np.ndarray | float) -> np.ndarray:

@@ -14,15 +14,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxcell.analysis.regression import conditions, wells_table
+from jaxcell.analysis.regression import OVERLAP, Target, conditions, wells_table
 from jaxcell.analysis.summary import summarise
-from jaxcell.report import figures, overlap_figures, style, words
+from jaxcell.report import figures, overlap_figures, plate_figures, style, words
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 FIGURE_DPI = 170
 # Up to this size the page holds the sharp SVG of a figure; larger ones as PNG.
 LARGEST_INLINE_SVG_BYTES = 350_000
 Projection = tuple[np.ndarray, np.ndarray]
+FlatFields = Mapping[tuple[str, str], np.ndarray]
 
 
 def write_report(
@@ -37,6 +38,7 @@ def write_report(
     config: Mapping,
     title: str,
     micrometres_per_pixel: float = figures.MICROMETRES_PER_PIXEL,
+    flat_fields: FlatFields | None = None,
 ) -> Path:
     """Writes the page, its numbers, tables and figures into a report folder.
 
@@ -45,18 +47,20 @@ def write_report(
 
     Args:
       folder: the report folder itself, such as `RUN/report`.
-      metrics: as `summarise` gives, plus any of `split`, `wells`, `patches`, `seed`, `versions`,
-        `left_out`; what `summarise` gives and is not there is added.
+      metrics: as `summarise` gives, plus any of `target` (the fields of a `Target`), `split`,
+        `wells`, `patches`, `seed`, `versions`, `left_out`; what `summarise` gives and is not there
+        is added, and so is `target`: overlap.
       patches: one row a patch, columns as in `summarise`.
       histories: `autoencoder` and `regressor` -> rows of metrics.jsonl; see `figures.loss_curves`.
       examples: condition -> originals and reconstructions float [k, H, W, 2] in [0, 1] and, if
-        wanted, true overlaps float [k] in percent; see `spread_over_overlap` for which to take.
+        wanted, true targets float [k]; see `spread_over_target` for which to take.
       projection: coordinates float [N, 2] of the codes in the order of `patches`, and their shares
         of the variance float [2]; or why there are none, as text.
       findings: what was left out: problem, plate, well, path, message, cure.
       config: nested settings of the run.
       title: of the page.
       micrometres_per_pixel: µm, edge of a pixel of the examples.
+      flat_fields: what fields were corrected by, where they were; see `plate_figures.flat_fields`.
 
     Returns:
       Path of index.html.
@@ -65,7 +69,8 @@ def write_report(
       FileExistsError: `folder` exists and is not a report.
     """
     _refuse_other_folder(folder)
-    metrics = {"left_out": len(findings)} | dict(metrics)
+    metrics = {"left_out": len(findings), "target": OVERLAP._asdict()} | dict(metrics)
+    target = Target(**metrics["target"])
     if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
         metrics = summarise(patches, None) | metrics
     patches = _with_projection(patches, projection)
@@ -80,12 +85,14 @@ def write_report(
     patches.to_parquet(temporary / "patches.parquet", index=False)
     wells.to_csv(temporary / "wells.csv", index=False)
     builders = _builders(
-        metrics, patches, wells, histories, examples, projection, micrometres_per_pixel
+        target, patches, wells, histories, examples, projection, micrometres_per_pixel
     )
+    if flat_fields:
+        builders["flat_fields"] = lambda: plate_figures.flat_fields(flat_fields)
     pictures = {
         name: _save(temporary / "figures", name, build) for name, build in builders.items()
     }
-    page = _render(title, metrics, pictures, findings, config, projection)
+    page = _render(title, metrics, pictures, findings, config, projection, flat_fields or {})
     (temporary / "index.html").write_text(page, encoding="utf-8")
     _replace(temporary, folder)
     return folder / "index.html"
@@ -142,7 +149,7 @@ def _with_projection(patches: pd.DataFrame, projection: Projection | str) -> pd.
 
 
 def _builders(
-    metrics: Mapping,
+    target: Target,
     patches: pd.DataFrame,
     wells: pd.DataFrame,
     histories: Mapping[str, Sequence[Mapping]],
@@ -154,17 +161,19 @@ def _builders(
     palette = style.palette(conditions(patches))
     builders = {
         "reconstructions": lambda: figures.reconstructions(
-            examples, palette, micrometres_per_pixel
+            examples, palette, micrometres_per_pixel, target
         ),
-        "scatter": lambda: overlap_figures.scatter(patches, palette),
-        "histograms": lambda: overlap_figures.histograms(patches, palette),
-        "errors": lambda: overlap_figures.errors(patches, palette),
-        "wells": lambda: overlap_figures.well_means(wells, palette),
-        "plate_map": lambda: overlap_figures.plate_map(wells),
-        "loss_curves": lambda: figures.loss_curves(histories),
+        "scatter": lambda: overlap_figures.scatter(patches, palette, target),
+        "histograms": lambda: overlap_figures.histograms(patches, palette, target),
+        "errors": lambda: overlap_figures.errors(patches, palette, target),
+        "wells": lambda: overlap_figures.well_means(wells, palette, target),
+        "plate_map": lambda: plate_figures.plate_map(wells, target),
+        "loss_curves": lambda: figures.loss_curves(histories, target),
     }
     if not isinstance(projection, str):
-        builders["projection"] = lambda: figures.projection(*projection, patches, palette)
+        builders["projection"] = lambda: figures.projection(
+            *projection, patches, palette, target
+        )
     return builders
 
 
@@ -199,6 +208,7 @@ def _render(
     findings: Sequence[Sequence],
     config: Mapping,
     projection: Projection | str,
+    flat_fields: FlatFields,
 ) -> str:
     """The page as HTML."""
     environment = jinja2.Environment(
@@ -206,18 +216,27 @@ def _render(
     )
     environment.filters |= {"number": words.number}
     regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]
+    target = Target(**metrics["target"])
     made = {key: metrics[key] for key in ("seed", "split", "wells", "patches", "versions")
             if key in metrics}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         title=title,
+        target=target,
         regressor=regressor,
         autoencoder=autoencoder,
         on_input=words.on_input(
             metrics["evaluated"], regressor.get("by_condition", {}), metrics["left_out"],
-            len(findings),
+            len(findings), target,
         ),
         on_reconstruction=words.on_reconstruction(autoencoder),
-        on_regression=words.on_regression(regressor),
+        on_regression=words.on_regression(regressor, target),
+        lit=[
+            f"{plate}, {name} {flat_fields[plate, view].min():.2f} to "
+            f"{flat_fields[plate, view].max():.2f}"
+            for plate in sorted({plate for plate, _ in flat_fields})
+            for view, name in plate_figures.VIEW_NAMES.items()
+            if (plate, view) in flat_fields
+        ],
         pictures=pictures,
         no_projection=projection if isinstance(projection, str) else None,
         findings=[

@@ -123,6 +123,11 @@ def grid_shape(count: int) -> tuple[int, int]:
     return -(-count // columns), columns
 
 
+def with_unit(words: str, unit: str) -> str:
+    """`overlap, %`; the words alone where there is no unit."""
+    return f"{words}, {unit}" if unit else words
+
+
 def sentence_figure(sentence: str) -> Figure:
     """A small figure that says why there is nothing to show."""
     figure = new_figure(7.2, 1.4)

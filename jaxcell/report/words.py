@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from jaxcell.analysis.regression import OVERLAP, Target
+
 # Ratios of the root-mean-square error to the spread of the truth, and what to call them.
 QUALITY = ((0.15, "very closely"), (0.3, "closely"), (0.5, "fairly well"), (0.8, "roughly"))
 
@@ -28,7 +30,11 @@ def joined(words: list[str]) -> str:
 
 
 def on_input(
-    evaluated: Mapping, by_condition: Mapping[str, Mapping], left_out: int, listed: int
+    evaluated: Mapping,
+    by_condition: Mapping[str, Mapping],
+    left_out: int,
+    listed: int,
+    target: Target = OVERLAP,
 ) -> list[str]:
     """What was analysed and what was not.
 
@@ -37,6 +43,7 @@ def on_input(
       by_condition: condition -> scores with `n`.
       left_out: number of findings that kept an image or a well out.
       listed: number of all findings, harmless ones included.
+      target: what is predicted.
 
     Returns:
       Sentences.
@@ -52,7 +59,7 @@ def on_input(
         sentences.append(
             f"{count(faulty, 'patch is', 'patches are')} faulty ({share:.1f} %): no pixel there is "
             "brighter than unstained background. They count in the scores; one row of the table of "
-            "overlap leaves them out."
+            f"{target.label} leaves them out."
         )
     else:
         sentences.append("No patch is faulty.")
@@ -82,15 +89,20 @@ def on_reconstruction(autoencoder: Mapping) -> list[str]:
     return sentences
 
 
-def on_regression(regressor: Mapping) -> list[str]:
-    """How well overlap is predicted, in words, next to predicting the mean."""
+def amount(value: float, target: Target) -> str:
+    """A difference of two values of the target as text, such as `0.30 points`."""
+    return f"{value:.{target.digits}f} {target.difference_unit}".strip()
+
+
+def on_regression(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
+    """How well a measure is predicted, in words, next to predicting the mean."""
     if not regressor.get("n") or regressor.get("rmse") is None:
-        return [f"Overlap has no score: {regressor.get('reason') or 'there are no patches'}."]
+        reason = regressor.get("reason") or "there are no patches"
+        return [f"The prediction of {target.label} has no score: {reason}."]
     rmse, mean = regressor["rmse"], regressor["predicting_the_mean"]["rmse"]
-    sentences = [
-        f"Predicted overlap is off by {rmse:.2f} percentage points (root mean square)."
-    ]
-    ratio = regressor["rmse_over_sd"]
+    off = amount(rmse, target).replace("points", "percentage points")
+    sentences = [f"The prediction of {target.label} is off by {off} (root mean square)."]
+    ratio, digits = regressor["rmse_over_sd"], target.digits
     if ratio is not None:
         word = next((word for limit, word in QUALITY if ratio <= limit), None)
         follow = (
@@ -98,7 +110,7 @@ def on_regression(regressor: Mapping) -> list[str]:
             "the predictions follow the truth hardly at all"
         )
         sentences.append(
-            f"True overlap varies by {regressor['sd_true']:.2f} points (standard deviation), so "
+            f"The truth varies by {amount(regressor['sd_true'], target)} (standard deviation), so "
             f"the error is {ratio:.2f} of that: {follow}."
         )
     else:
@@ -106,32 +118,34 @@ def on_regression(regressor: Mapping) -> list[str]:
     if mean is not None and rmse < mean:
         sentences.append(
             f"Answering every patch with the mean of the training patches would be off by "
-            f"{mean:.2f}: the regressor removes {100 * (1 - rmse / mean):.0f} % of that error."
+            f"{mean:.{digits}f}: the regressor removes {100 * (1 - rmse / mean):.0f} % of that "
+            "error."
         )
     elif mean is not None:
         sentences.append(
             f"Answering every patch with the mean of the training patches would be off by "
-            f"{mean:.2f}: the regressor is no better than that and of no use here."
+            f"{mean:.{digits}f}: the regressor is no better than that and of no use here."
         )
     bias = regressor.get("bias")
     if bias is not None and abs(bias) > 0.25 * rmse:
         sentences.append(
-            f"On average it predicts {abs(bias):.2f} points too {'much' if bias > 0 else 'little'}."
+            f"On average it predicts {amount(abs(bias), target)} too "
+            f"{'much' if bias > 0 else 'little'}."
         )
-    return sentences + on_conditions(regressor)
+    return sentences + on_conditions(regressor, target)
 
 
-def on_conditions(regressor: Mapping) -> list[str]:
+def on_conditions(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
     """Where the regressor is worst, and where it loses against predicting the mean."""
     table = {name: item for name, item in regressor.get("by_condition", {}).items()
              if item["rmse"] is not None}
-    sentences = []
+    sentences, digits = [], target.digits
     if len(table) > 1:
         worst = max(table, key=lambda name: table[name]["rmse"])
         best = min(table, key=lambda name: table[name]["rmse"])
         sentences.append(
-            f"The error is smallest for {best} ({table[best]['rmse']:.2f}) and largest for {worst} "
-            f"({table[worst]['rmse']:.2f})."
+            f"The error is smallest for {best} ({table[best]['rmse']:.{digits}f}) and largest for "
+            f"{worst} ({table[worst]['rmse']:.{digits}f})."
         )
     losing = [
         name for name, item in table.items()

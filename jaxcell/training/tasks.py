@@ -56,14 +56,15 @@ def autoencoder_task(model: nn.Module) -> Task:
 
 
 def regressor_task(model: nn.Module) -> Task:
-    """Prediction of the overlap of an image, judged by squared error.
+    """Prediction of a measure of interaction from an image, judged by squared error.
 
     Args:
-      model: linen module, (float [B, H, W, C] in [0, 1], train: bool) -> overlap [B] in percent.
+      model: linen module, (float [B, H, W, C] in [0, 1], train: bool) -> float [B], in the unit of
+        the batch's `target`.
 
     Returns:
-      A Task; its loss is in squared percent, its metrics are `absolute_error` and `predicted`,
-      both in percent.
+      A Task; its loss is in that unit squared, its metrics are `absolute_error` and `predicted`,
+      both in it.
 
     Source: the mean squared error of the reference study.
     """
@@ -76,7 +77,72 @@ def regressor_task(model: nn.Module) -> Task:
         predicted = model.apply(
             {"params": params}, batch["image"], train=key is not None, rngs=rngs
         ).astype(jnp.float32)
-        error = predicted - batch["overlap"]
+        error = predicted - batch["target"]
         return jnp.square(error), {"absolute_error": jnp.abs(error), "predicted": predicted}
+
+    return Task(init, loss)
+
+
+# How much the distance counts beside the area of the cells.
+DISTANCE_WEIGHT = 4.0
+
+
+def instance_task(model: nn.Module) -> Task:
+    """Cells as an area and, inside it, the distance to the cell's edge; one pair a kind of cell.
+
+    Args:
+      model: linen module, float [B, H, W, C] -> logits [B, H, W, 2 K]: K areas, K distances.
+
+    Returns:
+      A Task on batches with `image` and `distance` float32 [B, H, W, K] in [0, 1], 0 outside
+      cells. Its loss is the cross-entropy of the area plus `DISTANCE_WEIGHT` times the absolute
+      error of the distance, both means over pixels and kinds; its metrics are the two terms.
+    """
+
+    def init(key: Array, batch: Batch) -> Params:
+        return model.init(key, batch["image"])["params"]
+
+    def loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict[str, Array]]:
+        del key  # what is random about a crop was drawn with it
+        distance = batch["distance"]
+        logits = model.apply({"params": params}, batch["image"]).astype(jnp.float32)
+        area, depth = jnp.split(logits, 2, axis=-1)
+        inside = (distance > 0).astype(jnp.float32)
+        pixels = (1, 2, 3)
+        cross_entropy = jnp.mean(optax.sigmoid_binary_cross_entropy(area, inside), pixels)
+        error = jnp.mean(jnp.abs(jax.nn.sigmoid(depth) - distance), pixels)
+        return cross_entropy + DISTANCE_WEIGHT * error, {"area": cross_entropy, "distance": error}
+
+    return Task(init, loss)
+
+
+def mask_task(model: nn.Module) -> Task:
+    """The masks of T cells and dendritic cells, judged by binary cross-entropy.
+
+    Args:
+      model: linen module, float [B, H, W, 2] in [0, 1] -> logits of the same shape.
+
+    Returns:
+      A Task on batches with `image` and `masks`, float32 [B, H, W, 2]. Its loss is the mean over
+      pixels and views in nats; its metric `pixel_iou` the intersection over union of predicted and
+      given masks, both views together, 1 where both are empty.
+
+    Source: the reference study's U-Net, trained on masks by 2-means.
+    """
+
+    def init(key: Array, batch: Batch) -> Params:
+        return model.init(key, batch["image"])["params"]
+
+    def loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict[str, Array]]:
+        del key  # nothing in it is random
+        masks = batch["masks"]
+        logits = model.apply({"params": params}, batch["image"]).astype(jnp.float32)
+        pixels = (1, 2, 3)
+        cross_entropy = jnp.mean(optax.sigmoid_binary_cross_entropy(logits, masks), pixels)
+        inside = logits > 0
+        both = jnp.sum(inside & (masks > 0), pixels).astype(jnp.float32)
+        either = jnp.sum(inside | (masks > 0), pixels).astype(jnp.float32)
+        iou = jnp.where(either > 0, both / jnp.maximum(either, 1.0), 1.0)
+        return cross_entropy, {"pixel_iou": iou}
 
     return Task(init, loss)

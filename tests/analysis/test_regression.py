@@ -7,6 +7,8 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from jaxcell.analysis.regression import (
     NO_CONDITION,
+    OVERLAP,
+    Target,
     by_condition,
     conditions,
     scores,
@@ -58,7 +60,7 @@ def test_arrays_of_different_length_are_refused():
 
 
 def test_predicting_the_mean_uses_the_mean_of_training_and_not_of_the_test():
-    table = pd.DataFrame({"overlap": [0.0, 4.0], "predicted": [0.0, 4.0]})
+    table = pd.DataFrame({"target": [0.0, 4.0], "predicted": [0.0, 4.0]})
     baseline = scores_of(table, 1.0)["predicting_the_mean"]
     assert baseline["rmse"] == pytest.approx(np.sqrt((1 + 9) / 2))
     assert scores_of(table, None)["predicting_the_mean"]["rmse"] is None
@@ -67,7 +69,7 @@ def test_predicting_the_mean_uses_the_mean_of_training_and_not_of_the_test():
 def test_by_condition_keeps_the_studys_order_and_names_the_unnamed():
     table = pd.DataFrame({
         "condition": ["ConA", "", None, "Zymosan", "Unstimulated", "ConA"],
-        "overlap": [0.0, 1.0, 3.0, 1.0, 1.0, 2.0],
+        "target": [0.0, 1.0, 3.0, 1.0, 1.0, 2.0],
         "predicted": [1.0, 1.0, 3.0, 1.0, 1.0, 3.0],
     })
     result = by_condition(table, 0.0)
@@ -80,14 +82,25 @@ def test_by_condition_keeps_the_studys_order_and_names_the_unnamed():
 def test_one_row_a_well_and_wells_of_two_plates_stay_apart():
     rows = [("P1", "B02", 1.0, 2.0, False), ("P1", "B02", 3.0, 2.0, True),
             ("P2", "B02", 5.0, 4.0, False), ("P1", "A01", 0.0, 0.0, False)]
-    table = pd.DataFrame(rows, columns=["plate", "well", "overlap", "predicted", "faulty"])
-    table = table.assign(row=1, column=1, condition="OVA", compound="", concentration_um=np.nan,
-                         bce=0.2, bce_floor=0.1, psnr_db=20.0, ssim=0.5)
+    table = pd.DataFrame(rows, columns=["plate", "well", "target", "predicted", "faulty"])
+    table = table.assign(overlap=table["target"] + 10, row=1, column=1, condition="OVA",
+                         compound="", concentration_um=np.nan, bce=0.2, bce_floor=0.1,
+                         psnr_db=20.0, ssim=0.5)
     wells = wells_table(table).set_index(["plate", "well"])
     assert list(wells.index) == [("P1", "A01"), ("P1", "B02"), ("P2", "B02")]
     first = wells.loc[("P1", "B02")]
     assert (first["patches"], first["faulty"]) == (2, 1)
-    assert first["overlap_mean"] == pytest.approx(2.0)
+    assert first["target_mean"] == pytest.approx(2.0)
+    assert first["overlap_mean"] == pytest.approx(12.0)
     assert first["error"] == pytest.approx(0.0)
     assert first["rmse"] == pytest.approx(1.0)
     assert wells.loc[("P2", "B02"), "error"] == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize(
+    ("unit", "difference", "digits"), [("%", "points", 2), ("µm", "µm", 2), ("", "", 3)]
+)
+def test_a_difference_of_percentages_is_in_points(unit, difference, digits):
+    target = Target("name", "label", unit)
+    assert (target.difference_unit, target.digits) == (difference, digits)
+    assert OVERLAP.name == "iou" and OVERLAP.unit == "%"

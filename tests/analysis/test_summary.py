@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.analysis.summary import spread_over_overlap, summarise
+from jaxcell.analysis.summary import spread_over_target, summarise
 
 
 def table() -> pd.DataFrame:
@@ -14,7 +14,8 @@ def table() -> pd.DataFrame:
         "plate": "P1", "well": ["A01", "A01", "B02", "B02"], "row": [0, 0, 1, 1],
         "column": [0, 0, 1, 1], "condition": ["OVA", "OVA", "ConA", "ConA"], "compound": "",
         "concentration_um": np.nan, "faulty": [False, False, False, True],
-        "overlap": np.float32([1, 3, 5, 0]), "predicted": np.float32([2, 2, 4, 4]),
+        "overlap": np.float32(9),
+        "target": np.float32([1, 3, 5, 0]), "predicted": np.float32([2, 2, 4, 4]),
         "bce": np.float32([0.2, 0.3, 0.4, 0.5]), "bce_floor": np.float32([0.1, 0.1, 0.2, 0.2]),
         "psnr_db": np.float32([20, 22, 24, np.nan]), "ssim": np.float32([0.5, 0.6, 0.7, 1.0]),
     })
@@ -40,8 +41,8 @@ def test_summary_by_hand():
 def test_patches_to_show_cover_the_range_and_leave_faulty_ones_out():
     random = np.random.default_rng(0)
     overlap = np.where(random.random(300) < 0.6, 0, random.exponential(4, 300))
-    patches = pd.DataFrame({"condition": "OVA", "overlap": overlap, "faulty": overlap > 20})
-    rows = spread_over_overlap(patches, 6)["OVA"]
+    patches = pd.DataFrame({"condition": "OVA", "target": overlap, "faulty": overlap > 20})
+    rows = spread_over_target(patches, 6)["OVA"]
     shown = overlap[rows]
     assert len(set(rows)) == 6 and not patches["faulty"].to_numpy()[rows].any()
     assert (shown == 0).sum() == 1 and (np.diff(shown) > 0).all()
@@ -59,6 +60,13 @@ def test_patches_to_show_cover_the_range_and_leave_faulty_ones_out():
     ],
 )
 def test_few_patches_are_all_shown(overlap, faulty, expected):
-    patches = pd.DataFrame({"condition": "", "overlap": np.float32(overlap), "faulty": faulty})
-    (rows,) = spread_over_overlap(patches, 6).values()
+    patches = pd.DataFrame({"condition": "", "target": np.float32(overlap), "faulty": faulty})
+    (rows,) = spread_over_target(patches, 6).values()
     assert len(set(rows)) == expected
+
+
+def test_a_target_below_zero_is_covered_from_its_least_to_its_largest():
+    values = np.linspace(-0.5, 0.5, 101)
+    patches = pd.DataFrame({"condition": "", "target": values, "faulty": False})
+    (rows,) = spread_over_target(patches, 5).values()
+    np.testing.assert_allclose(values[rows], [-0.3, -0.1, 0.1, 0.3, 0.5])

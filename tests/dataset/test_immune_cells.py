@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import tifffile
 
+from jaxcell.dataset import flat_fields
+from jaxcell.dataset.flat_fields import read_flat_fields
 from jaxcell.dataset.immune_cells import (
     ImmuneCells,
     ImmuneCellsConfig,
@@ -17,7 +19,7 @@ from jaxcell.dataset.immune_cells import (
     open_built,
     select_fields,
 )
-from jaxcell.dataset.patches import label
+from jaxcell.dataset.patches import decoded, label
 from jaxcell.dataset.pipeline import open_examples
 from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.plates.folder import read_plates
@@ -56,8 +58,8 @@ def test_every_example_is_its_window_of_the_file_with_its_label(plates, tfds_fol
     assert len(examples.table) == 4 * 6 * 4
     labels = label(examples.images)
     table = examples.table
-    np.testing.assert_array_equal(table["t_cell_threshold"], labels["thresholds"][:, 0])
-    np.testing.assert_array_equal(table["dendritic_cell_threshold"], labels["thresholds"][:, 1])
+    assert "masks" not in table and examples.masks is None
+    np.testing.assert_array_equal(table["target"].to_numpy(np.float32), labels["overlap"])
     np.testing.assert_array_equal(table["overlap"].to_numpy(np.float32), labels["overlap"])
     np.testing.assert_array_equal(table["faulty"], labels["faulty"])
     assert table["overlap"].max() > 0
@@ -95,6 +97,16 @@ def test_another_seed_holds_other_wells_out(plates):
     assert (first["split"] != other["split"]).any()
 
 
+@pytest.fixture
+def even_light(monkeypatch):
+    """Flat fields of plates that have too few wells to estimate any."""
+    monkeypatch.setattr(
+        flat_fields,
+        "estimate_flat_field",
+        lambda fields: np.ones_like([*fields][0], np.float32),
+    )
+
+
 def _times(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
@@ -109,7 +121,7 @@ def test_the_same_input_is_opened_and_not_built_again(plates, tmp_path):
     assert opened.info.splits["train"].num_examples == first.info.splits["train"].num_examples
 
 
-def test_a_changed_file_well_or_option_is_another_data_set(plates_folder, tmp_path):
+def test_a_changed_file_well_or_option_is_another_data_set(plates_folder, tmp_path, even_light):
     copy = tmp_path / "copy"
     shutil.copytree(plates_folder, copy)
     plates = read_plates(copy, VIEWS)
@@ -126,6 +138,11 @@ def test_a_changed_file_well_or_option_is_another_data_set(plates_folder, tmp_pa
         name(stride=48),
         name(masked=True),
         name(subset="full"),
+        name(mask_method="mean_sd"),
+        name(mask_scope="field"),
+        name(flat_field=True),
+        name(pixel_um=0.65),
+        name(target="overlap_share"),
         name(plates=plates._replace(wells=wells)),
     ]
     file = Path(plates.images["path"].iloc[0])
@@ -140,22 +157,26 @@ def test_a_changed_file_well_or_option_is_another_data_set(plates_folder, tmp_pa
     assert len(set(names)) == len(names)
 
 
-def test_a_build_that_was_cut_off_is_done_anew(plates, tmp_path, monkeypatch):
+def test_a_build_that_was_cut_off_is_done_anew(plates, tmp_path, monkeypatch, even_light):
     from jaxcell.dataset import immune_cells
 
-    whole = immune_cells._labelled
+    whole = immune_cells.labelled_fields
 
-    def cut_off(fields, config):
-        for number, one in enumerate(whole(fields, config)):
+    def cut_off(*arguments):
+        for number, one in enumerate(whole(*arguments)):
             if number == 1:
                 raise KeyboardInterrupt
             yield one
 
-    monkeypatch.setattr(immune_cells, "_labelled", cut_off)
+    config = _config(subset="dmso", flat_field=True)
+    monkeypatch.setattr(immune_cells, "labelled_fields", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        build(plates, _config(subset="dmso"), tmp_path)
-    monkeypatch.setattr(immune_cells, "_labelled", whole)
-    assert len(_open(plates, tmp_path, subset="dmso").table) == 4 * 3 * 4
+        build(plates, config, tmp_path)
+    assert not list(tmp_path.rglob("*/2*/flat_fields.npz"))
+    monkeypatch.setattr(immune_cells, "labelled_fields", whole)
+    builder = build(plates, config, tmp_path)
+    assert len(open_examples(builder, 1.0).table) == 4 * 3 * 4
+    assert read_flat_fields(Path(builder.data_path))
 
 
 def test_subsets_hold_what_they_say(plates, tfds_folder):
@@ -179,11 +200,13 @@ def test_a_subset_without_wells_is_an_error(plates):
 
 
 def test_masked_images_hold_the_cells_alone_and_the_same_labels(plates, tfds_folder):
-    plain, masked = (_open(plates, tfds_folder, masked=masked) for masked in (False, True))
+    plain, masked = (
+        open_examples(build(plates, _config(masked=masked), tfds_folder), 1.0, with_masks=True)
+        for masked in (False, True)
+    )
     pd.testing.assert_frame_equal(plain.table, masked.table)
-    names = ["t_cell_threshold", "dendritic_cell_threshold"]
-    thresholds = plain.table[names].to_numpy(np.uint16)[:, None, None]
-    cells = plain.images > thresholds
+    np.testing.assert_array_equal(plain.masks, masked.masks)
+    cells = np.stack(decoded(plain.masks), axis=-1)
     assert cells.any() and not cells.all()
     np.testing.assert_array_equal(masked.images[cells], plain.images[cells])
     assert not masked.images[~cells].any()

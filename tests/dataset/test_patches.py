@@ -4,7 +4,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcell.dataset.patches import label, remove_background, scale, windows
+from jaxcell.dataset.patches import (
+    decoded,
+    field_masks,
+    label,
+    patch_masks,
+    remove_background,
+    scale,
+    windows,
+)
+from jaxcell.interaction.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
+from jaxcell.interaction.masks import cell_threshold, field_mask
+from jaxcell.interaction.measures import MEASURES, measure_patches
 
 
 def test_windows_tile_the_field_and_crop_the_border_evenly():
@@ -46,11 +57,68 @@ def test_labels_by_hand():
     expected = [0, 100 * 50 / 150, 100, 0, 0]
     np.testing.assert_allclose(labels["overlap"], expected, rtol=1e-6)
     assert labels["faulty"].tolist() == [False, False, False, False, True]
+    np.testing.assert_array_equal(labels["target"], labels["overlap"])
+
+
+def test_a_patch_is_faulty_where_either_view_is_dark():
+    patch = _patch(5)
+    dark = np.stack([patch, patch, patch])
+    dark[1, ..., 0] = 255
+    dark[2, ..., 1] = 255
+    assert label(dark)["faulty"].tolist() == [False, True, True]
+
+
+def test_masks_are_coded_by_cell():
+    labels = label(np.stack([_patch(5)]))
+    expected = np.zeros((64, 64), np.uint8)
+    expected[20:30, 20:30] = 1
+    expected[20:30, 25:35] += 2
+    assert labels["masks"].dtype == np.uint8
+    np.testing.assert_array_equal(labels["masks"][0], expected)
+    t_cell, dendritic_cell = decoded(labels["masks"][0])
+    assert t_cell.dtype == dendritic_cell.dtype == bool
+    np.testing.assert_array_equal(t_cell, (expected == 1) | (expected == 3))
+    np.testing.assert_array_equal(dendritic_cell, expected >= 2)
+
+
+@pytest.mark.parametrize("method", ["two_means", "mean_sd"])
+def test_masks_of_patches_are_thresholds(method):
+    random = np.random.default_rng(0)
+    patches = np.stack([_patch(5), _patch(3)]) + random.integers(0, 40, (2, 64, 64, 2), np.uint16)
+    for view, mask in enumerate(decoded(patch_masks(patches, method))):
+        image = patches[..., view]
+        expected = image > cell_threshold(image, method)[:, None, None]
+        assert expected.any()
+        np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("method", ["two_means", "mean_sd", "instrument"])
+def test_masks_of_a_field_are_those_of_its_views(method):
+    field = np.tile(_patch(5), (4, 4, 1))
+    for view, mask in enumerate(decoded(field_masks(field, method))):
+        image = np.ascontiguousarray(field[..., view])
+        if method == "instrument":
+            expected = protocol_mask(image, (T_CELL, DENDRITIC_CELL)[view])
+        else:
+            expected = field_mask(image, method=method, scope="field")
+        assert mask.shape == (256, 256) and expected.any()
+        np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("target", sorted(MEASURES))
+def test_every_measure_can_be_the_target(target):
+    patches = np.stack([_patch(5), _patch(0), np.full((64, 64, 2), 280, np.uint16)])
+    labels = label(patches, None, target, 3.0)
+    assert labels["target"].dtype == np.float32 and np.isfinite(labels["target"]).all()
+    cells = np.stack(decoded(labels["masks"]), axis=-1)
+    expected = measure_patches(patches, cells, target, pixel_um=3.0)
+    np.testing.assert_allclose(labels["target"], expected, rtol=1e-5)
+    np.testing.assert_allclose(labels["overlap"], [100 / 3, 0, 0], rtol=1e-6)
 
 
 def test_masked_patches_hold_the_cells_and_nothing_else():
     patches = np.stack([_patch(5)])
-    masked = remove_background(patches, label(patches)["thresholds"])
+    masked = remove_background(patches, label(patches)["masks"])
     assert masked.dtype == np.uint16
     np.testing.assert_array_equal(masked, np.where(patches > 280, patches, 0))
 

@@ -25,17 +25,24 @@ from jaxcell.dataset.pipeline import (
 ROWS = np.arange(3, 26, dtype=np.int32)  # 23: five batches of 4 and a short one
 
 
-def _examples(held: bool = True) -> Examples:
+def _examples(held: bool = True, with_masks: bool = False) -> Examples:
     """Thirty examples that lie in memory, and a stand-in for the files they are streamed from."""
     random = np.random.default_rng(0)
     images = random.integers(0, 4096, (30, 8, 8, 2), np.uint16)
-    overlap = random.uniform(0, 50, 30).astype(np.float32)
-    table = pd.DataFrame({"overlap": overlap})
+    target = random.uniform(0, 50, 30).astype(np.float32)
+    masks = random.integers(0, 4, (30, 8, 8), np.uint8)
+    # Another measure than the target, which nothing may take for it.
+    table = pd.DataFrame({"overlap": target + 1, "target": target})
 
     def read(rows: list[int]) -> list[dict]:
-        return [{"image": images[row], "overlap": overlap[row]} for row in rows]
+        return [
+            {"image": images[row], "masks": masks[row], "overlap": -1.0, "target": target[row]}
+            for row in rows
+        ]
 
-    return Examples(table, images if held else None, SimpleNamespace(__getitems__=read))
+    source = SimpleNamespace(__getitems__=read)
+    held_masks = masks if held and with_masks else None
+    return Examples(table, images if held else None, source, with_masks, held_masks)
 
 
 def _train(count: int, start: int = 0, seed: int = 7, **changes) -> list[dict]:
@@ -100,7 +107,9 @@ def test_a_batch_is_what_the_steps_expect():
     assert batch["index"].dtype == batch["symmetry"].dtype == np.int32
     assert batch["weight"].dtype == np.float32 and (batch["weight"] == 1).all()
     assert set(batch) == {"index", "weight", "symmetry"}
-    assert set(_train(1, examples=_examples(held=False))[0]) == {*batch, "image", "overlap"}
+    assert set(_train(1, examples=_examples(held=False))[0]) == {*batch, "image", "target"}
+    streamed = _train(1, examples=_examples(held=False, with_masks=True))[0]
+    assert set(streamed) == {*batch, "image", "target", "masks"}
 
 
 def test_fewer_rows_than_a_batch_are_an_error():
@@ -142,8 +151,44 @@ def test_streamed_batches_are_the_held_ones(plates, tfds_folder):
             whole, read = step(device_data(held), one), step(device_data(streamed), other)
             jax.tree.map(np.testing.assert_array_equal, whole, read)
             assert whole["image"].shape == (8, 96, 96, 2)
-            expected = held.table["overlap"].to_numpy(np.float32)[np.asarray(one["index"])]
-            np.testing.assert_array_equal(whole["overlap"], expected)
+            expected = held.table["target"].to_numpy(np.float32)[np.asarray(one["index"])]
+            np.testing.assert_array_equal(whole["target"], expected)
+            assert "masks" not in whole
+
+
+def test_masks_come_along_when_asked_for_held_or_streamed(plates, tfds_folder):
+    config = ImmuneCellsConfig(name="x", subset="dmso", window=96, stride=96)
+    builder = build(plates, config, tfds_folder)
+    held, streamed = (open_examples(builder, gib, with_masks=True) for gib in (1.0, 0.0))
+    np.testing.assert_array_equal(held.masks, label(held.images)["masks"])
+    assert held.masks.any() and streamed.masks is None and device_data(streamed) == {}
+    for raw, other in zip(
+        islice(train_batches(held, held.rows("train"), 8, 0, True)(0), 4),
+        train_batches(streamed, held.rows("train"), 8, 0, True)(0),
+    ):
+        whole, read = prepare(device_data(held), raw), prepare({}, other)
+        jax.tree.map(np.testing.assert_array_equal, whole, read)
+        # Turned as the image is: the pixels above a threshold still are those of the mask.
+        assert whole["masks"].shape == whole["image"].shape
+        assert whole["masks"].dtype == jnp.float32
+        coded = held.masks[raw["index"]]
+        views = np.stack([coded % 2, coded // 2], axis=-1).astype(np.float32)
+        turned = transform(jnp.asarray(views), jnp.asarray(raw["symmetry"]))
+        np.testing.assert_array_equal(whole["masks"], turned)
+        image, mask = np.asarray(whole["image"]), np.asarray(whole["masks"]) > 0
+        for patch, view in np.argwhere(mask.any(axis=(1, 2))):
+            inside = mask[patch, ..., view]
+            grey = image[patch, ..., view]
+            assert grey[inside].min() > grey[~inside].max()
+
+
+def test_masks_count_in_the_memory(plates, tfds_folder):
+    config = ImmuneCellsConfig(name="x", subset="dmso", window=96, stride=96)
+    builder = build(plates, config, tfds_folder)
+    gib = 48 * 96 * 96 * 5 / 2**30
+    assert open_examples(builder, gib, with_masks=True).masks is not None
+    assert open_examples(builder, gib * 0.99, with_masks=True).images is None
+    assert open_examples(builder, gib * 0.99).images is not None
 
 
 def test_memory_is_the_images_own_size(plates, tfds_folder):
@@ -155,7 +200,7 @@ def test_memory_is_the_images_own_size(plates, tfds_folder):
 
 
 def test_prepare_scales_and_turns():
-    examples = _examples()
+    examples = _examples(with_masks=True)
     raw = {
         "index": np.array([4, 9], np.int32),
         "weight": np.array([1, 0], np.float32),
@@ -165,6 +210,10 @@ def test_prepare_scales_and_turns():
     scaled = np.asarray(scale(jnp.asarray(examples.images[[4, 9]])))
     np.testing.assert_array_equal(batch["image"][0], scaled[0])
     np.testing.assert_array_equal(batch["image"][1], scaled[1].swapaxes(0, 1))
+    views = np.stack([examples.masks[[4, 9]] % 2, examples.masks[[4, 9]] // 2], axis=-1)
+    np.testing.assert_array_equal(batch["masks"][0], views[0])
+    np.testing.assert_array_equal(batch["masks"][1], views[1].swapaxes(0, 1))
+    np.testing.assert_array_equal(batch["target"], examples.table["target"][[4, 9]])
     np.testing.assert_array_equal(batch["index"], [4, 9])
     np.testing.assert_array_equal(batch["weight"], [1, 0])
 
@@ -190,4 +239,5 @@ def test_overlap_does_not_change_under_a_symmetry(plates, tfds_folder):
     labels = label(np.asarray(turned))
     assert labels["overlap"][0] > 0
     assert len(set(labels["overlap"])) == 1
-    assert (labels["thresholds"] == labels["thresholds"][0]).all()
+    areas = np.stack([(labels["masks"] == code).sum(axis=(1, 2)) for code in range(4)])
+    assert (areas == areas[:, :1]).all() and areas[3].any()

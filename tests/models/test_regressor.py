@@ -101,6 +101,15 @@ def test_the_last_weights_of_the_dense_regressor_are_never_negative_in_use():
         np.testing.assert_allclose(more, np.full(4, max(mixed[unit], 0)), atol=1e-5)
 
 
+def test_the_dense_regressor_answers_from_a_mean_in_its_own_unit():
+    params, image = _away_from_zero(_init(DENSE)), _patches()
+    plain = DENSE.apply({"params": params}, image)
+    far = DENSE.clone(mean=120.0, sd=40.0).apply({"params": params}, image)
+    np.testing.assert_allclose(far, 120 + 40 * np.asarray(plain), rtol=1e-6)
+    as_it_is = DENSE.clone(mean=0.0, sd=1.0).apply({"params": params}, image)
+    np.testing.assert_array_equal(as_it_is, plain)
+
+
 def test_a_weight_at_zero_can_come_back():
     params, image = _init(DENSE), _patches()
     params = {**params, "kernel": jnp.full_like(params["kernel"], -0.3)}
@@ -161,6 +170,17 @@ def test_sharp_masks_give_the_overlap_of_masks():
     out = SOFT["histogram"].apply({"params": _sharp(0.5)}, jnp.asarray(image))
     # The one pixel added to the union keeps the quotient of two empty masks defined.
     np.testing.assert_allclose(out, [0, 5000 / 151, 10000 / 101], atol=1e-3)
+
+
+def test_sharp_masks_give_the_share_of_the_t_cells():
+    image = np.zeros((3, 32, 32, 2), np.float32)
+    image[:2, 4:14, 4:14, 0] = 0.9
+    image[0, 4:14, 9:29, 1] = 0.8  # half of the T cell
+    image[1, 2:30, 2:30, 1] = 0.8  # all of it
+    image[2, 2:30, 2:30, 1] = 0.8  # no T cell
+    model = SOFT["histogram"].clone(target="overlap_share")
+    out = model.apply({"params": _sharp(0.5)}, jnp.asarray(image))
+    np.testing.assert_allclose(out, [5000 / 101, 10000 / 101, 0], atol=1e-3)
 
 
 def test_empty_masks_overlap_by_nothing():

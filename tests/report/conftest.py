@@ -42,7 +42,7 @@ def synthetic_patches(conditions=tuple(SPREAD), wells=4, each=25, plates=1, seed
                     "row": row, "column": column, "condition": condition, "compound": "DMSO",
                     "concentration_um": np.nan, "field": 1, "y": 192 * (np.arange(each) // 10),
                     "x": 192 * (np.arange(each) % 10), "faulty": faulty,
-                    "overlap": true.astype(np.float32),
+                    "overlap": true.astype(np.float32), "target": true.astype(np.float32),
                     "predicted": np.maximum(0.93 * true + noise, 0).astype(np.float32),
                     "bce": (floor + random.uniform(0.002, 0.01, each)).astype(np.float32),
                     "bce_floor": floor.astype(np.float32),
@@ -56,7 +56,7 @@ def report_arguments(patches: pd.DataFrame, size: int = 24) -> dict:
     """Keyword arguments of write_report for a table of patches."""
     random = np.random.default_rng(1)
     codes = random.normal(size=(len(patches), 16)).astype(np.float32)
-    codes[:, 0] += patches["overlap"]
+    codes[:, 0] += patches["target"]
     names = [name for name in dict.fromkeys(patches["condition"]) if isinstance(name, str)]
     images = random.uniform(size=(6, size, size, 2)).astype(np.float32)
     return {

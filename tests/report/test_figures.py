@@ -1,12 +1,17 @@
 """Every figure is drawn from ordinary and from poor input, and shows what it says."""
 
 import io
+import re
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
-from jaxcell.analysis.regression import NO_CONDITION, conditions, wells_table
-from jaxcell.report import figures, overlap_figures, style
+from jaxcell.analysis.regression import NO_CONDITION, OVERLAP, Target, conditions, wells_table
+from jaxcell.report import figures, overlap_figures, plate_figures, style
+
+PEARSON = Target("pearson", "Pearson correlation", "")
+DISTANCE = Target("nearest_um", "median distance to the nearest dendritic cell", "µm")
 
 
 def ink(figure) -> float:
@@ -17,16 +22,22 @@ def ink(figure) -> float:
     return float((pixels < 250).any(axis=1).mean())
 
 
-def of_patches(patches) -> dict:
+def words(figure) -> str:
+    """All text in a figure, lines joined."""
+    return " ".join(text.get_text() for text in figure.findobj(Text)).replace("\n", " ")
+
+
+def of_patches(patches, target=OVERLAP) -> dict:
     palette, wells = style.palette(conditions(patches)), wells_table(patches)
     return {
-        "scatter": overlap_figures.scatter(patches, palette),
-        "histograms": overlap_figures.histograms(patches, palette),
-        "errors": overlap_figures.errors(patches, palette),
-        "plate_map": overlap_figures.plate_map(wells),
-        "well_means": overlap_figures.well_means(wells, palette),
+        "scatter": overlap_figures.scatter(patches, palette, target),
+        "histograms": overlap_figures.histograms(patches, palette, target),
+        "errors": overlap_figures.errors(patches, palette, target),
+        "plate_map": plate_figures.plate_map(wells, target),
+        "well_means": overlap_figures.well_means(wells, palette, target),
         "projection": figures.projection(
-            np.random.default_rng(0).normal(size=(len(patches), 2)), [0.4, 0.1], patches, palette
+            np.random.default_rng(0).normal(size=(len(patches), 2)), [0.4, 0.1], patches, palette,
+            target,
         ),
     }
 
@@ -40,7 +51,7 @@ def poor(name, make_patches):
     elif name == "without condition":
         patches["condition"] = ""
     elif name == "all faulty":
-        patches = patches.assign(faulty=True, overlap=np.float32(0))
+        patches = patches.assign(faulty=True, target=np.float32(0))
     elif name == "one patch":
         patches = patches.iloc[:1]
     elif name == "predictions not finite":
@@ -60,6 +71,58 @@ def poor(name, make_patches):
 def test_every_figure_is_drawn(name, make_patches):
     for figure_name, figure in of_patches(poor(name, make_patches)).items():
         assert ink(figure) > 0.004, figure_name
+
+
+@pytest.mark.parametrize("scale, shift, target", [(0.02, -0.4, PEARSON), (20, 5, DISTANCE)])
+def test_other_targets_are_drawn_in_their_own_words_and_range(scale, shift, target, make_patches):
+    patches = make_patches(wells=2, each=20)
+    for column in ("target", "predicted"):
+        patches[column] = scale * patches[column] + shift
+    drawn = of_patches(patches, target)
+    for name, figure in drawn.items():
+        assert ink(figure) > 0.004, name
+        text = words(figure)
+        assert "overlap" not in text and "points" not in text
+        assert name == "plate_map" or target.label in text, name
+    low, high = drawn["scatter"].axes[0].get_xlim()
+    both = np.concatenate([patches["target"], patches["predicted"]])
+    span = max(both.max(), 0) - min(both.min(), 0)
+    assert low <= both.min() and both.max() <= high and high - low == pytest.approx(1.06 * span)
+    edges = {patch.get_x() for patch in drawn["histograms"].axes[0].patches[:-1]}
+    assert 10 < len(edges) <= 50
+    assert re.search(rf"patches in [\d.]+ ?{target.unit} ", words(drawn["histograms"]))
+
+
+def test_axes_name_the_target_and_its_unit(make_patches):
+    patches = make_patches(wells=2, each=5)
+    drawn = of_patches(patches)
+    assert "true overlap, %" in words(drawn["scatter"])
+    assert "predicted overlap, %" in words(drawn["scatter"])
+    assert "patches in 0.5 % of overlap" in words(drawn["histograms"])
+    assert "error (predicted − true), points" in words(drawn["errors"])
+    assert "mean true overlap of a well, %" in words(drawn["well_means"])
+    drawn = of_patches(patches, DISTANCE)
+    assert "median distance to the nearest dendritic cell, µm" in words(drawn["scatter"])
+    assert "error (predicted − true), µm" in words(drawn["plate_map"])
+    curves = figures.loss_curves({"regressor": [{"epoch": 1, "train_loss": 1.0}]}, DISTANCE)
+    assert curves.axes[0].get_ylabel() == "squared error, µm²"
+
+
+def test_flat_fields_share_one_scale_of_colours():
+    y, _ = np.mgrid[-1:1:300j, -1:1:300j]
+    flat = {(plate, view): 1 + strength * y for plate, view, strength in
+            (("P1", "t_cell", 0.2), ("P1", "dendritic_cell", 0.05), ("P2", "t_cell", 0.1))}
+    figure = plate_figures.flat_fields(flat)
+    pictures = [image for axes in figure.axes for image in axes.images]
+    assert len(pictures) == 3
+    assert all(image.get_clim() == pytest.approx((0.8, 1.2)) for image in pictures)
+    assert max(max(image.get_array().shape) for image in pictures) <= 256
+    text = words(figure)
+    assert "relative illumination" in text and "P1, T cells" in text
+    assert ink(figure) > 0.1
+    even = plate_figures.flat_fields({("P1", "t_cell"): np.ones((8, 8))})
+    assert ink(even) > 0.004
+    assert "No flat field" in words(plate_figures.flat_fields({}))
 
 
 def test_one_condition_looks_the_same_whoever_else_is_there():
@@ -128,7 +191,7 @@ def test_loss_curves_mark_a_step_of_the_learning_rate_but_no_curve():
 
 def test_wells_lie_at_their_place_on_the_plate(make_patches):
     wells = wells_table(make_patches(wells=2, each=3)).iloc[:1].assign(well="C05", error=1.5)
-    image = overlap_figures.plate_map(wells).axes[0].images[0].get_array()
+    image = plate_figures.plate_map(wells).axes[0].images[0].get_array()
     assert image.shape == (16, 24)
     assert np.argwhere(~image.mask).tolist() == [[2, 4]]
     assert float(image[2, 4]) == pytest.approx(1.5)

@@ -85,7 +85,7 @@ def test_the_page_is_sound_and_needs_nothing_from_outside(report):
 def test_numbers_and_tables_agree(report, make_patches):
     patches = make_patches()
     metrics = json.loads((report.parent / "metrics.json").read_text(encoding="utf-8"))
-    error = (patches["predicted"] - patches["overlap"]).astype(float)
+    error = (patches["predicted"] - patches["target"]).astype(float)
     assert metrics["regressor"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
     assert metrics["autoencoder"]["bce_excess"] == pytest.approx(
         (patches["bce"] - patches["bce_floor"]).mean(), rel=1e-4)
@@ -97,6 +97,47 @@ def test_numbers_and_tables_agree(report, make_patches):
     wells = pd.read_csv(report.parent / "wells.csv")
     assert len(wells) == patches.groupby(["plate", "well"]).ngroups
     assert wells["patches"].sum() == len(patches)
+
+
+def test_the_target_is_named_in_the_numbers(report):
+    metrics = json.loads((report.parent / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["target"]["name"] == "iou" and metrics["target"]["unit"] == "%"
+    text = " ".join(Page(report.read_text(encoding="utf-8")).text.split())
+    assert "How well is overlap predicted?" in text
+    assert "Overlap is the share of pixels in either cell mask that lie in both" in text
+
+
+def test_another_target_is_told_in_its_own_words(
+    tmp_path, make_patches, make_report_arguments, draw_only
+):
+    draw_only()
+    arguments = make_report_arguments(make_patches(wells=1))
+    target = {"name": "contact_share", "label": "T cells in contact", "unit": "%"}
+    arguments["metrics"]["target"] = target
+    page = write_report(tmp_path / "report", **arguments)
+    html = page.read_text(encoding="utf-8")
+    text = " ".join(Page(html).text.split())
+    assert "How good is the prediction of T cells in contact?" in text
+    assert "points of T cells in contact, error (RMSE)" in text
+    assert "overlap" not in html.split("<main>")[1].split("All settings")[0].lower()
+    metrics = json.loads((page.parent / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["target"] == target
+
+
+def test_flat_fields_are_shown_where_there_are_any(
+    tmp_path, report, make_patches, make_report_arguments, draw_only
+):
+    assert "Uneven light" not in report.read_text(encoding="utf-8")
+    draw_only()
+    y, _ = np.mgrid[-1:1:64j, -1:1:64j]
+    arguments = make_report_arguments(make_patches(wells=1))
+    arguments["flat_fields"] = {("SIM01", "t_cell"): (1 + 0.25 * y).astype(np.float32)}
+    page = write_report(tmp_path / "report", **arguments)
+    found = Page(page.read_text(encoding="utf-8"))
+    text = " ".join(found.text.split())
+    assert "Uneven light" in text and "SIM01, T cells 0.75 to 1.25" in text
+    assert len(found.images) == len(FIGURES) + 1
+    assert (page.parent / "figures" / "flat_fields.png").stat().st_size > 5000
 
 
 def test_findings_are_listed_and_cannot_inject_markup(
@@ -141,7 +182,7 @@ def test_a_figure_that_fails_leaves_a_sentence(
 def test_poor_input_still_gives_a_page(case, tmp_path, make_patches, make_report_arguments):
     patches = make_patches(conditions=("OVA",), wells=1, each=6)
     if case == "all faulty":
-        patches = patches.assign(faulty=True, overlap=np.float32(0))
+        patches = patches.assign(faulty=True, overlap=np.float32(0), target=np.float32(0))
     elif case == "no condition":
         patches = patches.assign(condition="")
     arguments = make_report_arguments(patches) | {"histories": {}}

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.analysis.regression import by_condition, scores_of
+from jaxcell.analysis.regression import Target, by_condition, scores_of
 from jaxcell.report import words
 
 
 def regressor(predicted, training_mean=2.0, true=(0.0, 2.0, 4.0, 6.0)):
-    table = pd.DataFrame({"condition": "OVA", "overlap": true, "predicted": predicted})
+    table = pd.DataFrame({"condition": "OVA", "target": true, "predicted": predicted})
     return scores_of(table, training_mean) | {"by_condition": by_condition(table, training_mean)}
 
 
@@ -28,6 +28,20 @@ def test_a_regressor_that_always_says_too_much():
     assert "2.00 points too much" in " ".join(words.on_regression(regressor([2.0, 4.0, 6.0, 8.0])))
 
 
+def test_other_targets_have_their_words_and_units():
+    distance = Target("nearest_um", "distance to the nearest dendritic cell", "µm")
+    text = " ".join(words.on_regression(regressor([9.0, 9.0, 7.0, 7.0]), distance))
+    assert "The prediction of distance to the nearest dendritic cell is off by" in text
+    assert "5.92 µm" in text and "5.00 µm too much" in text
+    assert "overlap" not in text and "points" not in text
+    correlation = Target("pearson", "Pearson correlation", "")
+    text = " ".join(words.on_regression(regressor([0.1, 2.1, 4.1, 5.9]), correlation))
+    assert "off by 0.100 (root mean square)" in text
+    evaluated = {"wells": 1, "patches": 2, "faulty": 1}
+    text = " ".join(words.on_input(evaluated, {}, 0, 0, correlation))
+    assert "table of Pearson correlation leaves them out" in text
+
+
 def test_constant_truth_and_no_patches_are_said():
     text = " ".join(words.on_regression(regressor([1.0] * 4, true=(1.0,) * 4)))
     assert "no spread" in text and "all equal" in text
@@ -36,7 +50,7 @@ def test_constant_truth_and_no_patches_are_said():
 
 def test_conditions_where_the_mean_wins_are_named():
     table = pd.DataFrame({"condition": ["OVA"] * 3 + ["ConA"] * 3,
-                          "overlap": [2.0, 2.0, 2.1, 0.0, 5.0, 9.0],
+                          "target": [2.0, 2.0, 2.1, 0.0, 5.0, 9.0],
                           "predicted": [3.0, 3.0, 3.0, 0.1, 5.1, 9.1]})
     item = scores_of(table, 2.0) | {"by_condition": by_condition(table, 2.0)}
     text = " ".join(words.on_regression(item))

@@ -56,7 +56,7 @@ def test_validation_loss_is_the_exact_mean_over_real_examples(tmp_path):
         data["image"][rows].astype(np.float32) / np.float32(4095),
         train=False,
     )
-    expected = np.mean(np.square(np.asarray(predicted) - data["overlap"][rows]))
+    expected = np.mean(np.square(np.asarray(predicted) - data["target"][rows]))
     assert result.history[0]["validation_loss"] == pytest.approx(expected, rel=1e-4)
 
 
@@ -79,7 +79,7 @@ def test_not_finite_names_step_and_wells_and_leaves_the_last_checkpoint_good(tmp
 
 def test_validation_that_is_not_finite_names_its_wells(tmp_path):
     data = tiny_run.make_data()
-    data["overlap"][17] = np.inf
+    data["target"][17] = np.inf
     with pytest.raises(FloatingPointError, match="validation.*step 8;.*D16, D17"):
         tiny_run.run(tmp_path, data=data)
     assert max(_checkpoints(tmp_path)) < 8

@@ -133,7 +133,7 @@ def test_padded_evaluation_equals_unpadded():
         {"params": state.params}, whole["image"], train=False
     )
     np.testing.assert_allclose(real["predicted"], predicted, rtol=1e-4, atol=1e-5)
-    expected = np.square(np.asarray(predicted) - np.asarray(whole["overlap"]))
+    expected = np.square(np.asarray(predicted) - np.asarray(whole["target"]))
     np.testing.assert_allclose(real["loss"], expected, rtol=1e-3, atol=1e-4)
 
 

@@ -33,7 +33,7 @@ def test_autoencoder_loss_is_the_mean_cross_entropy_of_each_example():
 def test_regressor_loss_is_squared_percent_and_dropout_needs_a_key():
     task = regressor_task(tiny_run.TinyRegressor())
     images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 2))
-    batch = {"image": images, "overlap": jnp.float32([0.0, 5.0, 20.0])}
+    batch = {"image": images, "target": jnp.float32([0.0, 5.0, 20.0])}
     params = task.init(jax.random.key(0), batch)
     loss, metrics = task.loss(params, batch, None)
     np.testing.assert_allclose(

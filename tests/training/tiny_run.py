@@ -64,14 +64,14 @@ def make_data() -> dict[str, np.ndarray]:
     """Raw counts and labels, as they would lie on the device."""
     random = np.random.default_rng(0)
     images = random.integers(0, 4096, (EXAMPLES, 8, 8, 2), dtype=np.uint16)
-    overlap = 10 * images[:, :4].mean((1, 2, 3)).astype(np.float32) / 4095
-    return {"image": images, "overlap": overlap}
+    target = 10 * images[:, :4].mean((1, 2, 3)).astype(np.float32) / 4095
+    return {"image": images, "target": target}
 
 
 def prepare(data: dict[str, jax.Array], raw: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return {
         "image": data["image"][raw["index"]].astype(jnp.float32) / 4095.0,
-        "overlap": data["overlap"][raw["index"]],
+        "target": data["target"][raw["index"]],
         "weight": raw["weight"],
         "index": raw["index"],
     }

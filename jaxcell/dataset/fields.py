@@ -1,0 +1,91 @@
+"""Which fields of the plates a data set takes, and their patches, read and labelled in threads."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxcell.dataset.flat_fields import FlatFields, correct
+from jaxcell.dataset.patches import field_masks, label, patch_masks, remove_background, windows
+from jaxcell.dataset.splits import assign_wells
+from jaxcell.plates.folder import Plates
+from jaxcell.plates.pixels import read_view
+
+VIEWS = ("t_cell", "dendritic_cell")
+# Fields read and labelled ahead of the writer. Two threads hide the reading behind the writing.
+THREADS, AHEAD = 2, 4
+
+
+def select_fields(plates: Plates, config: Any) -> pd.DataFrame:
+    """The fields a data set is made of, one row each.
+
+    Args:
+      plates: images and wells tables.
+      config: an `ImmuneCellsConfig`: which subset, and how it is split.
+
+    Returns:
+      The wells table's columns, `field`, the two views' paths (`t_cell`, `dendritic_cell`) and,
+      unless the split is by patch, `split`.
+
+    Raises:
+      ValueError: no well is left.
+    """
+    images = plates.images[plates.images["role"].isin(VIEWS)]
+    paths = images.pivot(index=["plate", "well", "field"], columns="role", values="path")
+    wells = plates.wells[plates.wells["role"] != "empty"]
+    wells = wells[
+        wells.set_index(["plate", "well"]).index.isin(paths.reset_index("field").index)
+    ]
+    if config.subset == "dual":
+        wells = wells[wells["condition"].isin(config.conditions)]
+    if config.subset == "dmso":
+        wells = wells[wells["role"] == "vehicle"]
+    if wells.empty:
+        raise ValueError(f"the data set {config.subset!r} has no well with images on these plates")
+    wells = wells.sort_values(["plate", "well"]).reset_index(drop=True)
+    if config.split_by == "none":
+        wells["split"] = "test"
+    elif config.split_by != "random_patch":
+        wells["split"] = assign_wells(wells, config.split_by, config.seed)
+    return wells.merge(paths.reset_index(), on=["plate", "well"])
+
+
+def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iterator:
+    """Reads, cuts and labels fields in threads, a few ahead of whoever consumes them, in order.
+
+    Args:
+      fields: as `select_fields` gives them.
+      config: an `ImmuneCellsConfig`.
+      flat: what the fields are corrected by before anything else; empty: by nothing.
+
+    Yields:
+      A row of `fields`, its patches uint16 [N, H, W, 2], their corners int32 [N, 2], and what
+      `label` says of them.
+    """
+
+    def work(field):
+        views = np.stack([read_view(Path(getattr(field, view))) for view in VIEWS], axis=-1)
+        if flat:
+            views = correct(views, field.plate, VIEWS, flat)
+        patches, corners = windows(views, config.window, config.stride)
+        if config.mask_scope == "field":
+            whole = field_masks(views, config.mask_method)[..., None]
+            masks = windows(whole, config.window, config.stride)[0][..., 0]
+        else:
+            masks = patch_masks(patches, config.mask_method)
+        labels = label(patches, masks, config.target, config.pixel_um)
+        if config.masked:
+            patches = remove_background(patches, masks)
+        return field, patches, corners, labels
+
+    rows = fields.itertuples(index=False)
+    with ThreadPoolExecutor(THREADS) as pool:
+        ahead = [pool.submit(work, row) for row in islice(rows, AHEAD)]
+        while ahead:
+            result = ahead.pop(0).result()
+            ahead.extend(pool.submit(work, row) for row in islice(rows, 1))
+            yield result

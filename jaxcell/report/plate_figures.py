@@ -1,0 +1,140 @@
+"""Figures of whole plates: where the regressor errs, and how evenly the fields are lit."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from jaxcell.analysis.regression import OVERLAP, Target
+from jaxcell.report import style
+
+# Rows and columns of the plates in use: 384 wells, else 1,536.
+PLATE_FORMATS = ((16, 24), (32, 48))
+# The colours of the plate map span at least this many points, so that a small error looks small;
+# for other units, at least this share of the range of the wells' means.
+SMALLEST_ERROR_SPAN, SMALLEST_SPAN_SHARE = 0.5, 0.05
+# Side in pixels that a flat field is drawn with: it is smooth.
+FLAT_FIELD_SIDE = 128
+# T cells first, as everywhere.
+VIEW_NAMES = {"t_cell": "T cells", "dendritic_cell": "dendritic cells"}
+# Plates whose flat fields are drawn; the caption gives the numbers of all.
+PLATES_DRAWN = 8
+
+
+@style.legible
+def plate_map(wells: pd.DataFrame, target: Target = OVERLAP) -> Figure:
+    """Mean error of each well at its place on the plate: an error that knows a place is a warning.
+
+    Args:
+      wells: plate, well (like `D07`), error (in the unit of the target), target_mean, one row a
+        well.
+      target: what was predicted.
+
+    Returns:
+      The figure, one panel a plate (the first eight); places without a well stay empty.
+    """
+    frame = wells[np.isfinite(wells["error"].astype(float))]
+    places = [_place(well) for well in frame["well"]]
+    frame = frame[[place is not None for place in places]]
+    found = np.array([place for place in places if place is not None]).reshape(-1, 2)
+    if frame.empty:
+        return style.sentence_figure("No well with a finite error and a place on a plate.")
+    plates = sorted(frame["plate"].astype(str).unique())[:8]
+    lines, columns = next(
+        (size for size in PLATE_FORMATS if (found < size).all()), tuple(found.max(axis=0) + 1)
+    )
+    across = 1 if len(plates) == 1 else 2
+    down = -(-len(plates) // across)
+    height = down * (6.2 / across * lines / columns + 0.5)
+    figure = style.new_figure(7.2, min(height, 14.0))
+    grid = np.ravel(figure.subplots(down, across, squeeze=False))
+    span = SMALLEST_ERROR_SPAN
+    if target.unit != "%":
+        span = SMALLEST_SPAN_SHARE * float(np.ptp(frame["target_mean"])) or 1.0
+    limit = max(float(frame["error"].abs().max()), span)
+    # A well of the map holds four characters; the sign is one of them.
+    decimals = 0 if limit >= 10 else target.digits - 1
+    norm = TwoSlopeNorm(0.0, -limit, limit)
+    for axes, plate in zip(grid, plates):
+        rows = (frame["plate"].astype(str) == plate).to_numpy()
+        image = np.full((lines, columns), np.nan)
+        image[tuple(found[rows].T)] = frame["error"][rows]
+        picture = axes.imshow(image, cmap="PuOr", norm=norm)
+        axes.set_title(f"Plate {plate}")
+        step = 1 if across == 1 and columns <= 24 else 2 if columns <= 24 else 4
+        axes.set_xticks(range(0, columns, step), range(1, columns + 1, step), size=8)
+        axes.set_yticks(range(0, lines, step), [_row_name(i) for i in range(0, lines, step)],
+                        size=8)
+        axes.vlines(np.arange(columns + 1) - 0.5, -0.5, lines - 0.5, color=style.FAINT, lw=0.6)
+        axes.hlines(np.arange(lines + 1) - 0.5, -0.5, columns - 0.5, color=style.FAINT, lw=0.6)
+        # Outlined, since an error of nothing has the colour of no well.
+        wells_drawn = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in found[rows]]
+        axes.add_collection(PatchCollection(wells_drawn, facecolor="none",
+                                            edgecolor=style.MUTED, linewidth=0.6))
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        if across == 1 and columns <= 24:
+            for (row, column), value in zip(found[rows], frame["error"][rows]):
+                dark = abs(value) > 0.6 * limit
+                text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+                axes.text(column, row, text, ha="center", va="center", size=6,
+                          color="white" if dark else style.INK)
+    for axes in grid[len(plates):]:
+        axes.set_axis_off()
+    figure.colorbar(picture, ax=list(grid), shrink=0.75, aspect=28, pad=0.01,
+                    label=style.with_unit("mean error\n(predicted − true)", target.difference_unit))
+    return figure
+
+
+@style.legible
+def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
+    """How brightly each place of a field is lit, estimated for each plate and view.
+
+    Args:
+      fields: (plate, `t_cell` or `dendritic_cell`) -> float [H, W], relative illumination, mean 1.
+
+    Returns:
+      The figure, one row a plate (the first `PLATES_DRAWN`), one column a view, one colour scale.
+    """
+    plates = sorted({plate for plate, _ in fields})[:PLATES_DRAWN]
+    views = [view for view in VIEW_NAMES if any(view == of for _, of in fields)]
+    if not plates:
+        return style.sentence_figure("No flat field was estimated.")
+    shown = [fields[plate, view] for plate in plates for view in views if (plate, view) in fields]
+    limit = max(float(np.abs(field - 1).max()) for field in shown) or 1e-3
+    figure = style.new_figure(7.2, 0.3 + 2.9 * len(plates))
+    grid = figure.subplots(len(plates), len(views), squeeze=False)
+    for line, plate in zip(grid, plates):
+        for axes, view in zip(line, views):
+            axes.set_axis_off()
+            if (plate, view) not in fields:
+                continue
+            field = fields[plate, view]
+            step = max(1, max(field.shape) // FLAT_FIELD_SIDE)
+            picture = axes.imshow(field[::step, ::step], cmap="PuOr_r", vmin=1 - limit,
+                                  vmax=1 + limit)
+            axes.set_title(f"{plate}, {VIEW_NAMES[view]}")
+    figure.colorbar(picture, ax=list(grid.flat), shrink=0.8, aspect=28, pad=0.02,
+                    label="relative illumination")
+    return figure
+
+
+def _place(well: str) -> tuple[int, int] | None:
+    """Row and column from 0 of a well name like `D07` or `AA01`."""
+    match = re.fullmatch(r"([A-Z]{1,2})(\d{1,2})", str(well))
+    if not match or int(match[2]) < 1:
+        return None
+    row = 0
+    for letter in match[1]:
+        row = 26 * row + ord(letter) - ord("A") + 1
+    return row - 1, int(match[2]) - 1
+
+
+def _row_name(row: int) -> str:
+    """Letters of a plate row counted from 0."""
+    return chr(ord("A") + row) if row < 26 else "A" + chr(ord("A") + row - 26)

@@ -6,6 +6,8 @@ hundred: a list of their places (flat indices in the field with a margin of one 
 and arrays as long as it.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 # Two parts of an object are two cells where the neck between them is narrower than this share of
@@ -40,24 +42,64 @@ def label_cells(mask: np.ndarray, minimum_area: int = 12) -> np.ndarray:
     Source: Meyer 1994 (watershed by steepest ascent); Chazal et al. 2013 (merging of peaks by
     prominence, from the highest pass down), here relative to the peak.
     """
+    _check(mask)
+    return _label(mask, minimum_area, NECK, _distance)
+
+
+def label_peaks(
+    mask: np.ndarray, height: np.ndarray, neck: float, minimum_area: int = 12
+) -> np.ndarray:
+    """Separates and numbers touching cells by the peaks of any map, such as a network predicts.
+
+    Args:
+      mask: bool [H, W], True inside a cell.
+      height: float [H, W], above 0 inside, highest in the middle of each cell.
+      neck: two peaks are two cells where the pass between them is lower than this share of the
+        lower peak.
+      minimum_area: pixels of the smallest cell.
+
+    Returns:
+      int32 [H, W], as `label_cells`.
+
+    Raises:
+      ValueError: the mask is not bool [H, W], or the height differs in shape or is not finite.
+
+    Source: as `label_cells`.
+    """
+    _check(mask)
+    if height.shape != mask.shape or not np.isfinite(height).all():
+        raise ValueError(f"heights {height.shape} must be finite, one for each pixel {mask.shape}")
+    inside = height[mask].astype(np.float32)
+    return _label(mask, minimum_area, neck, lambda at, shape: inside)
+
+
+def _check(mask: np.ndarray) -> None:
     if mask.dtype != bool or mask.ndim != 2:
         raise ValueError(
             f"a mask is bool [H, W], this one is {mask.dtype} {list(mask.shape)}: pass "
             "`field > threshold` of one view"
         )
+
+
+def _label(mask: np.ndarray, minimum_area: int, neck: float, measure: Callable) -> np.ndarray:
+    """Labels a mask by the peaks of `measure`: (places, shape with margin) -> float32 [P]."""
     shape = (mask.shape[0] + 2, mask.shape[1] + 2)
     at = np.flatnonzero(mask)
     if not at.size:
         return np.zeros(mask.shape, np.int32)
     at += 2 * (at // mask.shape[1]) + shape[1] + 1  # to flat indices with the margin
-    depth = np.sqrt(_squared_distance(at, shape)).astype(np.float32)
+    depth = measure(at, shape)
     # Place of a pixel in the list, from 1; 0 is background.
     position = np.zeros(shape, np.int32)
     position.ravel()[at] = np.arange(1, len(at) + 1, dtype=np.int32)
     basin = _climb(at, depth, position)
-    cell = _merge(at, depth, position, basin, minimum_area)[basin]
+    cell = _merge(at, depth, position, basin, minimum_area, neck)[basin]
     position.ravel()[at] = _number(cell, minimum_area)
     return position[1:-1, 1:-1].copy()
+
+
+def _distance(at: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return np.sqrt(_squared_distance(at, shape)).astype(np.float32)
 
 
 def _squared_distance(at: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -134,7 +176,12 @@ def _passes(
 
 
 def _merge(
-    at: np.ndarray, depth: np.ndarray, position: np.ndarray, basin: np.ndarray, minimum_area: int
+    at: np.ndarray,
+    depth: np.ndarray,
+    position: np.ndarray,
+    basin: np.ndarray,
+    minimum_area: int,
+    neck: float,
 ) -> np.ndarray:
     """Number of the cell that each basin is a part of, int64 [basins]."""
     area = np.bincount(basin).tolist()
@@ -154,7 +201,7 @@ def _merge(
         if top[high] < top[low]:
             high, low = low, high
         small = min(area[high], area[low]) < minimum_area
-        if high != low and (small or height >= NECK * top[low]):
+        if high != low and (small or height >= neck * top[low]):
             whole[low] = high
             area[high] += area[low]
     return np.array([cell(part) for part in whole])

@@ -1,0 +1,113 @@
+"""Predicted cells against true cells: who is found, and how exactly."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+THRESHOLDS = np.round(np.arange(0.5, 1.0, 0.05), 2)
+
+
+class Matches(NamedTuple):
+    """Counts of one image, or sums over images, at each of `THRESHOLDS`.
+
+    Attributes:
+      found: int64 [10], true cells that a predicted cell covers at that IoU.
+      predicted: int, predicted cells.
+      true: int, true cells.
+      intersection: int, pixels that are inside a cell in both.
+      union: int, pixels that are inside a cell in either.
+    """
+
+    found: np.ndarray
+    predicted: int
+    true: int
+    intersection: int
+    union: int
+
+
+def match(true: np.ndarray, predicted: np.ndarray) -> Matches:
+    """Pairs the cells of two label images one to one, so that most pairs reach each IoU.
+
+    Args:
+      true: int [H, W], 0 outside cells.
+      predicted: int [H, W], likewise; numbers mean nothing across the two.
+
+    Returns:
+      The counts of this image.
+    """
+    true_area, predicted_area, overlap = _overlaps(true, predicted)
+    rows, columns = np.nonzero(overlap)
+    shared = overlap[rows, columns]
+    iou = shared / (true_area[rows] + predicted_area[columns] - shared)
+    found = [_pairs(rows, columns, iou, threshold) for threshold in THRESHOLDS]
+    both = np.count_nonzero((true > 0) & (predicted > 0))
+    either = np.count_nonzero((true > 0) | (predicted > 0))
+    return Matches(np.array(found), len(predicted_area), len(true_area), both, either)
+
+
+def _overlaps(true: np.ndarray, predicted: np.ndarray) -> tuple:
+    """Areas of true and predicted cells, and the pixels that each pair shares."""
+    _, true_at = np.unique(true, return_inverse=True)
+    _, predicted_at = np.unique(predicted, return_inverse=True)
+    # A row and a column for "no cell", whether or not the image has such a pixel.
+    true_at = true_at.ravel() + (0 if (true == 0).any() else 1)
+    predicted_at = predicted_at.ravel() + (0 if (predicted == 0).any() else 1)
+    shape = (true_at.max(initial=0) + 1, predicted_at.max(initial=0) + 1)
+    joint = np.bincount(true_at * shape[1] + predicted_at, minlength=shape[0] * shape[1])
+    joint = joint.reshape(shape)
+    return joint.sum(axis=1)[1:], joint.sum(axis=0)[1:], joint[1:, 1:]
+
+
+def _pairs(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, threshold: float) -> int:
+    """Most pairs of `iou` >= threshold in which no cell appears twice."""
+    good = iou >= threshold
+    if threshold > 0.5 or not good.any():
+        return int(np.count_nonzero(good))  # above one half no cell can have two partners
+    allowed = np.zeros((rows.max() + 1, columns.max() + 1), bool)
+    allowed[rows[good], columns[good]] = True
+    chosen = linear_sum_assignment(allowed, maximize=True)
+    return int(allowed[chosen].sum())
+
+
+def total(matches: list[Matches]) -> Matches:
+    """Sums over images, so that images with many cells count more.
+
+    Args:
+      matches: of each image.
+
+    Returns:
+      Their sum.
+    """
+    return Matches(*(sum(parts) for parts in zip(*matches, strict=True)))
+
+
+def scores(matches: Matches) -> dict[str, float]:
+    """Scores of matched cells.
+
+    Args:
+      matches: of one image or summed over images.
+
+    Returns:
+      `pixel_iou`; at IoU 0.5 `f1`, `precision`, `recall`; `mean_ap`, the mean over IoU 0.5 to 0.95
+      of found / (found + false + missed); `count_ratio`, predicted to true cells; `true_cells`.
+      Where there is nothing to find and nothing was found, 1 each; where only one of the two is
+      empty, 0 (`count_ratio` then is the number of predicted cells to one).
+
+    Source: Caicedo et al. 2019 (Data Science Bowl 2018) for `mean_ap`.
+    """
+    found, predicted, true = matches.found, matches.predicted, matches.true
+    either = predicted + true - found
+    return {
+        "pixel_iou": _share(matches.intersection, matches.union),
+        "f1": _share(2 * int(found[0]), predicted + true),
+        "precision": _share(int(found[0]), predicted, empty=float(true == 0)),
+        "recall": _share(int(found[0]), true, empty=float(predicted == 0)),
+        "mean_ap": float(np.mean([_share(int(f), int(e)) for f, e in zip(found, either)])),
+        "count_ratio": predicted / max(true, 1) if predicted or true else 1.0,
+        "true_cells": int(true),
+    }
+
+
+def _share(part: int, whole: int, empty: float = 1.0) -> float:
+    return part / whole if whole else empty

@@ -5,7 +5,6 @@
 """
 
 import sys
-import time
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -21,23 +20,12 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag: see python evaluate.py --help")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import evaluation, experiment  # heavy: not needed for --help
-    from jaxcell.report.closing import closing_table
+    from jaxcell import commands  # heavy: not needed for --help
 
-    workdir, report, began = Path(WORKDIR.value), Path(WORKDIR.value) / "report", time.monotonic()
     try:
-        config, run = experiment.load(workdir)
-        if PLATES.value:
-            config.data.plates = PLATES.value
-            config.data.on_bad_image = "skip" if SKIP.value else "stop"
-            plates = experiment.load_plates(config, CONDITION.value)
-            name = Path(PLATES.value).resolve().name
-            metrics, report = evaluation.evaluate_plates(workdir, config, run, plates, name)
-        else:
-            metrics = evaluation.evaluate_run(workdir, config, run)
+        print(commands.evaluate(Path(WORKDIR.value), PLATES.value, CONDITION.value, SKIP.value))
     except (ValueError, FileExistsError) as error:
         sys.exit(f"\n{error}")
-    print(closing_table(metrics, report / "index.html", time.monotonic() - began))
 
 
 if __name__ == "__main__":

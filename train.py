@@ -8,7 +8,6 @@ Started again with the same command it goes on where it was cut off.
 """
 
 import sys
-import time
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -24,18 +23,13 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag; settings are given as --config.NAME=VALUE")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import evaluation, experiment  # heavy: not needed for --help
-    from jaxcell.report.closing import closing_table
+    from jaxcell import commands  # heavy: not needed for --help
 
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
-    workdir = Path(WORKDIR.value or f"runs/{name}")
-    began = time.monotonic()
     try:
-        run = experiment.train(CONFIG.value, workdir)
-        metrics = evaluation.evaluate_run(workdir, CONFIG.value, run)
+        print(commands.train(CONFIG.value, Path(WORKDIR.value or f"runs/{name}")))
     except (ValueError, FileExistsError, FloatingPointError) as error:
         sys.exit(f"\n{error}")
-    print(closing_table(metrics, workdir / "report" / "index.html", time.monotonic() - began))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,6 +21,7 @@ from jaxcell.experiment import Run, dataset_config, tfds_folder
 from jaxcell.interaction.measures import MEASURES
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates
+from jaxcell.report import export
 from jaxcell.report.page import write_report
 from jaxcell.versions import versions
 
@@ -180,7 +182,16 @@ def _evaluate(
         micrometres_per_pixel=config.data.pixel_um,
         flat_fields=flat_fields,
     )
+    export.write_anndata(folder / "patches.h5ad", _annotated(patches, codes, config.data.pixel_um))
     return metrics
+
+
+def _annotated(patches: pd.DataFrame, codes: np.ndarray, pixel_um: float) -> Any:
+    """The patches as AnnData: their codes as features, what is known and measured beside them."""
+    features = [f"code_{number}" for number in range(codes.shape[1])]
+    table = patches.join(pd.DataFrame(codes, columns=features))
+    obs = [name for name in patches if name not in ("y", "x")]
+    return export.to_anndata(table, features, obs, pixel_um=pixel_um, versions=versions())
 
 
 def target_words(name: str) -> Target:

@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+# What each kind of run trains first.
+FIRST_TRAINED = ("autoencoder", "unet")
 CLAIMS = {"config.json", "dataset.json", "findings.json"}
 
 
@@ -42,7 +44,7 @@ def claim(workdir: Path, name: str, content: dict, what: str) -> None:
 
 def _is_begun(workdir: Path) -> bool:
     """Whether training has begun in a folder; one in which it has not is anybody's."""
-    return (workdir / "autoencoder").exists()
+    return any((workdir / name).exists() for name in FIRST_TRAINED)
 
 
 def write(path: Path, content: dict | list) -> None:

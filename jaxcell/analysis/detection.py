@@ -104,10 +104,10 @@ def scores(matches: Matches) -> dict[str, float]:
         "precision": _share(int(found[0]), predicted, empty=float(true == 0)),
         "recall": _share(int(found[0]), true, empty=float(predicted == 0)),
         "mean_ap": float(np.mean([_share(int(f), int(e)) for f, e in zip(found, either)])),
-        "count_ratio": predicted / max(true, 1) if predicted or true else 1.0,
+        "count_ratio": float(predicted / max(true, 1)) if predicted or true else 1.0,
         "true_cells": int(true),
     }
 
 
 def _share(part: int, whole: int, empty: float = 1.0) -> float:
-    return part / whole if whole else empty
+    return float(part / whole) if whole else empty

@@ -15,9 +15,22 @@ def closing_table(metrics: Mapping, page: Path, seconds: float) -> str:
     Returns:
       Lines of text, for a terminal.
     """
+    said = _of_cells if "kinds" in metrics else _of_interaction
+    sections = {
+        **said(metrics),
+        "time": f"{int(seconds // 60)} min {seconds % 60:.0f} s",
+        "report": str(page),
+    }
+    width = max(map(len, sections))
+    rule = "-" * (width + 72)
+    lines = [f"{name:<{width}}  {text}" for name, text in sections.items()]
+    return "\n".join(["", rule, *lines, rule])
+
+
+def _of_interaction(metrics: Mapping) -> dict[str, str]:
     autoencoder, regressor = metrics["autoencoder"], metrics["regressor"]
     target = metrics["target"]
-    sections = {
+    return {
         "wells": ", ".join(f"{count} {name}" for name, count in metrics["wells"].items()),
         "patches": ", ".join(f"{count} {name}" for name, count in metrics["patches"].items()),
         "reconstruction": (
@@ -30,13 +43,25 @@ def closing_table(metrics: Mapping, page: Path, seconds: float) -> str:
             f"  {name}": _errors(scores, target["unit"])
             for name, scores in regressor["by_condition"].items()
         },
-        "time": f"{int(seconds // 60)} min {seconds % 60:.0f} s",
-        "report": str(page),
     }
-    width = max(map(len, sections))
-    rule = "-" * (width + 72)
-    lines = [f"{name:<{width}}  {text}" for name, text in sections.items()]
-    return "\n".join(["", rule, *lines, rule])
+
+
+def _of_cells(metrics: Mapping) -> dict[str, str]:
+    """Lines on a segmentation: of found cells, or of masks alone."""
+    unit = "patches" if metrics["experiment"] == "masks" else "fields"
+    counts = ", ".join(f"{count} {name}" for name, count in metrics["fields"].items())
+    lines = {unit: counts}
+    for kind, methods in metrics["kinds"].items():
+        for method, scores in methods.items():
+            said = f"pixel IoU {_number(scores['pixel_iou'], 3)}"
+            if "f1" in scores:
+                said += (
+                    f", F1 at IoU 0.5 {_number(scores['f1'], 3)}, mean AP "
+                    f"{_number(scores['mean_ap'], 3)}, found {_number(scores['count_ratio'], 2)} "
+                    f"of {scores['true_cells']:,}"
+                )
+            lines[f"{kind.replace('_', ' ')}, {method}"] = said
+    return lines
 
 
 def _errors(scores: Mapping, unit: str) -> str:

@@ -1,0 +1,85 @@
+"""What train.py and evaluate.py do, by the kind of experiment that a config names."""
+
+import json
+import time
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from jaxcell import evaluation, experiment, mask_unet, segmentation
+from jaxcell.report.closing import closing_table
+from jaxcell.segmentation_evaluation import evaluate_segmentation
+
+EXPERIMENTS = ("interaction", "segmentation", "masks")
+
+
+def train(config: ConfigDict, workdir: Path) -> str:
+    """Trains a run, evaluates it on what it held out and writes its report.
+
+    Args:
+      config: of any of `EXPERIMENTS`.
+      workdir: the run's folder.
+
+    Returns:
+      The closing table.
+
+    Raises:
+      ValueError, FileExistsError, FloatingPointError: said to the person who started it.
+    """
+    began = time.monotonic()
+    if config.experiment == "interaction":
+        run = experiment.train(config, workdir)
+        metrics = evaluation.evaluate_run(workdir, config, run)
+    elif config.experiment == "segmentation":
+        segmenter = segmentation.train(config, workdir)
+        metrics = evaluate_segmentation(workdir, config, segmenter)
+    elif config.experiment == "masks":
+        mask_unet.train(config, workdir)
+        metrics = mask_unet.evaluate(workdir)
+    else:
+        raise ValueError(f"experiment is {config.experiment!r}: use {' or '.join(EXPERIMENTS)}")
+    return closing_table(metrics, workdir / "report" / "index.html", time.monotonic() - began)
+
+
+def evaluate(workdir: Path, plates: str, condition: str | None, skip: bool) -> str:
+    """Evaluates a run on what it held out or, one of interaction, on any plates.
+
+    Args:
+      workdir: the run's folder.
+      plates: folder of plates; empty: what the run held out.
+      condition: of wells that no layout describes.
+      skip: whether bad images are left out instead of stopping.
+
+    Returns:
+      The closing table.
+
+    Raises:
+      ValueError, FileExistsError: said to the person who started it.
+    """
+    began, report = time.monotonic(), workdir / "report"
+    kind = _experiment(workdir)
+    if plates and kind != "interaction":
+        raise ValueError(
+            f"{workdir} is a run of {kind}: measure plates with it by python measure.py "
+            f"--plates={plates} --segmentation={workdir}"
+        )
+    if kind == "segmentation":
+        metrics = evaluate_segmentation(workdir, *segmentation.load(workdir))
+    elif kind == "masks":
+        metrics = mask_unet.evaluate(workdir)
+    elif plates:
+        config, run = experiment.load(workdir)
+        config.data.plates = plates
+        config.data.on_bad_image = "skip" if skip else "stop"
+        found = experiment.load_plates(config, condition)
+        name = Path(plates).resolve().name
+        metrics, report = evaluation.evaluate_plates(workdir, config, run, found, name)
+    else:
+        metrics = evaluation.evaluate_run(workdir, *experiment.load(workdir))
+    return closing_table(metrics, report / "index.html", time.monotonic() - began)
+
+
+def _experiment(workdir: Path) -> str:
+    """The kind of a run; of interaction where nothing says so, whose loading then says more."""
+    path = workdir / "config.json"
+    return json.loads(path.read_text())["experiment"] if path.exists() else "interaction"

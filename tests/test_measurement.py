@@ -62,7 +62,8 @@ def test_tables_say_the_same_of_every_well(measured):
 
 def test_cells_are_found_near_the_truth(measured):
     truth = json.loads((measured[0] / "report" / "metrics.json").read_text())["truth"]
-    assert abs(truth["t_cell"]["count"]["bias_share"]) < 0.15 and truth["t_cell"]["count"]["r"] > 0.8
+    count = truth["t_cell"]["count"]
+    assert abs(count["bias_share"]) < 0.15 and count["r"] > 0.8
     assert truth["t_cell"]["contact_share"]["r"] > 0.9
 
 

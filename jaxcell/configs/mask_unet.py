@@ -7,12 +7,12 @@ Expect a pixel IoU of 0.95 and more against the masks of held-out wells; the REA
 
 from ml_collections import ConfigDict
 
-from jaxcell.configs import default, segmentation
+from jaxcell.configs import demo, segmentation
 
 
 def get_config() -> ConfigDict:
-    """Returns the default data with the segmentation's network."""
-    base, unet = default.get_config(), segmentation.get_config()
+    """Returns the demo's data with the segmentation's network."""
+    base, unet = demo.get_config(), segmentation.get_config()
     config = ConfigDict()
     config.experiment = "masks"
     for name in ("seed", "data", "simulate", "evaluation"):
@@ -20,5 +20,5 @@ def get_config() -> ConfigDict:
     config.unet = unet.unet
     config.training = unet.training
     del config.training.crop, config.training.steps_per_epoch
-    config.training.epochs = 3
+    config.training.epochs = 5
     return config

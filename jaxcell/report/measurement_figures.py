@@ -25,7 +25,7 @@ ANSWERS = {
     "less than chance": (style.SKY, "...."),
     TOO_FEW: ("white", "/////"),
 }
-# Plates of one figure, so that it fits a sheet of paper: of up to so many columns, and of more.
+# Plates of a figure, so that it fits a sheet of paper: of up to so many columns, and of more.
 NARROW_COLUMNS, NARROW_PLATES, WIDE_PLATES = 12, 4, 2
 # What is drawn of the cells: column -> words and unit of the axis.
 SHAPE = {"area_um2": "area, µm²", "eccentricity": "eccentricity\n(0 round, 1 a line)",
@@ -103,11 +103,11 @@ def _draw_plate(axes: Axes, wells: pd.DataFrame, places: np.ndarray, size: float
         colour, hatch = ANSWERS.get(answer, ("white", ""))
         axes.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, facecolor=colour,
                                  hatch=hatch, edgecolor=style.MUTED, linewidth=0.6))
-        if answer != TOO_FEW and np.isfinite(z):
+        if answer != TOO_FEW:
             text = f"{round(z, 1) + 0.0:.1f}" if abs(z) < 9.95 else f"{z:.0f}"  # no −0.0
             box = {"facecolor": colour, "edgecolor": "none", "pad": 0.6} if hatch else None
-            axes.text(column, row, text.replace("-", "−"), ha="center", va="center", size=size,
-                      color=style.INK, bbox=box)
+            axes.text(column, row, text.replace("-", "−"), size=size, ha="center", va="center",
+                      bbox=box)
 
 
 def _row_name(row: int) -> str:
@@ -195,8 +195,7 @@ def shapes(cells: pd.DataFrame, palette: style.Palette) -> Figure:
     whole = cells[~cells["touches_border"].astype(bool)]
     if whole.empty:
         return style.sentence_figure("No cell lies wholly inside its field.")
-    figure = style.new_figure(7.2, 7.6)
-    slanted = max(map(len, palette)) * len(palette) > 38
+    figure, slanted = style.new_figure(7.2, 7.6), max(map(len, palette)) * len(palette) > 38
     for pair, (name, words) in zip(figure.subplots(len(SHAPE), 2, sharex=True), SHAPE.items()):
         for axes, (kind, title) in zip(pair, KINDS.items()):
             of_kind = whole[whole["kind"] == kind]

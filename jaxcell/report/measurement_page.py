@@ -88,8 +88,8 @@ def write_measurement_report(
       FileExistsError: `folder` exists and is not a report.
     """
     temporary = report_folder.begin(folder, metrics)
-    order = conditions(wells)
-    shown = sorted(shown, key=lambda item: order.index(item.condition or NO_CONDITION))
+    order = {name: place for place, name in enumerate(conditions(wells))}
+    shown = sorted(shown, key=lambda item: order.get(item.condition or NO_CONDITION, len(order)))
     groups = figures.plate_groups(wells)
     builders = _builders(wells, cells, shown, groups, measures, config["pixel_um"])
     if flat_fields:

@@ -1,15 +1,8 @@
 """Writes the report: one page that works offline, its numbers, tables and figures."""
 
-import base64
-import datetime
-import json
-import logging
-import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -17,11 +10,9 @@ from matplotlib.figure import Figure
 from jaxcell.analysis.regression import OVERLAP, Target, conditions, wells_table
 from jaxcell.analysis.summary import summarise
 from jaxcell.report import figures, overlap_figures, plate_figures, style, words
+from jaxcell.report.folder import begin, flat, listed, plain, render, replace, save_figures
 
-TEMPLATE = Path(__file__).with_name("page.html.jinja")
-FIGURE_DPI = 170
-# Up to this size the page holds the sharp SVG of a figure; larger ones as PNG.
-LARGEST_INLINE_SVG_BYTES = 350_000
+TEMPLATE = "page.html.jinja"
 Projection = tuple[np.ndarray, np.ndarray]
 FlatFields = Mapping[tuple[str, str], np.ndarray]
 
@@ -68,20 +59,14 @@ def write_report(
     Raises:
       FileExistsError: `folder` exists and is not a report.
     """
-    _refuse_other_folder(folder)
     metrics = {"left_out": len(findings), "target": OVERLAP._asdict()} | dict(metrics)
     target = Target(**metrics["target"])
     if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
         metrics = summarise(patches, None) | metrics
     patches = _with_projection(patches, projection)
     wells = wells_table(patches)
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "figures").mkdir(parents=True)
     metrics = plain(metrics)
-    (temporary / "metrics.json").write_text(
-        json.dumps(metrics, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    temporary = begin(folder, metrics)
     patches.to_parquet(temporary / "patches.parquet", index=False)
     wells.to_csv(temporary / "wells.csv", index=False)
     builders = _builders(
@@ -89,54 +74,11 @@ def write_report(
     )
     if flat_fields:
         builders["flat_fields"] = lambda: plate_figures.flat_fields(flat_fields)
-    pictures = {
-        name: _save(temporary / "figures", name, build) for name, build in builders.items()
-    }
+    pictures = save_figures(temporary / "figures", builders)
     page = _render(title, metrics, pictures, findings, config, projection, flat_fields or {})
     (temporary / "index.html").write_text(page, encoding="utf-8")
-    _replace(temporary, folder)
+    replace(temporary, folder)
     return folder / "index.html"
-
-
-def plain(value: object) -> object:
-    """Numbers of numpy as Python's own, and what is not finite as None, so that JSON stays JSON."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, int | float | str | None) else str(value)
-
-
-def flat(settings: Mapping, prefix: str = "") -> dict[str, object]:
-    """Nested settings under dotted names, such as `data.window`."""
-    result = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            result |= flat(value, f"{prefix}{key}.")
-        else:
-            result[f"{prefix}{key}"] = value
-    return result
-
-
-def _refuse_other_folder(folder: Path) -> None:
-    """Only a report is replaced by a report."""
-    is_report = all((folder / name).exists() for name in ("index.html", "metrics.json"))
-    if folder.exists() and not is_report:
-        raise FileExistsError(f"{folder} exists and is not a report: move it away or name another")
-
-
-def _replace(temporary: Path, folder: Path) -> None:
-    """Puts the new report in the place of the old, which is kept until the new one is there."""
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-    temporary.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _with_projection(patches: pd.DataFrame, projection: Projection | str) -> pd.DataFrame:
@@ -177,30 +119,6 @@ def _builders(
     return builders
 
 
-@style.legible
-def _save(folder: Path, name: str, build: Callable[[], Figure]) -> dict:
-    """Draws and saves one figure as PNG and SVG.
-
-    Returns:
-      `source`: data URI for the page, or `failure`: a sentence.
-    """
-    try:
-        figure = build()
-        png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-        # Finding the layout takes as long as drawing: once, not once a file.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        figure.savefig(png, dpi=FIGURE_DPI)
-        figure.savefig(svg, dpi=FIGURE_DPI, metadata={"Date": None})
-    except Exception as error:  # One figure that cannot be drawn must not cost the rest.
-        logging.getLogger(__name__).warning("figure %s: %s", name, error, exc_info=True)
-        return {"failure": f"This figure could not be drawn: {error}"}
-    small = svg.stat().st_size <= LARGEST_INLINE_SVG_BYTES
-    path, kind = (svg, "svg+xml") if small else (png, "png")
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    return {"source": f"data:image/{kind};base64,{content}"}
-
-
 def _render(
     title: str,
     metrics: Mapping,
@@ -211,15 +129,12 @@ def _render(
     flat_fields: FlatFields,
 ) -> str:
     """The page as HTML."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": words.number}
     regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]
     target = Target(**metrics["target"])
     made = {key: metrics[key] for key in ("seed", "split", "wells", "patches", "versions")
             if key in metrics}
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return render(
+        TEMPLATE,
         title=title,
         target=target,
         regressor=regressor,
@@ -239,12 +154,7 @@ def _render(
         ],
         pictures=pictures,
         no_projection=projection if isinstance(projection, str) else None,
-        findings=[
-            {"problem": item[0], "plate": item[1], "well": item[2], "path": str(item[3]),
-             "file": Path(str(item[3])).name, "message": item[4], "cure": item[5]}
-            for item in findings
-        ],
+        findings=listed(findings),
         made={key.replace(".", " · "): value for key, value in flat(made).items()},
         config=flat(config),
-        written=datetime.datetime.now().strftime("%d %B %Y, %H:%M"),
     )

@@ -10,7 +10,8 @@ import pytest
 
 from jaxcell.report import page as page_writer
 from jaxcell.report import style
-from jaxcell.report.page import flat, plain, write_report
+from jaxcell.report.folder import flat, plain
+from jaxcell.report.page import write_report
 
 FIGURES = {"reconstructions", "scatter", "histograms", "errors", "wells", "plate_map",
            "loss_curves", "projection"}

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxcell.analysis import agreement
+from jaxcell.analysis.regression import condition_names, conditions
 from jaxcell.cell_finding import KINDS, CellFinder, make_cell_finder
 from jaxcell.cell_tables import ABOUT, annotated, cell_table
 from jaxcell.dataset.fields import VIEWS, select_fields
@@ -25,12 +26,15 @@ from jaxcell.dataset.flat_fields import (
 )
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.experiment import load_plates
+from jaxcell.interaction import chance
 from jaxcell.interaction.measures import MEASURES, measure_well, record_field
 from jaxcell.plates.pixels import read_view
 from jaxcell.report import export
 from jaxcell.report.measurement_page import Shown, write_measurement_report
 from jaxcell.run_folder import write
 from jaxcell.versions import versions
+
+WORDS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells"}
 
 
 class Measured(NamedTuple):
@@ -77,6 +81,11 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         "wells": len(wells),
         "cells": {kind: int((cells["kind"] == kind).sum()) for kind in KINDS},
         "answers": wells["answer"].value_counts().to_dict(),
+        "chance": {
+            "level": chance.LEVEL,
+            "nearest_shift_um": chance.NEAREST_SHIFT_UM,
+            "farthest_shift_um": chance.FARTHEST_SHIFT_UM,
+        },
         "truth": truth,
         "seconds": round(time.monotonic() - began, 1),
         "left_out": sum(finding.fatal for finding in plates.findings),
@@ -242,12 +251,14 @@ def _shown(
 def _closing(metrics: dict, wells: pd.DataFrame, folder: Path) -> str:
     """What the measurement came to, for a terminal."""
     lines = [f"{metrics['wells']} wells, " + ", ".join(
-        f"{count:,} {kind.replace('_', ' ')}s" for kind, count in metrics["cells"].items()
+        f"{count:,} {WORDS[kind]}" for kind, count in metrics["cells"].items()
     ) + f" in {metrics['seconds']:.0f} s"]  # fmt: skip
-    for name, group in wells.groupby("condition", sort=True):
+    names = condition_names(wells)
+    for name in conditions(wells):
+        group = wells[names == name]
         answers = ", ".join(f"{n} {what}" for what, n in group["answer"].value_counts().items())
         lines.append(
-            f"{name or 'no condition'}: {group['contact_share'].mean():.1f} % of T cells in "
+            f"{name}: {group['contact_share'].mean():.1f} % of T cells in "
             f"contact, overlap / T-cell area {group['overlap_share'].mean():.1f} % "
             f"({group['chance_excess'].mean():+.1f} beyond chance); wells: {answers}"
         )

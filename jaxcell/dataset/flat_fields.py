@@ -46,7 +46,7 @@ def estimate_flat_fields(images: pd.DataFrame) -> dict[tuple[str, str], np.ndarr
             except ValueError as error:
                 raise ValueError(
                     f"plate {plate}, view {view}: {error}. Or leave the fields as they are: "
-                    "--config.data.flat_field=False"
+                    "flat_field=False in the config"
                 ) from error
     return estimates
 

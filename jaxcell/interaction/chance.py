@@ -26,6 +26,8 @@ ANSWERS = ("interaction", "no more than chance", "less than chance", "too few ce
 # without interaction are called one, 55 of 60 with 23 % of T cells bound; with fewer cells one pair
 # that meets by chance decides (z up to 160).
 MINIMUM_CELLS = 20
+# Share of wells without interaction that are called one thing or the other nevertheless.
+LEVEL = 0.05
 
 
 class Chance(NamedTuple):
@@ -178,7 +180,7 @@ def compare_with_chance(overlaps: np.ndarray) -> Chance:
     )
 
 
-def answer(chance: Chance, t_cells: int, dendritic_cells: int, *, level: float = 0.05) -> str:
+def answer(chance: Chance, t_cells: int, dendritic_cells: int, *, level: float = LEVEL) -> str:
     """Answers, for one well, whether its overlap is interaction or chance.
 
     Two-sided: half of the level on either side, so that of wells without interaction a share

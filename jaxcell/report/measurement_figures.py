@@ -15,6 +15,7 @@ from skimage.segmentation import find_boundaries
 from jaxcell.analysis.regression import condition_names
 from jaxcell.report import style
 from jaxcell.report.figures import colour_image, scale_bar
+from jaxcell.report.plate_figures import place, row_name
 
 KINDS = {"t_cell": "T cells", "dendritic_cell": "DCs"}
 TOO_FEW = "too few cells to say"
@@ -32,18 +33,6 @@ SHAPE = {"area_um2": "area, µm²", "eccentricity": "eccentricity\n(0 round, 1 a
          "solidity": "solidity\n(1 without dents)", "mean_intensity": "mean intensity,\ncounts"}
 ENLARGED = 3  # labels, so that their outlines are finer than a pixel
 OUTLINES = {"t_cell": "#ffffff", "dendritic_cell": style.SKY}
-
-
-def place(well: str) -> tuple[int, int] | None:
-    """Row and column from 0 of a well named like `D07` or `AA01`; None for other names."""
-    letters = well.rstrip("0123456789")
-    digits = well[len(letters):]
-    if not (letters.isascii() and letters.isalpha() and digits and int(digits)):
-        return None
-    row = 0
-    for letter in letters.upper():
-        row = 26 * row + ord(letter) - ord("A") + 1
-    return row - 1, int(digits) - 1
 
 
 def plate_groups(wells: pd.DataFrame) -> list[list[str]]:
@@ -83,7 +72,7 @@ def answers(wells: pd.DataFrame, plates: Sequence[str]) -> Figure:
         axes.set(xlim=(-0.5, columns - 0.5), ylim=(lines - 0.5, -0.5), aspect="equal",
                  title=f"Plate {plate}")
         axes.set_xticks(range(columns), range(1, columns + 1), size=8)
-        axes.set_yticks(range(lines), map(_row_name, range(lines)), size=8)
+        axes.set_yticks(range(lines), map(row_name, range(lines)), size=8)
     for axes in grid[len(plates):]:
         axes.set_axis_off()
     handles = [
@@ -108,10 +97,6 @@ def _draw_plate(axes: Axes, wells: pd.DataFrame, places: np.ndarray, size: float
             box = {"facecolor": colour, "edgecolor": "none", "pad": 0.6} if hatch else None
             axes.text(column, row, text.replace("-", "−"), size=size, ha="center", va="center",
                       bbox=box)
-
-
-def _row_name(row: int) -> str:
-    return chr(ord("A") + row) if row < 26 else "A" + chr(ord("A") + row - 26)
 
 
 @style.legible

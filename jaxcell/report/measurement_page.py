@@ -17,8 +17,6 @@ from jaxcell.report.words import count, joined
 
 FlatFields = Mapping[tuple[str, str], np.ndarray]
 INTERACTION = "interaction"
-# Share of wells without interaction that are called one nevertheless: half of the level 5 %.
-CALLED_BY_CHANCE = 0.025
 # Up to this many wells are listed in the open.
 OPEN_ROWS = 60
 STRENGTH = ("overlap_share", "contact_share", "t_cells_per_dendritic_cell", "distance_um",
@@ -69,7 +67,8 @@ def write_measurement_report(
     Args:
       folder: the report folder itself; a report that is there stays until the new one is whole.
       title: of the page.
-      metrics: `wells`, `cells` (kind -> number), `truth` (see `agreement.with_truth`; empty where
+      metrics: `wells`, `cells` (kind -> number), `chance` (`level` of the two-sided test and
+        `nearest_shift_um`, `farthest_shift_um`), `truth` (see `agreement.with_truth`; empty where
         nothing is known), `left_out`, `seconds`, `versions`.
       wells: one row a well: plate, well, condition, compound, concentration_um (µM), role, fields,
         every measure, t_cells, dendritic_cells, chance_p, answer.
@@ -103,7 +102,7 @@ def write_measurement_report(
         metrics=metrics,
         conditions=by_condition(wells),
         verdict=on_verdict(wells),
-        doubts=on_doubts(wells),
+        doubts=on_doubts(wells, metrics["chance"]["level"]),
         rows=rows_of(wells),
         too_few=int((wells["answer"] == figures.TOO_FEW).sum()),
         open_rows=OPEN_ROWS,
@@ -240,12 +239,12 @@ def on_verdict(wells: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def on_doubts(wells: pd.DataFrame) -> list[str]:
+def on_doubts(wells: pd.DataFrame, level: float) -> list[str]:
     """What limits the answers: wells called interacting by chance, and wells with few cells."""
     told = int((wells["answer"] != figures.TOO_FEW).sum())
     sentences = [
-        f"Of wells without any interaction {100 * CALLED_BY_CHANCE:g} % are called interacting "
-        f"nevertheless: of {told} about {CALLED_BY_CHANCE * told:.1f}."
+        f"Of wells without any interaction {100 * level / 2:g} % are called interacting "
+        f"nevertheless: of {told} about {level / 2 * told:.1f}."
     ]
     if few := len(wells) - told:
         verb = "has" if few == 1 else "have"

@@ -39,7 +39,7 @@ def plate_map(wells: pd.DataFrame, target: Target = OVERLAP) -> Figure:
       The figure, one panel a plate (the first eight); places without a well stay empty.
     """
     frame = wells[np.isfinite(wells["error"].astype(float))]
-    places = [_place(well) for well in frame["well"]]
+    places = [place(well) for well in frame["well"]]
     frame = frame[[place is not None for place in places]]
     found = np.array([place for place in places if place is not None]).reshape(-1, 2)
     if frame.empty:
@@ -68,7 +68,7 @@ def plate_map(wells: pd.DataFrame, target: Target = OVERLAP) -> Figure:
         axes.set_title(f"Plate {plate}")
         step = 1 if across == 1 and columns <= 24 else 2 if columns <= 24 else 4
         axes.set_xticks(range(0, columns, step), range(1, columns + 1, step), size=8)
-        axes.set_yticks(range(0, lines, step), [_row_name(i) for i in range(0, lines, step)],
+        axes.set_yticks(range(0, lines, step), [row_name(i) for i in range(0, lines, step)],
                         size=8)
         axes.vlines(np.arange(columns + 1) - 0.5, -0.5, lines - 0.5, color=style.FAINT, lw=0.6)
         axes.hlines(np.arange(lines + 1) - 0.5, -0.5, columns - 0.5, color=style.FAINT, lw=0.6)
@@ -124,7 +124,7 @@ def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
     return figure
 
 
-def _place(well: str) -> tuple[int, int] | None:
+def place(well: str) -> tuple[int, int] | None:
     """Row and column from 0 of a well name like `D07` or `AA01`."""
     match = re.fullmatch(r"([A-Z]{1,2})(\d{1,2})", str(well))
     if not match or int(match[2]) < 1:
@@ -135,6 +135,6 @@ def _place(well: str) -> tuple[int, int] | None:
     return row - 1, int(match[2]) - 1
 
 
-def _row_name(row: int) -> str:
+def row_name(row: int) -> str:
     """Letters of a plate row counted from 0."""
     return chr(ord("A") + row) if row < 26 else "A" + chr(ord("A") + row - 26)

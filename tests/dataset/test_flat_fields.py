@@ -91,7 +91,7 @@ def test_a_field_is_corrected_view_by_view(images):
 
 def test_too_few_fields_name_the_plate_and_the_cure(images):
     few = images[images["well"] == "A01"]
-    with pytest.raises(ValueError, match="plate P 0, view .*config.data.flat_field=False"):
+    with pytest.raises(ValueError, match="plate P 0, view .*flat_field=False"):
         estimate_flat_fields(few)
 
 

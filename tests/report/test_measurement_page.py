@@ -101,6 +101,7 @@ def make_arguments(wells, cells=None):
     return {
         "title": "plates: how the cells interact",
         "metrics": {"wells": len(wells), "cells": cells["kind"].value_counts().to_dict(),
+                    "chance": {"level": 0.05, "nearest_shift_um": 30.0, "farthest_shift_um": 75.0},
                     "truth": {"t_cell": {"count": agreement, "mean_area_um2": {"n": 0}}},
                     "left_out": 1, "seconds": 4.2, "versions": {"jax": "0.10.2"}},
         "wells": wells, "cells": cells,
@@ -236,7 +237,7 @@ def test_a_folder_that_is_not_a_report_is_left_alone(tmp_path):
 
 
 def test_places_and_plates():
-    assert [figures.place(well) for well in ("A01", "p24", "AA1", "B0", "left", "7")] == [
+    assert [figures.place(well) for well in ("A01", "P24", "AA1", "B0", "left", "7")] == [
         (0, 0), (15, 23), (26, 0), None, None, None]
     narrow = pd.concat([make_wells(("OVA",), plate=f"P{number}") for number in range(5)])
     assert figures.plate_groups(narrow) == [["P0", "P1", "P2", "P3"], ["P4"]]

@@ -63,7 +63,7 @@ def answers(wells: pd.DataFrame, plates: Sequence[str]) -> Figure:
     across = 2 if columns <= NARROW_COLUMNS and len(plates) > 1 else 1
     down = -(-len(plates) // across)
     width = min(7.2 / across, 0.6 * columns + 0.6)
-    figure = style.new_figure(7.2, 0.45 + down * ((width - 0.3) * lines / columns + 0.55))
+    figure = style.new_figure(7.2, 0.5 + down * ((width - 0.3) * lines / columns + 0.8))
     grid = figure.subplots(down, across, squeeze=False).ravel()
     size = min(8.0, 20.0 * (width - 0.3) / columns)
     for axes, plate in zip(grid, plates):

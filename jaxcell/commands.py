@@ -82,4 +82,5 @@ def evaluate(workdir: Path, plates: str, condition: str | None, skip: bool) -> s
 def _experiment(workdir: Path) -> str:
     """The kind of a run; of interaction where nothing says so, whose loading then says more."""
     path = workdir / "config.json"
-    return json.loads(path.read_text())["experiment"] if path.exists() else "interaction"
+    config = json.loads(path.read_text()) if path.exists() else {}
+    return config.get("experiment", "interaction")

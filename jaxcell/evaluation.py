@@ -18,7 +18,7 @@ from jaxcell.dataset.flat_fields import FlatFields, read_flat_fields
 from jaxcell.dataset.immune_cells import build, open_built
 from jaxcell.dataset.pipeline import Examples, evaluation_batches, open_examples, prepare
 from jaxcell.experiment import Run, dataset_config, tfds_folder
-from jaxcell.interaction.measures import MEASURES
+from jaxcell.interaction.targets import TARGETS
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates
 from jaxcell.report import export
@@ -195,10 +195,10 @@ def _annotated(patches: pd.DataFrame, codes: np.ndarray, pixel_um: float) -> Any
 
 
 def target_words(name: str) -> Target:
-    """What a measure of interaction is called, in which unit, for tables and figures."""
+    """What a target is called, in which unit, for tables and figures."""
     if name == OVERLAP.name:
         return OVERLAP
-    measure = MEASURES[name]
+    measure = TARGETS[name]
     return Target(name, measure.label, measure.unit, measure.definition)
 
 

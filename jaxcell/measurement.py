@@ -1,19 +1,15 @@
 """Plates measured: every well's interaction and every cell's shape, in tables and a report."""
 
-import json
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from jaxcell.analysis import agreement
-from jaxcell.analysis.regression import condition_names, conditions
 from jaxcell.cell_finding import KINDS, CellFinder, make_cell_finder
 from jaxcell.cell_tables import ABOUT, annotated, cell_table
 from jaxcell.dataset.fields import VIEWS, select_fields
@@ -27,26 +23,16 @@ from jaxcell.dataset.flat_fields import (
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.experiment import load_plates
 from jaxcell.interaction import chance
-from jaxcell.interaction.measures import MEASURES, measure_well, record_field
+from jaxcell.interaction.catalogue import MAXIMUM_UM, describe_measures
+from jaxcell.interaction.measures import measure_well, record_field
+from jaxcell.measured_wells import Measured, keep_or_measure, settings_of
 from jaxcell.plates.pixels import read_view
 from jaxcell.report import export
-from jaxcell.report.measurement_page import Shown, write_measurement_report
-from jaxcell.run_folder import write
+from jaxcell.report.measurement_page import Shown, by_condition, write_measurement_report
+from jaxcell.run_folder import check_claim, claim
 from jaxcell.versions import versions
 
 WORDS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells"}
-
-
-class Measured(NamedTuple):
-    """A measured well.
-
-    Attributes:
-      measures: as `measure_well` gives them, with `plate`, `well` and `fields`.
-      cells: one row a cell, see `cell_table`.
-    """
-
-    measures: dict[str, Any]
-    cells: pd.DataFrame
 
 
 def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> str:
@@ -64,19 +50,28 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
       ValueError: bad plates, a setting that does not exist, or a folder of something else.
     """
     began = time.monotonic()
+    _check(config)
     find = make_cell_finder(config)
     plates = load_plates(config, condition)
     fields = select_fields(plates, ImmuneCellsConfig(name="measured", split_by="none"))
-    _claim(folder, {"config": config.to_dict(), "images": _fingerprint(fields)})
-    flat = _flat_fields(config, fields, folder)
-    done = list(_measured(config, fields, flat, find, folder / "wells"))
-    wells = pd.DataFrame([well.measures for well in done])
+    settings, parts = settings_of(config), folder / "wells"
+    check_claim(folder, "config.json", settings, "config")
+    flat = _flat_fields(config, fields, parts)
+    # Only now: what stops on a setting leaves no folder in the way of the next try.
+    claim(folder, "config.json", settings, "config")
+    parts.mkdir(exist_ok=True)
+    if flat:
+        write_flat_fields(parts, flat)
+    groups = [group for _, group in fields.groupby(["plate", "well"], sort=True)]
+    measure = partial(measure_one_well, config, flat=flat, find=find)
+    done = list(keep_or_measure(groups, measure, parts, config.threads))
     about = fields.drop_duplicates(["plate", "well"])[["plate", "well", *ABOUT]]
-    wells = about.merge(wells, on=["plate", "well"])
-    cells = about.merge(
-        pd.concat([well.cells for well in done], ignore_index=True), on=["plate", "well"]
-    )
+    wells = pd.DataFrame([well.measures for well in done])
+    wells = about.merge(wells, on=["plate", "well"], validate="one_to_one")
+    cells = pd.concat([well.cells for well in done], ignore_index=True)
+    cells = about.merge(cells, on=["plate", "well"], validate="one_to_many")
     truth = _agreement(wells, cells, fields)
+    described = describe_measures(config.contact_um, config.near_um)
     metrics = {
         "wells": len(wells),
         "cells": {kind: int((cells["kind"] == kind).sum()) for kind in KINDS},
@@ -87,7 +82,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
             "farthest_shift_um": chance.FARTHEST_SHIFT_UM,
         },
         "truth": truth,
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds_a_well": float(wells["seconds"].median()),
         "left_out": sum(finding.fatal for finding in plates.findings),
         "versions": versions(),
     }
@@ -102,80 +97,44 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         cells=cells,
         shown=_shown(fields, wells, flat, find),
         flat_fields=flat,
-        measures={name: measure._asdict() for name, measure in MEASURES.items()},
+        measures={name: measure._asdict() for name, measure in described.items()},
         findings=[finding[:6] for finding in plates.findings],
         config=config.to_dict(),
     )
-    return _closing(metrics, wells, folder)
+    return _closing(metrics, wells, folder, time.monotonic() - began)
 
 
-def _fingerprint(fields: pd.DataFrame) -> list:
-    """Names, sizes and times of the images, so that a changed plate is not taken for the old."""
-    paths = [Path(path) for view in VIEWS for path in fields[view]]
-    return sorted([path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths)
+def _check(config: ConfigDict) -> None:
+    """Raises ValueError for numbers out of their range."""
+    rules = {
+        "pixel_um": config.pixel_um > 0,
+        "contact_um": 0 <= config.contact_um < MAXIMUM_UM,
+        "near_um": 0 <= config.near_um < MAXIMUM_UM,
+        "minimum_area_um2": config.minimum_area_um2 >= 0,
+        "granularity_steps": config.granularity_steps >= 0,
+        "threads": config.threads >= 1,
+    }
+    bad = [f"{name} is {config[name]}" for name, good in rules.items() if not good]
+    if bad:
+        raise ValueError(
+            f"{', '.join(bad)}: distances are from 0 to below {MAXIMUM_UM:g} µm, a pixel is wider "
+            "than 0, an area and a number of steps not negative, threads at least 1"
+        )
 
 
-def _claim(folder: Path, content: dict) -> None:
-    """Makes the folder, or checks that the same command made it.
-
-    Raises:
-      ValueError: it belongs to something else.
-    """
-    path = folder / "measured.json"
-    content = json.loads(json.dumps(content, default=list))
-    if path.exists():
-        old = json.loads(path.read_text())
-        differing = [name for name in content if old[name] != content[name]]
-        if differing:
-            raise ValueError(
-                f"{folder} holds measurements with other {' and '.join(differing)}: choose another "
-                "--out, or start with the same settings and images to go on with them"
-            )
-    elif folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty and holds no measurements: choose another --out")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        write(path, content)
-
-
-def _flat_fields(config: ConfigDict, fields: pd.DataFrame, folder: Path) -> FlatFields:
+def _flat_fields(config: ConfigDict, fields: pd.DataFrame, parts: Path) -> FlatFields:
     if not config.flat_field:
         return {}
-    flat = read_flat_fields(folder)
-    if not flat:
-        images = fields.melt(
-            ["plate", "well", "field"], list(VIEWS), var_name="role", value_name="path"
-        )
-        flat = estimate_flat_fields(images)
-        write_flat_fields(folder, flat)
-    return flat
-
-
-def _measured(
-    config: ConfigDict, fields: pd.DataFrame, flat: FlatFields, find: CellFinder, parts: Path
-) -> Iterator[Measured]:
-    """Every well in order, read back where an earlier call measured it."""
-    parts.mkdir(exist_ok=True)
-    groups = [group for _, group in fields.groupby(["plate", "well"], sort=True)]
-
-    def work(group: pd.DataFrame) -> Measured:
-        first = group.iloc[0]
-        part = parts / f"{first.plate} {first.well}"
-        numbers, cells = part.with_suffix(".json"), part.with_suffix(".parquet")
-        if not numbers.exists():  # written last
-            measured = measure_one_well(config, group, flat, find)
-            export.write_cells(cells, measured.cells)
-            write(numbers, measured.measures)
-        return Measured(json.loads(numbers.read_text()), pd.read_parquet(cells))
-
-    with ThreadPoolExecutor(config.threads) as pool:
-        yield from tqdm(
-            pool.map(work, groups), "measuring", len(groups), unit=" wells", dynamic_ncols=True
-        )
+    if flat := read_flat_fields(parts):
+        return flat
+    images = fields.melt(
+        ["plate", "well", "field"], list(VIEWS), var_name="role", value_name="path"
+    )
+    return estimate_flat_fields(images)
 
 
 def measure_one_well(
-    config: ConfigDict, fields: pd.DataFrame, flat: FlatFields, find: CellFinder
+    config: ConfigDict, fields: pd.DataFrame, *, flat: FlatFields, find: CellFinder
 ) -> Measured:
     """Measures one well.
 
@@ -191,9 +150,9 @@ def measure_one_well(
     Raises:
       ValueError: an image cannot be read or measured; names plate, well and field.
     """
-    records, tables = [], []
-    for row in fields.itertuples():
-        try:
+    place, records, tables = fields.iloc[0], [], []
+    try:
+        for row in fields.itertuples():
             views = _read(row, flat)
             masks, labels = find(views)
             stacked = np.ascontiguousarray(np.moveaxis(views, -1, 0))
@@ -201,13 +160,15 @@ def measure_one_well(
                 stacked, masks, labels, pixel_um=config.pixel_um, contact_um=config.contact_um
             )
             table = cell_table(stacked, labels, record, config.pixel_um, config.granularity_steps)
-        except ValueError as error:
-            raise ValueError(f"{row.plate} {row.well}, field {row.field}: {error}") from error
-        records.append(record)
-        tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
-    measures = measure_well(records, near_um=config.near_um)
-    place = {"plate": row.plate, "well": row.well, "fields": len(records)}
-    return Measured(place | measures, pd.concat(tables, ignore_index=True))
+            records.append(record)
+            tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
+        measures = measure_well(records, near_um=config.near_um)
+    except ValueError as error:
+        number = f", field {row.field}" if len(records) < len(fields) else ""
+        raise ValueError(f"{place.plate} {place.well}{number}: {error}") from error
+    cells = pd.concat(tables, ignore_index=True)
+    about = {"plate": place.plate, "well": place.well, "fields": len(records)}
+    return Measured(about | measures, cells)
 
 
 def _read(row: Any, flat: FlatFields) -> np.ndarray:
@@ -225,12 +186,17 @@ def _agreement(wells: pd.DataFrame, cells: pd.DataFrame, fields: pd.DataFrame) -
                 found.append(pd.read_parquet(folder / f"{name}.parquet").assign(plate=plate))
     if not tables["cells"]:
         return {}
-    true, contacts = (pd.concat(found) for found in tables.values())
-    key = ["plate", "well"]
-    true = true[true.set_index(key).index.isin(wells.set_index(key).index)]
+    key = ["plate", "well", "field"]
+    # Fields that were left out have a truth too, which is not to be found.
+    measured = fields.set_index(key).index
+    true = pd.concat(tables["cells"])
+    true = true[true.set_index(key).index.isin(measured)]
     result = agreement.with_truth(cells, true)
-    share = agreement.contact_share_with_truth(wells, true, contacts)
-    result["t_cell"]["contact_share"] = share
+    if tables["contacts"] and "t_cell" in result:
+        contacts = pd.concat(tables["contacts"])
+        contacts = contacts[contacts.set_index(key).index.isin(measured)]
+        share = agreement.contact_share_with_truth(wells, true, contacts)
+        result["t_cell"]["contact_share"] = share
     return result
 
 
@@ -248,19 +214,19 @@ def _shown(
     return shown
 
 
-def _closing(metrics: dict, wells: pd.DataFrame, folder: Path) -> str:
+def _closing(metrics: dict, wells: pd.DataFrame, folder: Path, seconds: float) -> str:
     """What the measurement came to, for a terminal."""
     lines = [f"{metrics['wells']} wells, " + ", ".join(
         f"{count:,} {WORDS[kind]}" for kind, count in metrics["cells"].items()
-    ) + f" in {metrics['seconds']:.0f} s"]  # fmt: skip
-    names = condition_names(wells)
-    for name in conditions(wells):
-        group = wells[names == name]
-        answers = ", ".join(f"{n} {what}" for what, n in group["answer"].value_counts().items())
+    ) + f" in {seconds:.0f} s"]  # fmt: skip
+    for row in by_condition(wells):
+        if not row["told"]:
+            lines.append(f"{row['name']}: too few cells to say in any of {row['wells']} wells")
+            continue
         lines.append(
-            f"{name}: {group['contact_share'].mean():.1f} % of T cells in "
-            f"contact, overlap / T-cell area {group['overlap_share'].mean():.1f} % "
-            f"({group['chance_excess'].mean():+.1f} beyond chance); wells: {answers}"
+            f"{row['name']}: {row['interacting']} of {row['told']} wells interact; median well: "
+            f"{row['contact']:.1f} % of T cells in contact, overlap / T-cell area "
+            f"{row['overlap']:.1f} % ({row['chance']:.1f} by chance)"
         )
     lines.append(f"report: {folder / 'report' / 'index.html'}")
     lines.append(f"tables: wells.csv, cells.parquet, cells.h5ad in {folder}")

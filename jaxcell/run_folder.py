@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
-# What each kind of run trains first.
-FIRST_TRAINED = ("autoencoder", "unet")
+# What each kind of run makes first.
+FIRST_MADE = ("autoencoder", "unet", "wells")
 CLAIMS = {"config.json", "dataset.json", "findings.json"}
 
 
@@ -43,8 +43,8 @@ def claim(workdir: Path, name: str, content: dict, what: str) -> None:
 
 
 def _is_begun(workdir: Path) -> bool:
-    """Whether training has begun in a folder; one in which it has not is anybody's."""
-    return any((workdir / name).exists() for name in FIRST_TRAINED)
+    """Whether anything was trained or measured in a folder; one in which not is anybody's."""
+    return any((workdir / name).exists() for name in FIRST_MADE)
 
 
 def write(path: Path, content: dict | list) -> None:

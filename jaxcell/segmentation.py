@@ -1,6 +1,7 @@
 """A segmentation run: fields with known cells in, a U-Net trained, cells of any field out."""
 
 import json
+import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from jaxcell.training.tasks import instance_task
 # Longest side of a tile in pixels: four tiles to a field of 2048, at some 1.5 GiB.
 TILE = 1152
 # Necks tried on the validation fields, see `separate_cells`.
-NECKS = (0.75, 0.8, 0.85, 0.9, 0.94, 0.97)
+NECKS = (0.8, 0.85, 0.9, 0.94, 0.97, 0.985)
 
 
 class Segmenter(NamedTuple):
@@ -87,7 +88,7 @@ def train(config: ConfigDict, workdir: Path) -> Segmenter:
     result = fit(
         instance_task(model),
         settings,
-        data=device_fields(fields, config.data.minimum_contrast),
+        data=device_fields(fields, config.data.minimum_contrast, side),
         train_batches=train_crops(fields, side, settings.batch_size, config.seed),
         validation_batches=validation_crops(fields, side, settings.batch_size),
         prepare=prepare_crops(side),
@@ -114,12 +115,14 @@ def load(workdir: Path) -> tuple[ConfigDict, Segmenter]:
     Raises:
       ValueError: the folder is not a segmentation run, or its training has not ended.
     """
-    if not all((workdir / name).exists() for name in ("trained.json", "unet")):
+    path = workdir / "config.json"
+    config = ConfigDict(json.loads(path.read_text()) if path.exists() else {})
+    trained = (workdir / "trained.json").exists()
+    if config.get("experiment") != "segmentation" or not trained:
         raise ValueError(
             f"{workdir} is not a segmentation run whose training has ended: train one with "
             "python train.py --config=jaxcell/configs/segmentation.py"
         )
-    config = ConfigDict(json.loads((workdir / "config.json").read_text()))
     kinds = tuple(json.loads((workdir / "dataset.json").read_text())["kinds"])
     necks = tuple(json.loads((workdir / "trained.json").read_text())["necks"])
     return config, _segmenter(config, kinds, best_params(workdir / "unet" / "checkpoints"), necks)
@@ -133,10 +136,10 @@ def read_fields(config: ConfigDict) -> Labelled:
 
 
 def _content(fields: Labelled) -> dict:
-    cells = [[int(labels[..., kind].max()) for labels in fields.labels]
-             for kind in range(len(fields.kinds))]
+    content = zip(fields.images, fields.labels, strict=True)
+    sums = [zlib.crc32(labels.tobytes(), zlib.crc32(image.tobytes())) for image, labels in content]
     splits = dict(zip(fields.names, fields.splits.tolist(), strict=True))
-    return {"kinds": list(fields.kinds), "splits": splits, "cells": cells}
+    return {"kinds": list(fields.kinds), "splits": splits, "checksums": sums}
 
 
 def _model(config: ConfigDict, kinds: int) -> UNet:

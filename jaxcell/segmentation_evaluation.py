@@ -11,13 +11,14 @@ from tqdm import tqdm
 
 from jaxcell.analysis import detection
 from jaxcell.dataset.labelled import Labelled
+from jaxcell.interaction.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
 from jaxcell.interaction.labelling import label_cells
 from jaxcell.interaction.masks import field_mask, two_means_threshold
 from jaxcell.report.segmentation_page import Example, write_segmentation_report
 from jaxcell.segmentation import Segmenter, read_fields, segment
 from jaxcell.versions import versions
 
-METHODS = ("unet", "watershed")
+PROTOCOLS = (T_CELL, DENDRITIC_CELL)
 # Side in pixels of the squares shown in the report, and how many of each kind of cell.
 SHOWN, EXAMPLES = 192, 3
 
@@ -31,8 +32,8 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
       segmenter: trained.
 
     Returns:
-      The content of metrics.json: `kinds` -> kind -> method (`unet`, `watershed`) -> `scores` of
-      all test cells; `seconds_a_field`; how it was made.
+      The content of metrics.json: `kinds` -> kind -> method (`unet`, `watershed`, `instrument`) ->
+      `scores` of all test cells; `seconds_a_field`; how it was made.
     """
     fields = read_fields(config)
     rows = fields.rows("test")
@@ -41,7 +42,7 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
         began = time.perf_counter()
         found = segment(segmenter, fields.images[row])
         seconds.append(time.perf_counter() - began)
-        predicted = {"unet": found, "watershed": baseline(fields.images[row])}
+        predicted = {"unet": found, **baselines(fields.images[row])}
         for kind, name in enumerate(fields.kinds):
             for method, labels in predicted.items():
                 matched = detection.match(fields.labels[row][..., kind], labels[..., kind])
@@ -54,7 +55,7 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
         "experiment": "segmentation",
         "kinds": {
             kind: {method: detection.scores(detection.total(matches[kind, method]))
-                   for method in METHODS}
+                   for method in predicted}
             for kind in fields.kinds
         },
         "fields": {name: int((fields.splits == name).sum()) for name in
@@ -79,23 +80,30 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
     return metrics
 
 
-def baseline(image: np.ndarray) -> np.ndarray:
-    """Cells by threshold and watershed, what one would do without a network.
+def baselines(image: np.ndarray) -> dict[str, np.ndarray]:
+    """Cells by what one would do without a network.
 
     Args:
       image: uint8 or uint16 [H, W, C], raw counts, one kind of cell a view.
 
     Returns:
-      int32 [H, W, C], 0 outside cells.
+      method -> int32 [H, W, C], 0 outside cells: `watershed`, of a 2-means threshold; and, of T
+      cells and dendritic cells in 16 bits, `instrument`, the IN Cell's protocols.
     """
     views = np.ascontiguousarray(np.moveaxis(image, -1, 0))
     if image.dtype == np.uint8:
         # Of a camera whose background is not known: 2-means alone, that is Otsu's threshold.
         threshold, _, _ = two_means_threshold(views)
-        masks = views > threshold[:, None, None]
+        masks = {"watershed": views > threshold[:, None, None]}
     else:
-        masks = [field_mask(view) for view in views]
-    return np.stack([label_cells(mask) for mask in masks], axis=-1)
+        masks = {
+            "watershed": [field_mask(view) for view in views],
+            "instrument": [protocol_mask(view, how) for view, how in zip(views, PROTOCOLS)],
+        }
+    return {
+        method: np.stack([label_cells(mask) for mask in some], axis=-1)
+        for method, some in masks.items()
+    }
 
 
 def _example(fields: Labelled, row: int, predicted: dict[str, np.ndarray]) -> Example:

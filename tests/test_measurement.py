@@ -1,6 +1,7 @@
 """Plates measured: tables that agree with each other and with the truth, kept parts, refusals."""
 
 import json
+import shutil
 import signal
 import time
 
@@ -8,12 +9,14 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
+from scipy import ndimage
 from tiny_plates import finish, start
 
 from jaxcell import measurement
 from jaxcell.cell_finding import make_cell_finder
 from jaxcell.configs import measure
-from jaxcell.interaction.measures import MEASURES
+from jaxcell.interaction.catalogue import MEASURES
 from jaxcell.plates.simulate import simulate_plates
 
 
@@ -81,18 +84,23 @@ def test_what_was_measured_is_kept_and_what_is_missing_is_measured(measured, pla
     out, _ = measured
     before = pd.read_csv(out / "wells.csv")
     (out / "wells" / "SIM01 B02.json").unlink()
+    # A well whose images changed since is measured anew too.
+    for image in plates.rglob("SIM01 - C - 03*FITC*.tif"):
+        image.touch()
     again = []
     one = measurement.measure_one_well
     monkeypatch.setattr(
-        measurement, "measure_one_well", lambda *a: again.append(a[1].iloc[0].well) or one(*a)
-    )
-    measurement.measure_plates(_config(plates), out, None)
-    assert again == ["B02"]
-    pd.testing.assert_frame_equal(pd.read_csv(out / "wells.csv"), before)
+        measurement, "measure_one_well",
+        lambda config, fields, **k: again.append(fields.iloc[0].well) or one(config, fields, **k),
+    )  # fmt: skip
+    measurement.measure_plates(_config(plates, threads=1), out, None)
+    assert again == ["B02", "C03"]
+    after = pd.read_csv(out / "wells.csv")
+    pd.testing.assert_frame_equal(after.drop(columns="seconds"), before.drop(columns="seconds"))
 
 
 def test_other_settings_and_foreign_folders_are_refused(measured, plates, tmp_path):
-    with pytest.raises(ValueError, match="other config"):
+    with pytest.raises(ValueError, match="another config.*contact_um"):
         measurement.measure_plates(_config(plates, contact_um=3.0), measured[0], None)
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ValueError, match="not empty"):
@@ -102,10 +110,67 @@ def test_other_settings_and_foreign_folders_are_refused(measured, plates, tmp_pa
 def test_a_flat_field_is_estimated_kept_and_shown(plates, tmp_path):
     config = _config(plates, flat_field=True, granularity_steps=0, mask_method="two_means")
     measurement.measure_plates(config, tmp_path / "out", None)
-    flat = np.load(tmp_path / "out" / "flat_fields.npz")
+    flat = np.load(tmp_path / "out" / "wells" / "flat_fields.npz")
     assert flat["SIM01 t_cell"].mean() == pytest.approx(1, abs=1e-3)
     assert (tmp_path / "out" / "report" / "figures" / "flat_fields.png").exists()
     assert "granularity_1" not in pd.read_parquet(tmp_path / "out" / "cells.parquet")
+
+
+def test_plates_of_any_name_are_kept_apart(plates, tmp_path):
+    folder = tmp_path / "plates"
+    rows = []
+    for plate, well in (("CK.1", "B02"), ("CK.2", "C06"), ("CK/2", "B06")):
+        for view in ("FITC", "TexasRed"):
+            place = f"{well[0]} - {well[1:]}"
+            path = plates / "SIM01" / f"SIM01 - {place}(fld 1 wv {view} - {view}).tif"
+            rows.append([plate, "A01", 1, view, str(path)])
+    folder.mkdir()
+    columns = ["plate", "well", "field", "view", "path"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "images.csv", index=False)
+    measurement.measure_plates(_config(folder), tmp_path / "out", "OVA")
+    wells = pd.read_csv(tmp_path / "out" / "wells.csv").set_index("plate")
+    assert list(wells.index) == ["CK.1", "CK.2", "CK/2"]
+    assert wells["t_cells"].nunique() > 1 or wells["distance_um"].nunique() > 1
+    again = measurement.measure_plates(_config(folder), tmp_path / "out", "OVA")
+    assert "OVA" in again
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "out" / "wells.csv").set_index("plate"), wells
+    )
+
+
+def test_a_field_left_out_is_left_out_of_the_truth_too(plates, tmp_path):
+    copy = tmp_path / "plates"
+    shutil.copytree(plates, copy)
+    for image in copy.rglob("*(fld 2 wv FITC*.tif"):
+        image.write_bytes(image.read_bytes()[:5000])
+    config = _config(copy, granularity_steps=0)
+    config.data.on_bad_image = "skip"
+    measurement.measure_plates(config, tmp_path / "out", None)
+    metrics = json.loads((tmp_path / "out" / "report" / "metrics.json").read_text())
+    assert metrics["left_out"] == 12
+    assert abs(metrics["truth"]["t_cell"]["count"]["bias_share"]) < 0.2
+
+
+def test_cells_are_the_same_under_another_magnification(plates):
+    path = plates / "SIM01" / "SIM01 - B - 06(fld 1 wv {0} - {0}).tif"
+    views = [tifffile.imread(str(path).format(view)) for view in ("FITC", "TexasRed")]
+    views = np.stack(views, axis=-1)
+    # Each pixel's noise is its own, whatever the magnification.
+    large = ndimage.zoom(views.astype(float), (2, 2, 1), order=1)
+    large = (large + np.random.default_rng(0).normal(0, 12, large.shape)).astype(np.uint16)
+    _, once = make_cell_finder(_config(plates))(views)
+    _, twice = make_cell_finder(_config(plates, pixel_um=0.741 / 2))(large)
+    assert abs(twice[0].max() - once[0].max()) <= 2
+    assert (twice[0] > 0).sum() / (once[0] > 0).sum() == pytest.approx(4, rel=0.15)
+
+
+@pytest.mark.parametrize("changes", [
+    {"pixel_um": 0.0}, {"contact_um": 100.0}, {"near_um": -1.0}, {"threads": 0},
+])  # fmt: skip
+def test_numbers_out_of_range_are_refused_before_anything_is_written(plates, tmp_path, changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        measurement.measure_plates(_config(plates, **changes), tmp_path / "out", None)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("changes", [
@@ -142,7 +207,7 @@ def test_killed_and_started_again_it_gives_the_same_tables(measured, plates, tmp
     assert not (out / "wells.csv").exists()
     assert "report:" in finish(start(*command))
     pd.testing.assert_frame_equal(
-        pd.read_csv(out / "wells.csv"), pd.read_csv(measured[0] / "wells.csv")
+        *(pd.read_csv(some / "wells.csv").drop(columns="seconds") for some in (out, measured[0]))
     )
     pd.testing.assert_frame_equal(
         pd.read_parquet(out / "cells.parquet"), pd.read_parquet(measured[0] / "cells.parquet")

@@ -7,8 +7,10 @@ import pytest
 import tifffile
 
 from jaxcell import segmentation
+from jaxcell.analysis import detection
 from jaxcell.configs import nuclei
-from jaxcell.segmentation_evaluation import baseline, evaluate_segmentation
+from jaxcell.plates.coculture import simulate_field
+from jaxcell.segmentation_evaluation import baselines, evaluate_segmentation
 
 
 def _write_discs(folder, count=14, side=64):
@@ -80,7 +82,15 @@ def test_constant_saturated_and_empty_images_hold_no_cells(run):
     segmenter = run[2]
     for value in (0, 17, 255):
         assert not segmentation.segment(segmenter, np.full((64, 64, 1), value, np.uint8)).any()
-        assert not baseline(np.full((64, 64, 1), value, np.uint8)).any()
+        assert not baselines(np.full((64, 64, 1), value, np.uint8))["watershed"].any()
+
+
+def test_baselines_find_simulated_cells():
+    field = simulate_field(np.random.default_rng(0), 320, 0.1, droplet_share=0.0)
+    found = baselines(np.moveaxis(field.views[:2], 0, -1))
+    for method in ("watershed", "instrument"):
+        scores = detection.scores(detection.match(field.labels[0], found[method][..., 0]))
+        assert scores["f1"] > 0.7
 
 
 def test_another_config_and_another_folder_are_refused(run, tmp_path):
@@ -91,6 +101,12 @@ def test_another_config_and_another_folder_are_refused(run, tmp_path):
         segmentation.train(other, root / "run")
     with pytest.raises(ValueError, match="not a segmentation run"):
         segmentation.load(tmp_path)
+    for image in (root / "discs").glob("00_image.tif"):
+        before = image.read_bytes()
+        tifffile.imwrite(image, 255 - tifffile.imread(image))
+        with pytest.raises(ValueError, match="content of its fields.*checksums"):
+            segmentation.train(config, root / "run")
+        image.write_bytes(before)
     other.training.crop = 36
     with pytest.raises(ValueError, match="multiple of 8"):
         segmentation.train(other, tmp_path / "new")

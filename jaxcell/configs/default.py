@@ -36,7 +36,8 @@ def get_config() -> ConfigDict:
             # Fields corrected for uneven light, estimated over each plate; the study did not
             "flat_field": False,
             "pixel_um": 0.741,  # um, edge of a pixel: a bar of 200 um is 270 pixels
-            # Measure of interaction to learn; its unit and source: jaxcell/interaction/measures.py
+            # To learn: a measure of interaction, or of cells (`t_cell_area_um2`); all names, units
+            # and sources: jaxcell/interaction/targets.py
             "target": "iou",
             "split_by": "well",  # `well`, `plate`, or `random_patch` (leaky; reference study)
             "split_seed": 0,

@@ -3,7 +3,7 @@
 from ml_collections import ConfigDict
 
 from jaxcell.configs import default
-from jaxcell.interaction import measures
+from jaxcell.interaction import catalogue
 
 
 def get_config() -> ConfigDict:
@@ -27,10 +27,10 @@ def get_config() -> ConfigDict:
     config.window = 192  # pixels, side of these patches (reference study)
     config.segmentation = ""  # given by --segmentation
     config.flat_field = False  # fields corrected for uneven light, estimated over each plate
-    config.minimum_area = 12  # pixels; smaller cells are dropped
+    config.minimum_area_um2 = 6.6  # smaller cells are dropped
     config.pixel_um = base.data.pixel_um
-    config.contact_um = measures.CONTACT_UM  # longest edge-to-edge distance of a contact
-    config.near_um = measures.NEAR_UM  # up to which a T cell is near a dendritic cell
+    config.contact_um = catalogue.CONTACT_UM  # longest edge-to-edge distance of a contact
+    config.near_um = catalogue.NEAR_UM  # up to which a T cell is near a dendritic cell
     # Length of each cell's granularity spectrum; takes longer than all else, 0 leaves it out
     config.granularity_steps = 6
     config.threads = 2  # wells measured at a time

@@ -27,6 +27,7 @@ def get_config() -> ConfigDict:
             "pairs": "",  # instead of plates: folder of NAME_image.tif with NAME_labels.tif
             "kind": "",  # what the cells of `pairs` are
             "split_seed": 0,  # of the split, by well (of `pairs`: by image)
+            "pixel_um": base.data.pixel_um,  # um, edge of a pixel; of `pairs` nobody asks
             "minimum_contrast": 150.0,  # counts, see dataset.labelled.scale_view
             "minimum_area": 12,  # pixels; smaller cells are dropped
             "folder": "data",

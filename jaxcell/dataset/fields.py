@@ -73,7 +73,7 @@ def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iter
             views = correct(views, field.plate, VIEWS, flat)
         patches, corners = windows(views, config.window, config.stride)
         if config.mask_scope == "field":
-            whole = field_masks(views, config.mask_method)[..., None]
+            whole = field_masks(views, config.mask_method, config.pixel_um)[..., None]
             masks = windows(whole, config.window, config.stride)[0][..., 0]
         else:
             masks = patch_masks(patches, config.mask_method)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from jaxcell.dataset.fields import VIEWS, labelled_fields, select_fields
 from jaxcell.dataset.flat_fields import FlatFields, estimate_flat_fields, write_flat_fields
 from jaxcell.dataset.splits import FRACTIONS
-from jaxcell.interaction.measures import MEASURES
+from jaxcell.interaction.targets import check_target
 from jaxcell.plates.folder import Plates
 
 SUBSETS = ("full", "dual", "dmso")
@@ -49,7 +49,7 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
       flat_field: whether fields are corrected for uneven light first, by an estimate over all
         fields of their plate; images of examples are then corrected counts.
       pixel_um: µm, edge of a pixel.
-      target: measure of interaction that is learnt, a name in `interaction.measures.MEASURES`.
+      target: measure of interaction that is learnt, a name in `interaction.targets.TARGETS`.
     """
 
     subset: str = "full"
@@ -71,11 +71,11 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
             ("split_by", SPLITS),
             ("mask_method", MASK_METHODS),
             ("mask_scope", MASK_SCOPES),
-            ("target", MEASURES),
         ):
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
+        check_target(self.target)
         if self.mask_method == "instrument" and self.mask_scope != "field":
             raise ValueError(
                 "the instrument's masks are made of whole fields: set "

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from jaxcell.dataset.fields import select_fields
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.pipeline import SYMMETRIES, transform
-from jaxcell.dataset.splits import assign
+from jaxcell.dataset.splits import FRACTIONS, assign
 from jaxcell.interaction.instances import distance_map
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.pixels import read_view
@@ -78,7 +78,13 @@ def read_pairs(folder: Path, kind: str, seed: int) -> Labelled:
         images.append(image[..., None])
         labels.append(label.astype(np.int32)[..., None])
     names = [path.name.removesuffix("_image.tif") for path in paths]
-    return Labelled(names, assign([""] * len(names), seed), images, labels, (kind,))
+    splits = assign([""] * len(names), seed)
+    if missing := [split for split in FRACTIONS if split not in splits]:
+        raise ValueError(
+            f"{folder} holds {len(names)} images, nothing is left for {', '.join(missing)}: add "
+            "images with labels"
+        )
+    return Labelled(names, splits, images, labels, (kind,))
 
 
 def read_simulated(plates: Plates, seed: int) -> Labelled:
@@ -139,18 +145,22 @@ def scale_field(image: np.ndarray, minimum_contrast: float) -> np.ndarray:
     return np.stack(views, axis=-1)
 
 
-def device_fields(fields: Labelled, minimum_contrast: float) -> dict[str, np.ndarray]:
+def device_fields(
+    fields: Labelled, minimum_contrast: float, side: int
+) -> dict[str, np.ndarray]:
     """What training needs of the fields, to be held on the device.
 
     Args:
       fields: with their true cells.
       minimum_contrast: counts, as for `scale_view`.
+      side: of a crop in pixels; smaller fields are filled up with zeros to it.
 
     Returns:
       `image` float16 [N, H, W, C] scaled, `distance` uint8 [N, H, W, K] as `distance_map`
       makes it, H and W the largest of all fields and zeros beyond a smaller field's end.
     """
-    height, width = np.max([image.shape[:2] for image in fields.images], axis=0)
+    sizes = [image.shape[:2] for image in fields.images]
+    height, width = np.maximum(np.max(sizes, axis=0), side)
     shape = (len(fields.images), height, width)
     image = np.zeros((*shape, fields.images[0].shape[2]), np.float16)
     distance = np.zeros((*shape, len(fields.kinds)), np.uint8)
@@ -209,7 +219,9 @@ def train_crops(
 def validation_crops(
     fields: Labelled, side: int, batch_size: int
 ) -> Callable[[], Iterator[dict]]:
-    """Crops beside one another that cover the validation fields; the last batch is filled up.
+    """Crops that cover the validation fields; the last batch is filled up.
+
+    The last crop of a row or column ends with its field, over the one before where it must.
 
     Args:
       fields: with their true cells.
@@ -222,8 +234,8 @@ def validation_crops(
     corners = [
         (row, y, x)
         for row in fields.rows("validation")
-        for y in range(0, max(fields.images[row].shape[0] - side, 0) + 1, side)
-        for x in range(0, max(fields.images[row].shape[1] - side, 0) + 1, side)
+        for y in _corners(fields.images[row].shape[0], side)
+        for x in _corners(fields.images[row].shape[1], side)
     ]
     missing = -len(corners) % batch_size
     weight = np.r_[np.ones(len(corners)), np.zeros(missing)].astype(np.float32)
@@ -244,6 +256,12 @@ def validation_crops(
             }
 
     return batches
+
+
+def _corners(length: int, side: int) -> list[int]:
+    """Where crops begin that cover a length."""
+    last = max(length - side, 0)
+    return sorted({*range(0, last, side), last})
 
 
 def prepare_crops(side: int) -> Callable[[dict, dict], dict]:

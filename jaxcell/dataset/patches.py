@@ -4,10 +4,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxcell.interaction.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
+from jaxcell.interaction.instrument import (
+    DENDRITIC_CELL,
+    T_CELL,
+    at_pixel_size,
+    protocol_mask,
+)
 from jaxcell.interaction.masks import BACKGROUND, MINIMUM_CONTRAST, cell_threshold, field_mask
-from jaxcell.interaction.measures import measure_patches
 from jaxcell.interaction.overlap import iou
+from jaxcell.interaction.targets import measure_patches
 
 
 def windows(field: np.ndarray, window: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,19 +63,20 @@ def patch_masks(patches: np.ndarray, method: str = "two_means") -> np.ndarray:
     return _coded(*(view > cell_threshold(view, method)[:, None, None] for view in views))
 
 
-def field_masks(field: np.ndarray, method: str) -> np.ndarray:
+def field_masks(field: np.ndarray, method: str, pixel_um: float) -> np.ndarray:
     """Masks both views of a field by what the whole field shows.
 
     Args:
       field: uint16 [H, W, 2], raw counts; view 0 T cell, view 1 dendritic cell.
       method: `two_means`, `mean_sd` or `instrument` (the protocols of the IN Cell).
+      pixel_um: µm, edge of a pixel, by which the instrument's kernels are scaled.
 
     Returns:
       uint8 [H, W], coded as in `patch_masks`.
     """
     views = (np.ascontiguousarray(field[..., view]) for view in (0, 1))
     if method == "instrument":
-        protocols = (T_CELL, DENDRITIC_CELL)
+        protocols = [at_pixel_size(protocol, pixel_um) for protocol in (T_CELL, DENDRITIC_CELL)]
         return _coded(*(protocol_mask(view, how) for view, how in zip(views, protocols)))
     return _coded(*(field_mask(view, method=method, scope="field") for view in views))
 
@@ -96,7 +102,7 @@ def label(
     Args:
       patches: uint16 [N, H, W, 2], raw counts; view 0 T cell, view 1 dendritic cell.
       masks: uint8 [N, H, W], coded as in `patch_masks`, whose answer is taken where it is None.
-      target: name of a measure in `interaction.measures.MEASURES`.
+      target: name of a measure in `interaction.targets.TARGETS`.
       pixel_um: µm, edge of a pixel.
 
     Returns:

@@ -95,7 +95,8 @@ def train_batches(
       rows: int32, the rows to draw; an epoch draws each once, but for a last batch too short.
       batch_size: examples a batch.
       seed: of the order and of the symmetries.
-      augment: whether each patch is turned and mirrored; no measure changes by it.
+      augment: whether each patch is turned and mirrored; measures hardly change by it (counts of
+        cells may, where a watershed meets a tie).
 
     Returns:
       A function of the first step wanted, so that a resumed run needs only its step. Each batch

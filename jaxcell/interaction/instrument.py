@@ -37,9 +37,27 @@ class Protocol(NamedTuple):
     minimum_area: int
 
 
-# The laboratory's settings.
+# The laboratory's settings, for pixels of its microscope.
 T_CELL = Protocol(kernel=5, sensitivity=17.0, minimum_area=40)
 DENDRITIC_CELL = Protocol(kernel=15, sensitivity=16.0, minimum_area=18)
+LABORATORY_PIXEL_UM = 0.741
+
+
+def at_pixel_size(protocol: Protocol, pixel_um: float) -> Protocol:
+    """The same protocol for another microscope: the same lengths and areas in other pixels.
+
+    Args:
+      protocol: for pixels of `LABORATORY_PIXEL_UM`.
+      pixel_um: width of a pixel.
+
+    Returns:
+      The protocol for these pixels.
+    """
+    scale = LABORATORY_PIXEL_UM / pixel_um
+    return protocol._replace(
+        kernel=max(round(protocol.kernel * scale), 1),
+        minimum_area=round(protocol.minimum_area * scale**2),
+    )
 
 
 def protocol_mask(field: np.ndarray, protocol: Protocol) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The catalogue of measures of interaction, and all of them for a patch, a field or a well.
+"""All measures of the catalogue for a patch, a field or a well.
 
 A field becomes a `FieldRecord` of sums and of arrays over its cells; a well's measures are computed
 from the sums of all its fields, so that a field with three cells does not weigh as much as one with
@@ -14,82 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcell.interaction import chance, overlap
+from jaxcell.interaction.catalogue import CONTACT_UM, MAXIMUM_UM, MEASURES, NEAR_UM
 from jaxcell.interaction.contacts import Contacts, measure_contacts
 from jaxcell.interaction.labelling import label_cells
-
-CONTACT_UM = 1.5  # two pixels of the laboratory's microscope between the edges of two masks
-NEAR_UM = 20.0  # about the width of one T cell and one dendritic cell
-MAXIMUM_UM = 100.0  # distances are looked for, and reported, up to this
-
-
-class Measure(NamedTuple):
-    """What a measure is called and what it means.
-
-    Attributes:
-      label: for an axis or a column, without the unit.
-      unit: '%', 'µm', or '' for a number without one.
-      minimum, maximum: what its value cannot pass; None where nothing bounds it.
-      definition: one sentence.
-    """
-
-    label: str
-    unit: str
-    minimum: float | None
-    maximum: float | None
-    definition: str
-
-
-def _share(label: str, definition: str) -> Measure:
-    return Measure(label, "%", 0, 100, definition)
-
-
-MEASURES: dict[str, Measure] = {
-    "iou": _share("overlap (IoU)", "Area in both masks over area in either (Jaccard 1912)."),
-    "overlap_share": _share(
-        "overlap / T-cell area",
-        "Area in both masks over the area of the T-cell mask, as the instrument reports it.",
-    ),
-    "manders_t_cell": _share(
-        "Manders M1, T cells",
-        "Light of the T-cell view in both masks over that in the T-cell mask (Manders 1993).",
-    ),
-    "manders_dendritic_cell": _share(
-        "Manders M2, DCs",
-        "Light of the DC view in both masks over that in the DC mask (Manders 1993).",
-    ),
-    "pearson": Measure(
-        *("Pearson correlation", "", -1, 1),
-        "Correlation of the two views' counts over all pixels, about each field's own means.",
-    ),
-    "contact_share": _share(
-        "T cells in contact",
-        "Share of T cells whose edge is within the contact distance (1.5 µm) of a DC's.",
-    ),
-    "t_cells_per_dendritic_cell": Measure(
-        *("T cells per DC", "", 0, None), "Mean number of T cells in contact with a DC."
-    ),
-    "contact_length_um": Measure(
-        *("contact length", "µm", 0, None),
-        "Length of a T cell's outline within the contact distance of a DC, mean over all T cells.",
-    ),
-    "distance_um": Measure(
-        *("distance to the nearest DC", "µm", 0, MAXIMUM_UM),
-        "Edge-to-edge distance of a T cell to its nearest DC, median over T cells; 100 µm stands "
-        "for 100 or more.",
-    ),
-    "near_share": _share(
-        "T cells near a DC", "Share of T cells whose edge is within 20 µm of a DC's."
-    ),
-    "chance_z": Measure(
-        *("overlap against chance (z)", "", None, None),
-        "Overlap area less its mean over shifts of one mask by 30-75 µm, in standard deviations "
-        "over these shifts; unsteady below some 20 cells of a type.",
-    ),
-    "chance_excess": Measure(
-        *("overlap beyond chance", "%", -100, 100),
-        "Overlap / T-cell area less its mean over shifts of one mask by 30-75 µm.",
-    ),
-}
 
 
 class FieldRecord(NamedTuple):

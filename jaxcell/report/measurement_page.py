@@ -69,7 +69,7 @@ def write_measurement_report(
       title: of the page.
       metrics: `wells`, `cells` (kind -> number), `chance` (`level` of the two-sided test and
         `nearest_shift_um`, `farthest_shift_um`), `truth` (see `agreement.with_truth`; empty where
-        nothing is known), `left_out`, `seconds`, `versions`.
+        nothing is known), `left_out`, `seconds_a_well`, `versions`.
       wells: one row a well: plate, well, condition, compound, concentration_um (µM), role, fields,
         every measure, t_cells, dendritic_cells, chance_p, answer.
       cells: one row a cell: kind, condition, touches_border, `figures.SHAPE` and, where they were
@@ -95,7 +95,7 @@ def write_measurement_report(
         builders["flat_fields"] = lambda: plate_figures.flat_fields(flat_fields)
     pictures = report_folder.save_figures(temporary / "figures", builders)
     metrics = plain(metrics)
-    made = flat({name: metrics[name] for name in ("seconds", "versions") if name in metrics})
+    made = flat({name: metrics[name] for name in ("seconds_a_well", "versions") if name in metrics})
     page = report_folder.render(
         "measurement.html.jinja",
         title=title,
@@ -225,7 +225,7 @@ def on_verdict(wells: pd.DataFrame) -> list[str]:
         return ["No well has cells enough to tell interaction from chance."]
     sentences = [
         f"In {interacting} of {count(told, 'well')} T cells and dendritic cells overlap more than "
-        "chance explains: there they interact."
+        "chance explains, which speaks for interaction."
     ]
     rows = [row for row in by_condition(wells) if row["told"]]
     if len(rows) > 1:
@@ -234,7 +234,7 @@ def on_verdict(wells: pd.DataFrame) -> list[str]:
         most = max(rows, key=lambda row: row["contact"])
         sentences.append(
             f"Contact is most frequent in {most['name']}: in its median well {most['contact']:.1f} "
-            "% of the T cells touch a dendritic cell."
+            "% of the T cells lie within the contact distance of a dendritic cell."
         )
     return sentences
 

@@ -14,9 +14,11 @@ from skimage.segmentation import find_boundaries
 
 from jaxcell.report import style
 
-NAMES = {"truth": "truth", "unet": "U-Net", "watershed": "threshold + watershed"}
-COLOURS = {"truth": style.SKY, "unet": style.ORANGE, "watershed": style.VERMILION}
-MARKERS = {"unet": "o", "watershed": "D"}
+NAMES = {"truth": "truth", "unet": "U-Net", "watershed": "threshold + watershed",
+         "instrument": "instrument's protocol"}
+COLOURS = {"truth": style.SKY, "unet": style.ORANGE, "watershed": style.VERMILION,
+           "instrument": style.YELLOW}
+MARKERS = {"unet": "o", "watershed": "D", "instrument": "s"}
 ENLARGED = 2  # labels, before they are outlined
 
 
@@ -105,12 +107,12 @@ def scores(fields: pd.DataFrame) -> Figure:
             for shift, method in enumerate(methods):
                 chosen = (fields["kind"] == kind) & (fields["method"] == method)
                 values = fields.loc[chosen, score].to_numpy()
-                x = place + (shift - (len(methods) - 1) / 2) * 0.36
+                x = place + (shift - (len(methods) - 1) / 2) * 0.3
                 axes.scatter(
-                    x + 0.1 * random.uniform(-1, 1, len(values)), values, s=20, alpha=0.6,
+                    x + 0.08 * random.uniform(-1, 1, len(values)), values, s=20, alpha=0.6,
                     color=COLOURS[method], marker=MARKERS[method], edgecolors="none",
                 )  # fmt: skip
-                axes.hlines(np.median(values), x - 0.14, x + 0.14, color=style.INK, linewidth=1.6)
+                axes.hlines(np.median(values), x - 0.12, x + 0.12, color=style.INK, linewidth=1.6)
         axes.set_xticks([0, 1], ["F1\nat IoU 0.5", "mean AP\nIoU 0.5 to 0.95"])
         title = kind.replace("_", " ").replace("t cell", "T cell")
         axes.set(ylim=(0, 1.02), ylabel="score of a field", title=title)

@@ -16,7 +16,7 @@ __all__ = ["Example", "write_segmentation_report"]
 
 KINDS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells", "nucleus": "nuclei"}
 # Numbers of the run itself that stand in the table of how it was made.
-MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "cores", "seed", "versions")
+MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "necks", "seed", "versions")
 # F1 that differ by no more than this are called alike.
 ALIKE = 0.005
 
@@ -99,7 +99,7 @@ def kind_name(kind: str) -> str:
 
 
 def on_cells(metrics: Mapping) -> list[str]:
-    """How many cells are found, kind by kind, and whether that beats threshold and watershed.
+    """How many cells are found, kind by kind, and whether that beats the best of the other methods.
 
     Args:
       metrics: plain, see `write_segmentation_report`.
@@ -117,12 +117,13 @@ def on_cells(metrics: Mapping) -> list[str]:
             f"The U-Net finds {_percent(unet['recall'])} of {unet['true_cells']:,} {name}, and "
             f"{_percent(unet['precision'])} of its outlines are right (F1 {unet['f1']:.3f})"
         )
-        if "watershed" in methods:
-            other = methods["watershed"]["f1"]
-            gain = unet["f1"] - other
+        others = {name: scores["f1"] for name, scores in methods.items() if name != "unet"}
+        if others:
+            best = max(others, key=others.get)
+            gain = unet["f1"] - others[best]
             word = "better than" if gain > 0 else "worse than"
             word = "as good as" if abs(gain) <= ALIKE else word
-            text += f", {word} threshold and watershed ({other:.3f})"
+            text += f", {word} {figures.NAMES[best]} ({others[best]:.3f})"
         text += "."
         sentences.append(text)
     return sentences

@@ -53,16 +53,16 @@ def _wells_of(table: pd.DataFrame) -> set[tuple[str, str]]:
     return set(table[WELL].itertuples(index=False, name=None))
 
 
-def test_every_example_is_its_window_of_the_file_with_its_label(plates, tfds_folder):
-    examples = _open(plates, tfds_folder)
+@pytest.mark.parametrize("target", ["iou", "t_cell_area_um2"])
+def test_every_example_is_its_window_with_its_label(plates, tfds_folder, target):
+    examples = _open(plates, tfds_folder, target=target)
     assert len(examples.table) == 4 * 6 * 4
-    labels = label(examples.images)
-    table = examples.table
+    labels, table = label(examples.images, target=target), examples.table
     assert "masks" not in table and examples.masks is None
-    np.testing.assert_array_equal(table["target"].to_numpy(np.float32), labels["overlap"])
+    np.testing.assert_array_equal(table["target"].to_numpy(np.float32), labels["target"])
     np.testing.assert_array_equal(table["overlap"].to_numpy(np.float32), labels["overlap"])
     np.testing.assert_array_equal(table["faulty"], labels["faulty"])
-    assert table["overlap"].max() > 0
+    assert min(table["overlap"].max(), table["target"].max()) > 0
     for row in table.itertuples():
         window = _field(plates, row)[row.y : row.y + 96, row.x : row.x + 96]
         np.testing.assert_array_equal(examples.images[row.Index], window)

@@ -97,7 +97,7 @@ def test_a_view_is_scaled_by_its_percentiles_and_noise_is_not_blown_up():
 
 def test_crops_are_cut_where_the_batch_says_image_and_cells_alike():
     fields = _fields((64, 64), (40, 80), (64, 48))
-    data = device_fields(fields, 150.0)
+    data = device_fields(fields, 150.0, 32)
     assert data["image"].shape == (3, 64, 80, 2)
     raw = next(train_crops(fields, 32, 8, seed=1)(0))
     raw |= {"gain": np.ones(8, np.float32), "noise": np.zeros(8, np.float32)}
@@ -127,7 +127,7 @@ def test_a_batch_depends_on_seed_and_step_alone():
 
 def test_noise_and_gain_change_the_image_and_never_the_cells():
     fields = _fields((64, 64), (40, 80))
-    data = device_fields(fields, 150.0)
+    data = device_fields(fields, 150.0, 32)
     raw = next(train_crops(fields, 32, 4, seed=5)(0)) | {"symmetry": np.zeros(4, np.int32)}
     still = raw | {"gain": np.ones(4, np.float32), "noise": np.zeros(4, np.float32)}
     loud, quiet = prepare_crops(32)(data, raw), prepare_crops(32)(data, still)
@@ -137,9 +137,25 @@ def test_noise_and_gain_change_the_image_and_never_the_cells():
 
 def test_validation_covers_its_fields_once_and_fills_the_last_batch():
     fields = _fields((64, 64), (40, 80), (64, 48))
-    batches = list(validation_crops(fields, 16, 5)())
+    batches = list(validation_crops(fields, 20, 5)())
     weight = np.concatenate([batch["weight"] for batch in batches])
     assert weight.sum() == 4 * 3 and len(weight) == 15
-    places = {(y, x) for batch in batches for y, x, w
-              in zip(batch["y"], batch["x"], batch["weight"]) if w}
-    assert len(places) == 12
+    seen = np.zeros((64, 48), bool)
+    for batch in batches:
+        for y, x in zip(batch["y"], batch["x"]):
+            seen[y : y + 20, x : x + 20] = True
+    assert seen.all()
+
+
+def test_fields_smaller_than_a_crop_are_filled_up():
+    fields = _fields((24, 64), (40, 20))
+    data = device_fields(fields, 150.0, 32)
+    assert data["image"].shape == (2, 40, 64, 2)
+    batch = prepare_crops(32)(data, next(train_crops(fields, 32, 8, seed=1)(0)))
+    assert np.isfinite(batch["image"]).all()
+
+
+def test_too_few_pairs_are_refused(tmp_path):
+    _write_pairs(tmp_path, 2)
+    with pytest.raises(ValueError, match="2 images, nothing is left for"):
+        read_pairs(tmp_path, "nucleus", 0)

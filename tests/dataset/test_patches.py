@@ -13,9 +13,10 @@ from jaxcell.dataset.patches import (
     scale,
     windows,
 )
+from jaxcell.interaction.catalogue import MEASURES
 from jaxcell.interaction.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
 from jaxcell.interaction.masks import cell_threshold, field_mask
-from jaxcell.interaction.measures import MEASURES, measure_patches
+from jaxcell.interaction.measures import measure_patches
 
 
 def test_windows_tile_the_field_and_crop_the_border_evenly():
@@ -95,7 +96,7 @@ def test_masks_of_patches_are_thresholds(method):
 @pytest.mark.parametrize("method", ["two_means", "mean_sd", "instrument"])
 def test_masks_of_a_field_are_those_of_its_views(method):
     field = np.tile(_patch(5), (4, 4, 1))
-    for view, mask in enumerate(decoded(field_masks(field, method))):
+    for view, mask in enumerate(decoded(field_masks(field, method, 0.741))):
         image = np.ascontiguousarray(field[..., view])
         if method == "instrument":
             expected = protocol_mask(image, (T_CELL, DENDRITIC_CELL)[view])

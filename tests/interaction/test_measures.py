@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from jaxcell.interaction import overlap
+from jaxcell.interaction.catalogue import MAXIMUM_UM, MEASURES, describe_measures
 from jaxcell.interaction.chance import ANSWERS, compare_with_chance, shift_overlaps
 from jaxcell.interaction.labelling import label_cells
 from jaxcell.interaction.measures import (
-    MAXIMUM_UM,
-    MEASURES,
     measure_field,
     measure_patches,
     measure_well,
@@ -161,3 +160,10 @@ def test_errors_name_the_cure(fields, patches):
     records = [record_field(*field, pixel_um=PIXEL_UM) for field in (fields[0], small)]
     with pytest.raises(ValueError, match="differ in size"):
         measure_well(records)
+
+
+def test_definitions_name_the_distances_that_were_measured_with():
+    described = describe_measures(contact_um=5.0, near_um=33.0)
+    assert "5 µm" in described["contact_share"].definition
+    assert "33 µm" in described["near_share"].definition
+    assert "1.5 µm" in MEASURES["contact_share"].definition

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.interaction.measures import MEASURES
+from jaxcell.interaction.catalogue import MEASURES
 from jaxcell.report import measurement_figures as figures
 from jaxcell.report import measurement_page as writer
 from jaxcell.report import style

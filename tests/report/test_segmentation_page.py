@@ -124,9 +124,9 @@ def test_a_report_on_cells_is_whole_and_says_who_wins(tmp_path, cells):
         "index.html", "metrics.json", "fields.csv", "figures"}
     assert [item.name for item in tmp_path.iterdir()] == ["report"]
     assert len(page.images) == 3 and all(image["alt"] for image in page.images)
-    assert "of 200 T cells" in page.text and "better than threshold and watershed (0.634)" in (
+    assert "of 200 T cells" in page.text and "better than threshold + watershed (0.634)" in (
         page.text)
-    assert "worse than threshold and watershed (0.700)" in page.text
+    assert "worse than threshold + watershed (0.700)" in page.text
     assert "could not be drawn" not in page.text and "nan" not in page.text.lower()
     metrics = json.loads((path.parent / "metrics.json").read_text())
     assert metrics["kinds"] == cells["metrics"]["kinds"]
@@ -152,7 +152,7 @@ def test_nuclei_of_one_grey_view(tmp_path, cells, build_only):
     cells["examples"] = [
         Example("a <b>", ("nucleus",), image[..., :1].astype(np.uint8), one)]
     page = read(write_segmentation_report(tmp_path / "report", **cells))
-    assert "as good as threshold and watershed" in page.text and "nuclei" in page.text
+    assert "as good as threshold + watershed" in page.text and "nuclei" in page.text
     assert "could not be drawn" not in page.text
 
 

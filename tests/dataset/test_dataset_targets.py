@@ -7,7 +7,8 @@ import tifffile
 from jaxcell.dataset.immune_cells import VIEWS, ImmuneCellsConfig, build
 from jaxcell.dataset.patches import decoded, field_masks, label, windows
 from jaxcell.dataset.pipeline import open_examples
-from jaxcell.interaction.measures import MEASURES, measure_patches
+from jaxcell.interaction.catalogue import MEASURES
+from jaxcell.interaction.measures import measure_patches
 
 
 def _config(**changes) -> ImmuneCellsConfig:
@@ -27,7 +28,7 @@ def test_masks_can_be_made_of_whole_fields(plates, tfds_folder, method):
     examples = open_examples(build(plates, config, tfds_folder), 1.0, with_masks=True)
     assert examples.masks.any()
     for _, rows in examples.table.groupby(["plate", "well", "field"]):
-        masks = field_masks(_field(plates, rows.iloc[0]), method)
+        masks = field_masks(_field(plates, rows.iloc[0]), method, 0.741)
         expected = windows(masks[..., None], 96, 48)[0][..., 0]
         np.testing.assert_array_equal(examples.masks[rows.index], expected)
 

@@ -2,7 +2,7 @@
 
     python train.py --config=jaxcell/configs/mask_unet.py
 
-Expect a pixel IoU of 0.95 and more against the masks of held-out wells; the README has the figures.
+Expect a pixel IoU of about 0.8 against the masks of held-out wells; the README has the figures.
 """
 
 from ml_collections import ConfigDict

@@ -18,7 +18,7 @@ class Measure(NamedTuple):
 
     Attributes:
       label: for an axis or a column, without the unit.
-      unit: '%', 'µm', or '' for a number without one.
+      unit: '%', 'µm', 'µm²', 'counts', or '' for a number without one.
       minimum, maximum: what its value cannot pass; None where nothing bounds it.
       definition: one sentence.
     """

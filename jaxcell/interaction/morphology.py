@@ -10,7 +10,11 @@ MORPHOLOGY: dict[str, tuple[str, str]] = {
     "equivalent_diameter_um": ("µm", "diameter of the disc of the same area"),
     "major_axis_um": ("µm", "major axis of the ellipse with the same second central moments"),
     "minor_axis_um": ("µm", "minor axis of the ellipse with the same second central moments"),
-    "eccentricity": ("", "focal distance over major axis of that ellipse; 0 a disc, 1 a line"),
+    "eccentricity": (
+        "",
+        "focal distance over major axis of the ellipse with the same second central moments; 0 a "
+        "disc, 1 a line",
+    ),
     "solidity": ("", "pixels over pixels of the convex hull"),
     "mean_intensity": ("counts", "mean raw count of the cell's pixels"),
     "integrated_intensity": ("counts", "sum of the raw counts of the cell's pixels"),

@@ -17,7 +17,7 @@ from jaxcell.report import style
 NAMES = {"truth": "truth", "unet": "U-Net", "watershed": "threshold + watershed",
          "instrument": "instrument's protocol"}
 COLOURS = {"truth": style.SKY, "unet": style.ORANGE, "watershed": style.VERMILION,
-           "instrument": style.YELLOW}
+           "instrument": style.GREEN}
 MARKERS = {"unet": "o", "watershed": "D", "instrument": "s"}
 ENLARGED = 2  # labels, before they are outlined
 
@@ -76,7 +76,7 @@ def _draw_kind(line: Sequence[Axes], example: Example, kind: int, columns: Seque
             labels = example.labels[name][..., kind]
             _outline(axes, labels, COLOURS[name], extent)
             cells = len(np.unique(labels[labels > 0]))
-            title = NAMES[name] + (f": {cells}" if cells > 1 else "")
+            title = NAMES[name] + (f"\n{cells} cells" if cells > 1 else "")
         axes.set_title(title, size=8.5, weight="normal")
 
 

@@ -69,7 +69,8 @@ def annotated(cells: pd.DataFrame, pixel_um: float) -> Any:
              "contact_length_um"]  # fmt: skip
     meanings = {name: MORPHOLOGY[name] for name in shape}
     meanings |= {
-        name: ("%", "light lost at this step of the granularity spectrum") for name in spectrum
+        name: ("%", "light lost at this granularity step; step 1 holds the background too")
+        for name in spectrum
     }
     meanings["contacts"] = ("", "cells of the other kind within the contact distance")
     return export.to_anndata(

@@ -28,6 +28,7 @@ from jaxcell.interaction.measures import measure_well, record_field
 from jaxcell.measured_wells import Measured, keep_or_measure, settings_of
 from jaxcell.plates.pixels import read_view
 from jaxcell.report import export
+from jaxcell.report.measurement_figures import TOO_FEW
 from jaxcell.report.measurement_page import Shown, by_condition, write_measurement_report
 from jaxcell.run_folder import check_claim, claim
 from jaxcell.versions import versions
@@ -203,10 +204,11 @@ def _agreement(wells: pd.DataFrame, cells: pd.DataFrame, fields: pd.DataFrame) -
 def _shown(
     fields: pd.DataFrame, wells: pd.DataFrame, flat: FlatFields, find: CellFinder
 ) -> list[Shown]:
-    """The middle well of each condition by contacts, its fullest square with its cells."""
+    """The middle well of each condition by contacts, of those with cells enough, if any."""
     shown = []
     for name, group in wells.groupby("condition", sort=True):
-        order = group.sort_values("contact_share")
+        told = group[group["answer"] != TOO_FEW]
+        order = (told if len(told) else group).sort_values("contact_share")
         chosen = order.iloc[len(order) // 2]
         rows = fields[(fields["plate"] == chosen.plate) & (fields["well"] == chosen.well)]
         views = _read(next(rows.itertuples()), flat)

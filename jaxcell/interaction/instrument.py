@@ -128,7 +128,7 @@ def pixel_noise(field: np.ndarray) -> float:
       field: unsigned [H, W], counts.
 
     Returns:
-      Counts, not negative; 0 where most neighbours are equal or there are none.
+      Counts, not negative; 0 where neighbours never differ by more than one amount.
     """
     rows = field[::_NOISE_ROWS].astype(np.int32)
     counts = np.bincount(np.abs(np.diff(rows, axis=1)).ravel())

@@ -157,7 +157,8 @@ def loss_curves(
             axes.set_yscale("log")
         unit = "cross-entropy, nats"
         if name != "autoencoder":
-            squared = target.difference_unit and f"({target.difference_unit})²"
+            unit = target.difference_unit
+            squared = unit and (f"({unit})²" if "²" in unit else f"{unit}²")
             unit = style.with_unit("squared error", squared)
         axes.set(title=name.capitalize(), xlabel="epoch", ylabel=unit)
         axes.xaxis.get_major_locator().set_params(integer=True)

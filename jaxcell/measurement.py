@@ -126,12 +126,13 @@ def _check(config: ConfigDict) -> None:
 def _flat_fields(config: ConfigDict, fields: pd.DataFrame, parts: Path) -> FlatFields:
     if not config.flat_field:
         return {}
-    if flat := read_flat_fields(parts):
-        return flat
-    images = fields.melt(
+    kept = read_flat_fields(parts)
+    # Plates that have come since; the estimates that kept wells were corrected by stay.
+    new = fields[~fields["plate"].isin({plate for plate, _ in kept})]
+    images = new.melt(
         ["plate", "well", "field"], list(VIEWS), var_name="role", value_name="path"
     )
-    return estimate_flat_fields(images)
+    return kept | estimate_flat_fields(images)
 
 
 def measure_one_well(

@@ -114,6 +114,18 @@ def test_a_flat_field_is_estimated_kept_and_shown(plates, tmp_path):
     assert flat["SIM01 t_cell"].mean() == pytest.approx(1, abs=1e-3)
     assert (tmp_path / "out" / "report" / "figures" / "flat_fields.png").exists()
     assert "granularity_1" not in pd.read_parquet(tmp_path / "out" / "cells.parquet")
+    # A plate that comes later is estimated too, and the first keeps its own.
+    more = tmp_path / "more"
+    shutil.copytree(plates, more)
+    simulate_plates(tmp_path / "other", rows=2, columns=6, field_size=256, seed=1)
+    (more / "SIM02").mkdir()
+    for image in (tmp_path / "other" / "SIM01").glob("*.tif"):
+        shutil.copy(image, more / "SIM02" / image.name.replace("SIM01", "SIM02"))
+    config.data.plates = str(more)
+    measurement.measure_plates(config, tmp_path / "out", "OVA")
+    later = np.load(tmp_path / "out" / "wells" / "flat_fields.npz")
+    np.testing.assert_array_equal(later["SIM01 t_cell"], flat["SIM01 t_cell"])
+    assert "SIM02 dendritic_cell" in later
 
 
 def test_plates_of_any_name_are_kept_apart(plates, tmp_path):

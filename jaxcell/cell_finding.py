@@ -7,13 +7,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcell import segmentation
+from jaxcell.dataset.fields import VIEWS
 from jaxcell.dataset.patches import decoded, field_masks
 from jaxcell.interaction.labelling import label_cells
 from jaxcell.interaction.masks import field_mask
 
 # uint16 [H, W, 2] -> masks bool [2, H, W] and labels int32 [2, H, W].
 CellFinder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-KINDS = ("t_cell", "dendritic_cell")
 # A network knows cells by their size in pixels: pixels may differ by this share.
 PIXEL_TOLERANCE = 0.1
 
@@ -62,7 +62,7 @@ def make_cell_finder(config: ConfigDict) -> CellFinder:
 
 def _by_network(workdir: Path, pixel_um: float) -> CellFinder:
     config, segmenter = segmentation.load(workdir)
-    if segmenter.kinds != KINDS:
+    if segmenter.kinds != VIEWS:
         raise ValueError(
             f"{workdir} finds {' and '.join(segmenter.kinds)}, not T cells and dendritic cells: "
             "train one with --config=jaxcell/configs/segmentation.py"

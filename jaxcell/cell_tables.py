@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxcell.cell_finding import KINDS
+from jaxcell.dataset.fields import VIEWS
 from jaxcell.interaction.granularity import cell_granularity
 from jaxcell.interaction.measures import FieldRecord
 from jaxcell.interaction.morphology import MORPHOLOGY, measure_cells
@@ -35,7 +35,7 @@ def cell_table(
       dendritic cells these are missing.
     """
     tables = []
-    for kind, name in enumerate(KINDS):
+    for kind, name in enumerate(VIEWS):
         columns = measure_cells(labels[kind], views[kind], pixel_um=pixel_um)
         if steps:
             spectrum = cell_granularity(views[kind], labels[kind], steps)

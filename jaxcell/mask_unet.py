@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
 
+from jaxcell.dataset.fields import VIEWS
 from jaxcell.dataset.immune_cells import build, open_built
 from jaxcell.dataset.pipeline import (
     Examples,
@@ -20,6 +21,7 @@ from jaxcell.dataset.pipeline import (
     train_batches,
 )
 from jaxcell.experiment import dataset_config, describe, load_plates, tfds_folder
+from jaxcell.interaction.overlap import iou
 from jaxcell.models.unet import UNet
 from jaxcell.report.segmentation_page import Example, write_segmentation_report
 from jaxcell.run_folder import check_claim, claim, write
@@ -28,7 +30,6 @@ from jaxcell.training.loop import fit
 from jaxcell.training.tasks import mask_task
 from jaxcell.versions import versions
 
-KINDS = ("t_cell", "dendritic_cell")
 EXAMPLES = 3  # patches shown in the report
 
 
@@ -68,7 +69,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
 
 
 def _model(config: ConfigDict) -> UNet:
-    return UNet(outputs=len(KINDS), **config.unet.to_dict())
+    return UNet(outputs=len(VIEWS), **config.unet.to_dict())
 
 
 def evaluate(workdir: Path) -> dict:
@@ -95,7 +96,7 @@ def evaluate(workdir: Path) -> dict:
     table, shown, rate = _compare(config, best_params(workdir / "unet" / "checkpoints"), examples)
     metrics = {
         "experiment": "masks",
-        "kinds": {kind: {"unet": _scores(table, kind)} for kind in KINDS},
+        "kinds": {kind: {"unet": _scores(table, kind)} for kind in VIEWS},
         "overlap_rmse_percent": float(np.sqrt(np.mean((table.predicted - table.overlap) ** 2))),
         "overlap_sd_percent": float(table.overlap.std(ddof=0)),
         "patches_a_second": rate,
@@ -148,11 +149,10 @@ def _compare(
 def _counts(true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
     """Pixels in both and in either mask of each kind, and the overlap in percent, per patch."""
     counts = {}
-    for kind, name in enumerate(KINDS):
+    for kind, name in enumerate(VIEWS):
         counts[f"{name}_both"] = (true & predicted)[..., kind].sum(axis=(1, 2))
         counts[f"{name}_either"] = (true | predicted)[..., kind].sum(axis=(1, 2))
-    either = predicted.any(axis=-1).sum(axis=(1, 2))
-    counts["predicted"] = 100 * predicted.all(axis=-1).sum(axis=(1, 2)) / np.maximum(either, 1)
+    counts["predicted"] = 100 * iou(predicted[..., 0], predicted[..., 1])
     return pd.DataFrame(counts)
 
 
@@ -167,6 +167,6 @@ def _example(examples: Examples, raw: dict, masks: dict, number: int) -> Example
     place = examples.table.loc[raw["index"][number]]
     labels = {"truth": masks["true"], "unet": masks["predicted"]}
     return Example(
-        f"{place.plate} {place.well}, y {place.y}, x {place.x}", KINDS, raw["image"][number],
+        f"{place.plate} {place.well}, y {place.y}, x {place.x}", VIEWS, raw["image"][number],
         {name: array[number].astype(np.int32) for name, array in labels.items()},
     )  # fmt: skip

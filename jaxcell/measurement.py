@@ -3,19 +3,17 @@
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
 
 from jaxcell.analysis import agreement
-from jaxcell.cell_finding import KINDS, CellFinder, make_cell_finder
+from jaxcell.cell_finding import CellFinder, make_cell_finder
 from jaxcell.cell_tables import ABOUT, annotated, cell_table
-from jaxcell.dataset.fields import VIEWS, select_fields
+from jaxcell.dataset.fields import VIEWS, read_field, select_fields
 from jaxcell.dataset.flat_fields import (
     FlatFields,
-    correct,
     estimate_flat_fields,
     read_flat_fields,
     write_flat_fields,
@@ -26,14 +24,12 @@ from jaxcell.interaction import chance
 from jaxcell.interaction.catalogue import MAXIMUM_UM, describe_measures
 from jaxcell.interaction.measures import measure_well, record_field
 from jaxcell.measured_wells import Measured, keep_or_measure, settings_of
-from jaxcell.plates.pixels import read_view
 from jaxcell.report import export
 from jaxcell.report.measurement_figures import TOO_FEW
 from jaxcell.report.measurement_page import Shown, by_condition, write_measurement_report
+from jaxcell.report.plate_figures import VIEW_NAMES
 from jaxcell.run_folder import check_claim, claim
 from jaxcell.versions import versions
-
-WORDS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells"}
 
 
 def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> str:
@@ -75,7 +71,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     described = describe_measures(config.contact_um, config.near_um)
     metrics = {
         "wells": len(wells),
-        "cells": {kind: int((cells["kind"] == kind).sum()) for kind in KINDS},
+        "cells": {kind: int((cells["kind"] == kind).sum()) for kind in VIEWS},
         "answers": wells["answer"].value_counts().to_dict(),
         "chance": {
             "level": chance.LEVEL,
@@ -155,7 +151,7 @@ def measure_one_well(
     place, records, tables = fields.iloc[0], [], []
     try:
         for row in fields.itertuples():
-            views = _read(row, flat)
+            views = read_field(row, flat)
             masks, labels = find(views)
             stacked = np.ascontiguousarray(np.moveaxis(views, -1, 0))
             record = record_field(
@@ -171,11 +167,6 @@ def measure_one_well(
     cells = pd.concat(tables, ignore_index=True)
     about = {"plate": place.plate, "well": place.well, "fields": len(records)}
     return Measured(about | measures, cells)
-
-
-def _read(row: Any, flat: FlatFields) -> np.ndarray:
-    views = np.stack([read_view(Path(getattr(row, view))) for view in VIEWS], axis=-1)
-    return correct(views, row.plate, VIEWS, flat) if flat else views
 
 
 def _agreement(wells: pd.DataFrame, cells: pd.DataFrame, fields: pd.DataFrame) -> dict:
@@ -212,7 +203,7 @@ def _shown(
         order = (told if len(told) else group).sort_values("contact_share")
         chosen = order.iloc[len(order) // 2]
         rows = fields[(fields["plate"] == chosen.plate) & (fields["well"] == chosen.well)]
-        views = _read(next(rows.itertuples()), flat)
+        views = read_field(next(rows.itertuples()), flat)
         shown.append(Shown(str(name), f"{chosen.plate} {chosen.well}", views, find(views)[1]))
     return shown
 
@@ -220,7 +211,7 @@ def _shown(
 def _closing(metrics: dict, wells: pd.DataFrame, folder: Path, seconds: float) -> str:
     """What the measurement came to, for a terminal."""
     lines = [f"{metrics['wells']} wells, " + ", ".join(
-        f"{count:,} {WORDS[kind]}" for kind, count in metrics["cells"].items()
+        f"{count:,} {VIEW_NAMES[kind]}" for kind, count in metrics["cells"].items()
     ) + f" in {seconds:.0f} s"]  # fmt: skip
     for row in by_condition(wells):
         if not row["told"]:

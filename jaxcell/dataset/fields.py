@@ -54,6 +54,20 @@ def select_fields(plates: Plates, config: Any) -> pd.DataFrame:
     return wells.merge(paths.reset_index(), on=["plate", "well"])
 
 
+def read_field(field: Any, flat: FlatFields) -> np.ndarray:
+    """Reads the two stained views of a field.
+
+    Args:
+      field: a row of `select_fields`.
+      flat: what it is corrected by; empty: by nothing.
+
+    Returns:
+      uint16 [H, W, 2], T cells and dendritic cells.
+    """
+    views = np.stack([read_view(Path(getattr(field, view))) for view in VIEWS], axis=-1)
+    return correct(views, field.plate, VIEWS, flat) if flat else views
+
+
 def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iterator:
     """Reads, cuts and labels fields in threads, a few ahead of whoever consumes them, in order.
 
@@ -68,9 +82,7 @@ def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iter
     """
 
     def work(field):
-        views = np.stack([read_view(Path(getattr(field, view))) for view in VIEWS], axis=-1)
-        if flat:
-            views = correct(views, field.plate, VIEWS, flat)
+        views = read_field(field, flat)
         patches, corners = windows(views, config.window, config.stride)
         if config.mask_scope == "field":
             whole = field_masks(views, config.mask_method, config.pixel_um)[..., None]

@@ -11,13 +11,12 @@ import tifffile
 from jax import Array
 from tqdm import tqdm
 
-from jaxcell.dataset.fields import select_fields
+from jaxcell.dataset.fields import VIEWS, read_field, select_fields
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.pipeline import SYMMETRIES, transform
 from jaxcell.dataset.splits import FRACTIONS, assign
 from jaxcell.interaction.instances import distance_map
 from jaxcell.plates.folder import Plates
-from jaxcell.plates.pixels import read_view
 
 # Grey values at these percentiles of a view become 0 and 1.
 DARK_PERCENTILE, BRIGHT_PERCENTILE = 1.0, 99.8
@@ -110,12 +109,11 @@ def read_simulated(plates: Plates, seed: int) -> Labelled:
                 f"{row.plate} {row.well}: the true cells of field {row.field} are not known, there "
                 f"is no {truth}: train on simulated plates, or on pairs by --config.data.pairs"
             )
-        views = [read_view(path), read_view(Path(row.dendritic_cell))]
         names.append(f"{row.plate} {row.well} field {row.field}")
-        images.append(np.stack(views, axis=-1))
+        images.append(read_field(row, {}))
         labels.append(np.moveaxis(tifffile.imread(truth), 0, -1).astype(np.int32))
     splits = fields["split"].to_numpy(dtype=object)
-    return Labelled(names, splits, images, labels, ("t_cell", "dendritic_cell"))
+    return Labelled(names, splits, images, labels, VIEWS)
 
 
 def scale_view(view: np.ndarray, minimum_contrast: float) -> np.ndarray:

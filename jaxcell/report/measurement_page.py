@@ -15,7 +15,6 @@ from jaxcell.report import plate_figures, style
 from jaxcell.report.folder import flat, plain
 from jaxcell.report.words import count, joined
 
-FlatFields = Mapping[tuple[str, str], np.ndarray]
 INTERACTION = "interaction"
 # Up to this many wells are listed in the open.
 OPEN_ROWS = 60
@@ -57,7 +56,7 @@ def write_measurement_report(
     wells: pd.DataFrame,
     cells: pd.DataFrame,
     shown: Sequence[Shown],
-    flat_fields: FlatFields,
+    flat_fields: plate_figures.FlatFields,
     measures: Mapping[str, Mapping],
     findings: Sequence[Sequence],
     config: Mapping,

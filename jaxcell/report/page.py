@@ -14,7 +14,6 @@ from jaxcell.report.folder import begin, flat, listed, plain, render, replace, s
 
 TEMPLATE = "page.html.jinja"
 Projection = tuple[np.ndarray, np.ndarray]
-FlatFields = Mapping[tuple[str, str], np.ndarray]
 
 
 def write_report(
@@ -29,7 +28,7 @@ def write_report(
     config: Mapping,
     title: str,
     micrometres_per_pixel: float = figures.MICROMETRES_PER_PIXEL,
-    flat_fields: FlatFields | None = None,
+    flat_fields: plate_figures.FlatFields | None = None,
 ) -> Path:
     """Writes the page, its numbers, tables and figures into a report folder.
 
@@ -126,7 +125,7 @@ def _render(
     findings: Sequence[Sequence],
     config: Mapping,
     projection: Projection | str,
-    flat_fields: FlatFields,
+    flat_fields: plate_figures.FlatFields,
 ) -> str:
     """The page as HTML."""
     regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]

@@ -21,6 +21,8 @@ SMALLEST_ERROR_SPAN, SMALLEST_SPAN_SHARE = 0.5, 0.05
 # Side in pixels that a flat field is drawn with: it is smooth.
 FLAT_FIELD_SIDE = 128
 # T cells first, as everywhere.
+# (plate, view) -> float32 [H, W], mean 1.
+FlatFields = Mapping[tuple[str, str], np.ndarray]
 VIEW_NAMES = {"t_cell": "T cells", "dendritic_cell": "dendritic cells"}
 # Plates whose flat fields are drawn; the caption gives the numbers of all.
 PLATES_DRAWN = 8

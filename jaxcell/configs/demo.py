@@ -15,5 +15,4 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.simulate.update({"plates": 2, "rows": 6, "columns": 9, "field_size": 768})
     config.autoencoder.epochs = 5
-    config.regressor.epochs = 20
     return config

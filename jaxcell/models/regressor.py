@@ -45,29 +45,37 @@ class DenseRegressor(nn.Module):
         return self.mean + self.sd * (jnp.matmul(x, kernel) + bias[None])[:, 0]
 
 
-# Bins of the histogram that `SoftOverlapRegressor` sees.
-BINS = 64
+# Bins of the histogram that `SoftOverlapRegressor` sees, a side.
+BINS = 128
 # What it can answer: the measures that follow from two masks alone, pixel by pixel.
 SOFT_TARGETS = ("iou", "overlap_share")
+# Units between what a view looks like at its threshold and whether it holds cells at all.
+PRESENCE_UNITS = 16
 
 
 class SoftOverlapRegressor(nn.Module):
     """Predicts two soft masks and answers with their overlap, in percent.
 
-    Overlap is a property of two masks, so the network is made to predict masks: per view a
-    threshold and a sharpness from what the whole patch looks like (its cumulative histogram), if
-    asked for refined by what surrounds each pixel. It is shown overlaps, never a mask.
+    Overlap is a property of two masks, so the network is made to predict masks. In each view it
+    scores every grey value as a threshold by what lies below and above it, with one small network
+    for all of them; a pixel's soft mask is the probability that the threshold lies below it. It
+    then judges from what lies on either side whether the view holds cells at all. It is shown
+    overlaps, never a mask or a threshold.
+
+    All of this needs no more of a patch than how often each pair of grey values occurs, so turned
+    and mirrored patches have the same answer and pixels are visited once.
 
     Attributes:
-      hidden: units of the dense layers between histogram and threshold.
-      refine: channels of the 3x3 convolutions that refine the masks' logits; 0 for none.
+      hidden: units of the layers that score a threshold.
       target: what the shared area is divided by: for `iou` the union of the masks, for
         `overlap_share` the T cells.
-      dtype: of the convolutions' arithmetic; parameters stay float32.
+      dtype: of the hidden layers' arithmetic; parameters stay float32.
+
+    Source: choosing among candidates by a softmax is the pointer of Vinyals, Fortunato and Jaitly
+    2015; the statistics of the two sides are those of Otsu 1979.
     """
 
-    hidden: Sequence[int] = (128, 128)
-    refine: int = 0
+    hidden: Sequence[int] = (32, 32)
     target: str = "iou"
     dtype: Any = jnp.float32
 
@@ -75,46 +83,105 @@ class SoftOverlapRegressor(nn.Module):
     def __call__(self, image: Array, train: bool = False) -> Array:
         """Image float [B, H, W, 2] in [0, 1] -> overlap in percent, float32 [B]."""
         del train
-        masks = nn.sigmoid(self._logits(image))
-        intersection = jnp.prod(masks, axis=-1).sum(axis=(1, 2))
-        if self.target == "overlap_share":
-            whole = masks[..., 0].sum(axis=(1, 2))
-        else:
-            whole = masks.sum(axis=(1, 2, 3)) - intersection
-        return 100 * intersection / (whole + 1)
+        joint = joint_histogram(image, BINS)
+        views = jnp.stack([joint.sum(axis=2), joint.sum(axis=1)], axis=1)
+        masks, present = self._masks(views)
+        shared = jnp.einsum("bi,bij,bj->b", masks[:, 0], joint, masks[:, 1])
+        areas = jnp.sum(masks * views, axis=-1)
+        whole = areas[:, 0] if self.target == "overlap_share" else areas.sum(axis=1) - shared
+        pixels = image.shape[1] * image.shape[2]
+        return 100 * shared / jnp.maximum(whole, 1 / pixels) * jnp.prod(present, axis=1)
 
-    def _logits(self, image: Array) -> Array:
-        above = jnp.flip(jnp.cumsum(jnp.flip(histogram(image, BINS), axis=1), axis=1), axis=1)
-        # Cells cover a few percent of a patch: a logarithm spreads the small shares.
-        x = jnp.log(above.reshape(len(image), -1) + 1e-4)
+    def _masks(self, views: Array) -> tuple[Array, Array]:
+        """Histograms [B, 2, K] -> soft masks by bin [B, 2, K], chance that there are cells [B, 2].
+
+        Both views go through the same layers, which are told which one they see.
+        """
+        sides = threshold_features(views)
+        which = jnp.broadcast_to(jnp.eye(2)[None, :, None], (*sides.shape[:3], 2))
+        given = x = jnp.concatenate([sides, which], axis=-1)
         for features in self.hidden:
-            x = nn.swish(nn.Dense(features)(x))
-        threshold = nn.sigmoid(nn.Dense(2)(x) - 1)[:, None, None]
-        sharpness = nn.softplus(nn.Dense(2)(x) + 30)[:, None, None]
-        logits = sharpness * (image - threshold)
-        if self.refine:
-            y = nn.relu(nn.Conv(self.refine, (3, 3), dtype=self.dtype)(image.astype(self.dtype)))
-            y = nn.Conv(2, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)(y)
-            logits += y.astype(jnp.float32)
-        return logits
+            x = nn.swish(nn.Dense(features, dtype=self.dtype)(x))
+        # With the statistics themselves beside the layers, Otsu's criterion is one linear step.
+        seen = jnp.concatenate([x.astype(jnp.float32), given], axis=-1)
+        score = nn.Dense(1, use_bias=False)(seen)[..., 0]
+        sharpness = jnp.exp(self.param("log_sharpness", nn.initializers.zeros, ()))
+        # Something lies below it and something above; a constant view has no threshold at all.
+        possible = jnp.min(sides[..., :2], axis=-1) > _logarithm(1e-6)
+        chosen = nn.softmax(jnp.where(possible, sharpness * score, -1e9), axis=-1)
+        chosen = jnp.where(possible, chosen, 0.0)
+        masks = jnp.pad(jnp.cumsum(chosen, axis=-1), ((0, 0), (0, 0), (1, 0)))
+        at_threshold = jnp.sum(chosen[..., None] * seen, axis=2)
+        y = nn.swish(nn.Dense(PRESENCE_UNITS, dtype=self.dtype)(at_threshold))
+        y = nn.Dense(1, kernel_init=nn.initializers.zeros)(y.astype(jnp.float32))[..., 0]
+        return masks, nn.sigmoid(y + 3)  # most views hold cells: training starts from there
 
 
-def histogram(image: Array, bins: int) -> Array:
-    """Share of a patch's pixels in each bin of grey value, view by view.
+def joint_histogram(image: Array, bins: int) -> Array:
+    """Share of a patch's pixels in each pair of grey values of its two views.
 
     Args:
-      image: float [B, H, W, C] in [0, 1].
-      bins: number of bins; bin k begins at (k / bins) ** 1.5, so that they are denser where the
-        background is.
+      image: float [B, H, W, 2] in [0, 1].
+      bins: number of bins of each view; bin k begins at (k / bins) ** 2, so that they are denser
+        where the background is.
 
     Returns:
-      float32 [B, bins, C]; no gradient flows to the image.
+      float32 [B, bins, bins], the first view's bins first; no gradient flows to the image.
     """
-    batch, height, width, views = image.shape
-    position = jnp.floor(bins * jax.lax.stop_gradient(image) ** (1 / 1.5)).astype(jnp.int32)
+    batch, height, width, _ = image.shape
+    position = jnp.floor(bins * jnp.sqrt(jax.lax.stop_gradient(image))).astype(jnp.int32)
     position = jnp.clip(position, 0, bins - 1)
-    # One scatter over all patches; comparing every pixel to every edge is 15 times slower.
-    row = jnp.arange(batch)[:, None, None, None] * bins + position
-    column = jnp.broadcast_to(jnp.arange(views)[None, None, None], row.shape)
-    counts = jnp.zeros((batch * bins, views), jnp.float32).at[row, column].add(1.0)
-    return counts.reshape(batch, bins, views) / (height * width)
+    patch = jnp.arange(batch, dtype=jnp.int32)[:, None, None]
+    cell = (patch * bins + position[..., 0]) * bins + position[..., 1]
+    # One scatter over all patches: comparing every pixel to every edge is far slower.
+    counts = jnp.zeros(batch * bins * bins, jnp.float32).at[cell.ravel()].add(1.0)
+    return counts.reshape(batch, bins, bins) / (height * width)
+
+
+def threshold_features(views: Array) -> Array:
+    """What lies on either side of every threshold between two bins.
+
+    Args:
+      views: float32 [B, V, K], share of a view's pixels in each bin, as `joint_histogram` cuts
+        them.
+
+    Returns:
+      float32 [B, V, K - 1, 9], of the threshold above each bin but the last: logarithms of the
+      shares below and above, of the distance of the two mean greys, of the standard deviations
+      below and above; the two means; the brightest grey and the logarithm of the standard
+      deviation of the whole view.
+
+    Source: Otsu 1979, whose variance between the classes, share below x share above x squared
+    distance of the means, is a sum in logarithms.
+    """
+    bins = views.shape[-1]
+    # The darkest grey is 0 exactly, in many pixels: counts below the background are raised to it.
+    grey = jnp.square((jnp.arange(bins, dtype=jnp.float32) + 0.5) / bins).at[0].set(0.0)[None, None]
+    share, first, second = (
+        jnp.cumsum(moment, axis=-1) for moment in (views, views * grey, views * grey**2)
+    )
+    below = [moment[..., :-1] for moment in (share, first, second)]
+    above = [moment[..., -1:] - part for moment, part in zip((share, first, second), below)]
+    (dark, dark_sd), (bright, bright_sd) = _mean_and_sd(*below), _mean_and_sd(*above)
+    of_view = (
+        jnp.max(jnp.where(views > 0, grey, 0.0), axis=-1, keepdims=True),
+        _logarithm(_mean_and_sd(share[..., -1:], first[..., -1:], second[..., -1:])[1]),
+    )
+    features = [
+        *(_logarithm(part) for part in (below[0], above[0], bright - dark, dark_sd, bright_sd)),
+        dark,
+        bright,
+        *(jnp.broadcast_to(value, dark.shape) for value in of_view),
+    ]
+    return jnp.stack(features, axis=-1)
+
+
+def _mean_and_sd(share: Array, first: Array, second: Array) -> tuple[Array, Array]:
+    share = jnp.maximum(share, 1e-6)
+    mean = first / share
+    return mean, jnp.sqrt(jnp.maximum(second / share - mean**2, 0.0))
+
+
+def _logarithm(value: Array | float) -> Array:
+    # A pixel of 192 x 192 is a share of 3e-5, and greys are told apart by about as much.
+    return jnp.log(jnp.maximum(value, 0.0) + 1e-4)

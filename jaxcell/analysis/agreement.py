@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 
 def with_truth(cells: pd.DataFrame, truth: pd.DataFrame) -> dict[str, dict[str, dict]]:
@@ -80,4 +81,50 @@ def agreement(true: np.ndarray, measured: np.ndarray) -> dict[str, float | int |
         "bias_share": bias / mean if mean else None,
         "sd": float(difference.std()),
         "r": float(np.corrcoef(true, measured)[0, 1]) if varies else None,
+    }
+
+
+def limits_of_agreement(true: np.ndarray, measured: np.ndarray) -> dict:
+    """Between which limits 95 % of the differences lie, if they are normal, and how surely.
+
+    Args:
+      true: float [N], one number a well.
+      measured: float [N], likewise, in the same unit.
+
+    Returns:
+      `n`; `r`, Pearson's correlation; `bias`, mean of measured - true; `low` and `high`, the limits
+      bias -+ 1.96 SD; `sd`, of the differences in a sample (N - 1); `bias_interval`,
+      `low_interval` and `high_interval`, 95 % confidence intervals [from, to]; `reason`: None, or
+      why some are None.
+
+    Raises:
+      ValueError: the two arrays differ in length.
+
+    Source: Bland and Altman 1986; 1999, section 2.2, for the variance of the limits.
+    """
+    true, measured = np.asarray(true, np.float64), np.asarray(measured, np.float64)
+    if true.shape != measured.shape or true.ndim != 1:
+        raise ValueError(f"truth of shape {true.shape}, measurements of shape {measured.shape}")
+    names = ("r", "bias", "sd", "low", "high", "bias_interval", "low_interval", "high_interval")
+    result = {"n": len(true), **dict.fromkeys(names), "reason": None}
+    bad = int(np.count_nonzero(~(np.isfinite(true) & np.isfinite(measured))))
+    if bad or not len(true):
+        why = f"{bad} of {len(true)} wells have no finite value" if bad else "there is no well"
+        return result | {"reason": why}
+    known = agreement(true, measured)
+    bias, count = known["bias"], known["n"]
+    result |= {"r": known["r"], "bias": bias}
+    if count < 3:
+        return result | {"reason": "limits of agreement need at least 3 wells"}
+    sd = float((measured - true).std(ddof=1))
+    low, high = bias - 1.96 * sd, bias + 1.96 * sd
+    quantile = float(student.ppf(0.975, count - 1))
+    half = quantile * sd / count**0.5
+    half_of_limit = quantile * sd * (1 / count + 1.96**2 / (2 * (count - 1))) ** 0.5
+    return result | {
+        "sd": sd, "low": low, "high": high,
+        "bias_interval": [bias - half, bias + half],
+        "low_interval": [low - half_of_limit, low + half_of_limit],
+        "high_interval": [high - half_of_limit, high + half_of_limit],
+        "reason": None if known["r"] is not None else "one of the two never varies: no correlation",
     }

@@ -136,7 +136,7 @@ def wells_table(patches: pd.DataFrame) -> pd.DataFrame:
 
     Args:
       patches: one row a patch with plate, well, row, column, condition, compound, concentration_um
-        (µM), faulty (bool), overlap (percent), target and predicted (in its unit), bce and
+        (µM), role, faulty (bool), overlap (percent), target and predicted (in its unit), bce and
         bce_floor (nats), psnr_db, ssim.
 
     Returns:
@@ -152,6 +152,7 @@ def wells_table(patches: pd.DataFrame) -> pd.DataFrame:
         condition=("condition", "first"),
         compound=("compound", "first"),
         concentration_um=("concentration_um", "first"),
+        role=("role", "first"),
         patches=("target", "size"),
         faulty=("faulty", "sum"),
         overlap_mean=("overlap", "mean"),

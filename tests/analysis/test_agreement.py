@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.analysis.agreement import agreement, contact_share_with_truth, with_truth
+from jaxcell.analysis.agreement import (
+    agreement,
+    contact_share_with_truth,
+    limits_of_agreement,
+    with_truth,
+)
 
 
 def test_bias_spread_and_correlation_by_hand():
@@ -53,3 +58,31 @@ def test_a_t_cell_with_two_contacts_counts_once():
     wells = pd.DataFrame({"plate": "P", "well": names, "contact_share": [40, 10, 9]})
     result = contact_share_with_truth(wells, truth, contacts)
     assert (result["n"], result["true_mean"], result["bias"]) == (2, 25.0, 0.0)  # 50 and 0
+
+
+def test_limits_of_agreement_by_hand():
+    true = np.array([10.0, 20.0, 30.0, 40.0])
+    result = limits_of_agreement(true, true + [1.0, 3.0, 2.0, 6.0])
+    sd = np.sqrt(14 / 3)  # deviations -2, 0, -1, 3
+    assert result["n"] == 4 and result["bias"] == 3 and result["sd"] == pytest.approx(sd)
+    assert result["low"] == pytest.approx(3 - 1.96 * sd)
+    t = 3.18245  # of 3 degrees of freedom
+    assert result["bias_interval"] == pytest.approx([3 - t * sd / 2, 3 + t * sd / 2], rel=1e-5)
+    # Bland and Altman 1999: the variance of a limit is about 3 SD^2 / n.
+    half = result["high_interval"][1] - result["high"]
+    assert half == pytest.approx(t * sd * np.sqrt(1 / 4 + 1.96**2 / 6), rel=1e-5)
+    assert result["reason"] is None
+    mirrored = limits_of_agreement(-true, -(true + [1.0, 3.0, 2.0, 6.0]))
+    assert mirrored["high"] == pytest.approx(-result["low"])
+
+
+def test_limits_that_are_not_defined_are_none_with_a_reason():
+    two = limits_of_agreement(np.array([1.0, 2.0]), np.array([2.0, 4.0]))
+    assert two["bias"] == 1.5 and two["low"] is None and "3 wells" in two["reason"]
+    spoilt = limits_of_agreement(np.array([1.0, np.nan, 2.0]), np.ones(3))
+    assert spoilt["bias"] is None and "1 of 3" in spoilt["reason"]
+    assert "no well" in limits_of_agreement(np.array([]), np.array([]))["reason"]
+    flat = limits_of_agreement(np.ones(4), np.arange(4.0))
+    assert flat["r"] is None and flat["low"] is not None and "never varies" in flat["reason"]
+    with pytest.raises(ValueError, match="shape"):
+        limits_of_agreement(np.ones(3), np.ones(4))

@@ -84,8 +84,8 @@ def test_one_row_a_well_and_wells_of_two_plates_stay_apart():
             ("P2", "B02", 5.0, 4.0, False), ("P1", "A01", 0.0, 0.0, False)]
     table = pd.DataFrame(rows, columns=["plate", "well", "target", "predicted", "faulty"])
     table = table.assign(overlap=table["target"] + 10, row=1, column=1, condition="OVA",
-                         compound="", concentration_um=np.nan, bce=0.2, bce_floor=0.1,
-                         psnr_db=20.0, ssim=0.5)
+                         compound="", concentration_um=np.nan, role="sample", bce=0.2,
+                         bce_floor=0.1, psnr_db=20.0, ssim=0.5)
     wells = wells_table(table).set_index(["plate", "well"])
     assert list(wells.index) == [("P1", "A01"), ("P1", "B02"), ("P2", "B02")]
     first = wells.loc[("P1", "B02")]

@@ -1,0 +1,197 @@
+"""The study's two questions, asked of patches that were seen: structure, and strength."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from jaxcell.analysis import conformal, oddity
+from jaxcell.analysis.agreement import limits_of_agreement
+from jaxcell.analysis.batches import batch_effects, standardise_on_controls
+from jaxcell.analysis.projection import Projection, projections, reduced
+from jaxcell.analysis.regression import Target, wells_table
+from jaxcell.analysis.strength import strength
+from jaxcell.analysis.structure import AVERAGED, CODES, structure
+
+# Numbers of a code that structure is looked for in, and patches that are shown as neighbours.
+DIMENSIONS, NEIGHBOURS = 50, 8
+
+
+class Answers(NamedTuple):
+    """What can be said of patches; where something cannot, a sentence says why.
+
+    Attributes:
+      patches: with `low`, `high` (prediction interval, in the unit of the target), `unusual` (how
+        far the code lies from those of other wells, the middle patch 1) and the coordinates
+        `SOURCE_METHOD_1`, `_2` of each projection; NaN where not defined.
+      wells: `wells_table` with `low` and `high` of the predicted mean.
+      odd_wells: as `oddity.unusual_wells`.
+      projections: `codes` and `raw pixels` -> method -> projection, or why there is none.
+      neighbours: int32 [N, k], rows nearest in code space; -1 where not defined.
+      numbers: for metrics.json: `structure`, `batches`, `strength`, `agreement`, `coverage`,
+        `calibration_curve`, `projections`, `standardised`.
+    """
+
+    patches: pd.DataFrame
+    wells: pd.DataFrame
+    odd_wells: pd.DataFrame
+    projections: dict[str, dict[str, Projection | str]]
+    neighbours: np.ndarray
+    numbers: dict
+
+
+def answer(
+    patches: pd.DataFrame,
+    codes: np.ndarray,
+    baselines: Mapping[str, np.ndarray],
+    *,
+    places: int,
+    target: Target,
+    calibration: Mapping | str,
+    level: float,
+    methods: Sequence[str],
+    standardise: bool,
+    seed: int,
+    told: Callable[[str], None] = lambda stage: None,
+) -> Answers:
+    """Asks all questions of patches and their codes.
+
+    Args:
+      patches: one row a patch, see `summarise`, with role.
+      codes: float32 [N, D].
+      baselines: name -> float32 [N, k], what codes are compared with; `raw-pixel PCA` is projected.
+      places: places of a spatial code, channels last; 1 where the code is none.
+      target: what is predicted.
+      calibration: as `conformal.calibrate` gives, or why there is none.
+      level: coverage of prediction intervals, a share.
+      methods: of projection.
+      standardise: whether codes are standardised plate by plate on control wells first.
+      seed: of all that is drawn.
+      told: called with the words of each stage as it begins.
+
+    Returns:
+      The answers.
+    """
+    told("codes")
+    plain, standardised = codes, None
+    if standardise:
+        try:
+            codes, standardised = standardise_on_controls(codes, patches), "on control wells"
+        except ValueError as error:
+            standardised = f"not standardised: {error}"
+    features = _features(codes, seed)
+    told("structure")
+    representations = {CODES: features, **_averaged(codes, places), **baselines}
+    found = structure(representations, patches, seed=seed)
+    told("plates")
+    batches = batch_effects(_features(plain, seed), patches, seed=seed)
+    told("strength")
+    patches, numbers = _with_intervals(patches, calibration, level, target)
+    wells = _well_intervals(wells_table(patches), calibration, level, target)
+    numbers |= {
+        "structure": found,
+        "batches": batches,
+        "strength": strength(wells, seed=seed),
+        "agreement": limits_of_agreement(wells["target_mean"], wells["predicted_mean"]),
+        "standardised": standardised,
+    }
+    told("neighbours")
+    neighbours = oddity.nearest(features, NEIGHBOURS)
+    odd_wells = oddity.unusual_wells(features, patches, target)
+    patches = patches.assign(unusual=_unusual(features, patches))
+    drawn = {}
+    for source, values in (("codes", codes), ("raw pixels", baselines["raw-pixel PCA"])):
+        told(f"projections of {source}")
+        drawn[source] = projections(values, seed=seed, methods=methods)
+    numbers["projections"] = {
+        source: {method: _numbers(item) for method, item in items.items()}
+        for source, items in drawn.items()
+    }
+    patches = patches.assign(**_coordinates(drawn, len(patches)))
+    return Answers(patches, wells, odd_wells, drawn, neighbours, numbers)
+
+
+def _features(codes: np.ndarray, seed: int) -> np.ndarray:
+    """Codes along their main directions, float32 [N, k]; NaN where a code is not finite."""
+    finite = np.isfinite(codes).all(axis=1)
+    try:
+        some, _ = reduced(codes[finite], DIMENSIONS, seed=seed)
+    except ValueError:  # too few, or all alike: then each question says for itself what it lacks
+        return np.where(finite[:, None], codes, np.nan).astype(np.float32)
+    result = np.full((len(codes), some.shape[1]), np.nan, np.float32)
+    result[finite] = some
+    return result
+
+
+def _averaged(codes: np.ndarray, places: int) -> dict[str, np.ndarray]:
+    """Means and SDs of a spatial code over its places: what does not depend on where cells lie."""
+    if places == 1:
+        return {}
+    spatial = codes.reshape(len(codes), places, -1)
+    return {AVERAGED: np.concatenate(
+        [spatial.mean(axis=1), spatial.std(axis=1)], axis=1
+    )}  # fmt: skip
+
+
+def _bounds(target: Target) -> tuple[float | None, float | None]:
+    """Least and greatest value that a target can have, where that is known."""
+    return (0.0, 100.0) if target.unit == "%" else (None, None)
+
+
+def _with_intervals(
+    patches: pd.DataFrame, calibration: Mapping | str, level: float, target: Target
+) -> tuple[pd.DataFrame, dict]:
+    """Patches with their intervals, and how often these hold."""
+    if isinstance(calibration, str):
+        reason = {"reason": calibration}
+        empty = patches.assign(low=np.nan, high=np.nan)
+        return empty, {"coverage": reason, "calibration_curve": reason}
+    low, high = conformal.interval(
+        calibration, patches["predicted"].to_numpy(), level, *_bounds(target)
+    )
+    patches = patches.assign(low=low, high=high)
+    reason = conformal.why_no_interval(calibration, level)
+    covered = {} if reason else conformal.coverage(patches)
+    return patches, {
+        "coverage": {"reason": reason, "level": level, "wells": calibration["wells"], **covered},
+        "calibration_curve": conformal.calibration_curve(calibration, patches),
+    }
+
+
+def _well_intervals(
+    wells: pd.DataFrame, calibration: Mapping | str, level: float, target: Target
+) -> pd.DataFrame:
+    if isinstance(calibration, str):
+        return wells.assign(low=np.nan, high=np.nan)
+    mean = wells["predicted_mean"].to_numpy()
+    low, high = conformal.well_interval(calibration, mean, level, *_bounds(target))
+    return wells.assign(low=low, high=high)
+
+
+def _unusual(features: np.ndarray, patches: pd.DataFrame) -> np.ndarray:
+    """How far each code lies from those of other wells, float32 [N], the middle patch 1."""
+    distance = oddity.unusual_patches(features, patches)
+    finite = distance[np.isfinite(distance)]
+    middle = float(np.median(finite)) if len(finite) else 0.0
+    return distance / np.float32(middle or np.nan)
+
+
+def _numbers(item: Projection | str) -> dict:
+    """What metrics.json says of a projection."""
+    if isinstance(item, str):
+        return {"reason": item}
+    return {"reason": None, "trustworthiness": item.trustworthiness, "seconds": item.seconds}
+
+
+def _coordinates(drawn: Mapping, count: int) -> dict[str, np.ndarray]:
+    """Columns of coordinates; a projection that could not be made is NaN."""
+    columns = {}
+    for source, items in drawn.items():
+        for method, item in items.items():
+            empty = np.full((count, 2), np.nan, np.float32)
+            values = empty if isinstance(item, str) else item.coordinates
+            for axis in (0, 1):
+                name = f"{source}_{method}".lower().replace(" ", "_").replace("-", "")
+                columns[f"{name}_{axis + 1}"] = values[:, axis]
+    return columns

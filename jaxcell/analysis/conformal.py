@@ -1,0 +1,335 @@
+"""Prediction intervals that hold for wells never seen, whatever the errors look like.
+
+Patches of a well share its staining, its focus and its cells, so an interval calibrated on patches
+as if they were independent covers too little in a new well. Here a calibration well counts once,
+however many patches it has (Lee, Barber and Willett 2023, "Distribution-free inference with
+hierarchical data"). Wells for the three steps must differ: the scale comes from training wells,
+the calibration from wells the regressor was not fitted to, the coverage from test wells.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import isotonic_regression
+
+from jaxcell.analysis.regression import condition_names, conditions
+
+# Patches that one step of the scale rests on at least, and steps at most.
+STEP_PATCHES, STEPS = 30, 60
+# Share of the mean error below which the scale does not fall: many empty patches are predicted
+# almost exactly, and the few that are not would otherwise have errors of thousands of scales.
+LEAST_SHARE = 0.1
+MOST_SCORES = 2000
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99)
+# Sums of weights that differ by less are equal.
+ROUNDING = 1e-9
+
+
+def well_numbers(table: pd.DataFrame) -> np.ndarray:
+    """A number for each row's well, int64 [N]: wells of different plates differ."""
+    return table.groupby(["plate", "well"], dropna=False).ngroup().to_numpy()
+
+
+def fit_scale(predicted: np.ndarray, error: np.ndarray) -> dict:
+    """How large an error usually is at each prediction: rising, never falling.
+
+    Args:
+      predicted: float [N], of patches of training wells, in the unit of the target.
+      error: float [N], predicted - true.
+
+    Returns:
+      dict for JSON: `at` and `scale`, lists of rising values in the unit of the target, to be
+      joined by straight lines and level beyond them; `reason`: None, or why the scale is the same
+      everywhere.
+
+    Source: isotonic regression of the absolute error (Barlow et al. 1972), drawn through the middle
+    of its steps (Oron and Flournoy 2017).
+    """
+    predicted, size = np.asarray(predicted, np.float64), np.abs(np.asarray(error, np.float64))
+    finite = np.isfinite(predicted) & np.isfinite(size)
+    order = np.argsort(predicted[finite], kind="stable")
+    predicted, size = predicted[finite][order], size[finite][order]
+    if not len(size) or not size.any():
+        none = "no training patch has an error to learn from"
+        return {"at": [0.0], "scale": [1.0], "reason": none}
+    groups = min(STEPS, max(1, len(size) // STEP_PATCHES))
+    parts = np.array_split(np.arange(len(size)), groups)
+    counts = np.array([len(part) for part in parts], float)
+    centres = np.array([predicted[part].mean() for part in parts])
+    steps = isotonic_regression([size[part].mean() for part in parts], weights=counts)
+    blocks = list(zip(steps.blocks[:-1], steps.blocks[1:]))
+    at = [float(np.average(centres[a:b], weights=counts[a:b])) for a, b in blocks]
+    least = LEAST_SHARE * float(size.mean())
+    scale = [max(float(steps.x[a]), least) for a, _ in blocks]
+    start = max(scale.count(least) - 1, 0)
+    few = f"only {len(size)} training patches, too few to see where errors are larger"
+    return {"at": at[start:], "scale": scale[start:],
+            "reason": few if len(size) < 2 * STEP_PATCHES else None}
+
+
+def scale_at(scale: dict, predicted: np.ndarray) -> np.ndarray:
+    """The scale at each prediction, float64 [N]; NaN where the prediction is NaN."""
+    return np.interp(np.asarray(predicted, np.float64), scale["at"], scale["scale"])
+
+
+def calibrate(wells: np.ndarray, target: np.ndarray, predicted: np.ndarray, scale: dict) -> dict:
+    """How many scales the errors in wells that the regressor was not fitted to amount to.
+
+    Args:
+      wells: [N], each patch's well (see `well_numbers`).
+      target: float [N], true values.
+      predicted: float [N], in the same unit.
+      scale: as `fit_scale` gives, of other wells.
+
+    Returns:
+      dict for JSON: `reason`: None, or why there is no calibration; `wells`, `patches` and
+      `left_out` (patches without finite values); `scale`; `scores`, rising, and their `weights`:
+      absolute error over scale, each well's patches sharing 1 / (wells + 1), at most
+      `MOST_SCORES` (neighbours are merged into the largest of them, so that intervals never get
+      narrower by it); `well_scores`, rising: the same of means of wells.
+    """
+    frame = pd.DataFrame({"well": wells, "target": target, "predicted": predicted})
+    frame[["target", "predicted"]] = frame[["target", "predicted"]].astype(np.float64)
+    finite = np.isfinite(frame[["target", "predicted"]]).all(axis=1)
+    left_out, frame = int((~finite).sum()), frame[finite]
+    groups = frame.groupby("well", dropna=False)
+    count = groups.ngroups
+    weights = 1 / ((count + 1) * groups["well"].transform("size").to_numpy(np.float64))
+    scores, weights = _thinned(_scores(frame, scale), weights)
+    means = _scores(groups[["target", "predicted"]].mean(), scale)
+    reason = None if count else "no calibration patch has a finite truth and prediction"
+    return {"reason": reason, "wells": count, "patches": len(frame), "left_out": left_out,
+            "scale": scale, "scores": scores.tolist(), "weights": weights.tolist(),
+            "well_scores": np.sort(means).tolist()}
+
+
+def _scores(frame: pd.DataFrame, scale: dict) -> np.ndarray:
+    """Absolute errors in units of the scale at the prediction, float64 [N]."""
+    error = frame["target"].to_numpy(np.float64) - frame["predicted"].to_numpy(np.float64)
+    return np.abs(error) / scale_at(scale, frame["predicted"])
+
+
+def _thinned(scores: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rising scores and their weights, neighbours merged into the largest where there are many."""
+    order = np.argsort(scores, kind="stable")
+    scores, weights = scores[order], weights[order]
+    if len(scores) <= MOST_SCORES:
+        return scores, weights
+    share = (np.cumsum(weights) - weights / 2) / weights.sum()
+    group = np.minimum((share * MOST_SCORES).astype(int), MOST_SCORES - 1)
+    last = np.append(np.flatnonzero(np.diff(group)), len(group) - 1)
+    return scores[last], np.diff(np.cumsum(weights)[last], prepend=0.0)
+
+
+def why_no_interval(calibration: dict, coverage: float = 0.9) -> str | None:
+    """Why no interval of that coverage can be promised; None where it can.
+
+    Raises:
+      ValueError: the coverage is no share between 0 and 1.
+    """
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage {coverage}: a share between 0 and 1 is needed")
+    needed = math.ceil(coverage / (1 - coverage) - ROUNDING)
+    if calibration["reason"] or calibration["wells"] >= needed:
+        return calibration["reason"]
+    return (f"an interval that holds for {100 * coverage:g} % of new wells' patches needs at least "
+            f"{needed} calibration wells, and there are {calibration['wells']}")
+
+
+def interval(
+    calibration: dict,
+    predicted: np.ndarray,
+    coverage: float = 0.9,
+    lowest: float | None = 0.0,
+    highest: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the true value of a patch lies, with the coverage asked for, in a new well.
+
+    On average over calibrations and new wells that are like the calibration wells (exchangeable)
+    the true value of a patch lies inside with at least that probability, whatever the errors'
+    distribution. It is not promised within one condition: see `coverage`. With no more wells than
+    are needed the interval is as wide as the largest error seen; twice as many narrow it a lot.
+
+    Args:
+      calibration: as `calibrate` gives.
+      predicted: float [N], in the unit of the target.
+      coverage: share of patches that is to lie inside.
+      lowest: least value possible, None where there is none.
+      highest: greatest value possible, likewise.
+
+    Returns:
+      (low, high) float64 [N]; NaN where nothing can be promised (see `why_no_interval`) and where
+      the prediction is not finite.
+
+    Source: Lee, Barber and Willett 2023, hierarchical conformal prediction.
+    """
+    weights = np.asarray(calibration["weights"])
+    factor = _quantile(calibration, np.asarray(calibration["scores"]), weights, coverage)
+    return _around(calibration["scale"], factor, predicted, lowest, highest)
+
+
+def well_interval(
+    calibration: dict,
+    predicted: np.ndarray,
+    coverage: float = 0.9,
+    lowest: float | None = 0.0,
+    highest: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the mean of a new well lies, given the mean of its patches' predictions.
+
+    Args:
+      calibration: as `calibrate` gives; of wells with about as many patches.
+      predicted: float [N], means of wells.
+      coverage: share of wells that is to lie inside.
+      lowest: as in `interval`.
+      highest: as in `interval`.
+
+    Returns:
+      (low, high) float64 [N], as `interval` does.
+
+    Source: split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018), with wells as
+    the exchangeable units: the ceil((K + 1) coverage)-th smallest of K scores.
+    """
+    scores = np.asarray(calibration["well_scores"])
+    weights = np.full(len(scores), 1 / (len(scores) + 1))
+    factor = _quantile(calibration, scores, weights, coverage)
+    return _around(calibration["scale"], factor, predicted, lowest, highest)
+
+
+def _quantile(calibration: dict, scores: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """Least score that the share of the mass does not exceed; the mass not given is at infinity."""
+    if why_no_interval(calibration, share):
+        return math.nan
+    place = int(np.searchsorted(np.cumsum(weights), share - ROUNDING))
+    return float(scores[min(place, len(scores) - 1)])
+
+
+def _around(
+    scale: dict, factor: float, predicted: np.ndarray, lowest: float | None, highest: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """So many scales to both sides of the predictions, cut to the values that are possible."""
+    predicted = np.asarray(predicted, np.float64)
+    predicted = np.where(np.isfinite(predicted), predicted, np.nan)
+    half = factor * scale_at(scale, predicted)
+    low, high = predicted - half, predicted + half
+    if lowest is None and highest is None:
+        return low, high
+    return np.clip(low, lowest, highest), np.clip(high, lowest, highest)
+
+
+def coverage(
+    table: pd.DataFrame, value: str = "target", *, seed: int = 0, draws: int = 1000
+) -> dict:
+    """How often the true value lay inside its interval, each well weighing the same.
+
+    Args:
+      table: plate, well, condition, `value`, low and high; one row a patch, or a well.
+      value: column of the true values.
+      seed: of the bootstrap.
+      draws: of the bootstrap.
+
+    Returns:
+      `overall` and `by_condition` (condition -> the same): `coverage`, a share; `interval`, 95 %
+      for it, [low, high]; `mean_width` and `median_width` of the intervals in the unit of the
+      target; `wells`, `rows`; `reason`: None, or why some are None.
+
+    Source: bootstrap over wells, percentiles (Efron and Tibshirani 1993).
+    """
+    table = _finite(table, (value, "low", "high"))
+    inside = (table[value] >= table["low"]) & (table[value] <= table["high"])
+    table = table.assign(inside=inside.astype(float), width=table["high"] - table["low"])
+    names = condition_names(table)
+    return {
+        "overall": _coverage_of(table, seed, draws),
+        "by_condition": {name: _coverage_of(table[names == name], seed, draws)
+                         for name in conditions(table)},
+    }
+
+
+def _finite(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Rows in which these columns are finite numbers."""
+    columns = list(columns)
+    table = table.assign(**{name: table[name].astype(np.float64) for name in columns})
+    return table[np.isfinite(table[columns]).all(axis=1)]
+
+
+def _coverage_of(table: pd.DataFrame, seed: int, draws: int) -> dict:
+    """`coverage` of rows that belong together."""
+    result = dict.fromkeys(("coverage", "interval", "mean_width", "median_width"))
+    if table.empty:
+        return result | {"wells": 0, "rows": 0, "reason": "there is no interval to judge"}
+    shares = table.groupby(["plate", "well"], dropna=False)["inside"].mean().to_numpy()[:, None]
+    mean, low, high = _over_wells(shares, seed, draws)
+    few = "one well tells nothing about others"
+    return {
+        "coverage": float(mean[0]),
+        "interval": None if low is None else [float(low[0]), float(high[0])],
+        "mean_width": float(table["width"].mean()),
+        "median_width": float(table["width"].median()),
+        "wells": len(shares),
+        "rows": len(table),
+        "reason": few if low is None else None,
+    }
+
+
+def _over_wells(shares: np.ndarray, seed: int, draws: int) -> tuple:
+    """Mean over wells of shares [W, L], and 95 % limits [L] of it; None of one well."""
+    wells = len(shares)
+    if wells < 2:
+        return shares.mean(axis=0), None, None
+    counts = np.random.default_rng(seed).multinomial(wells, np.full(wells, 1 / wells), size=draws)
+    low, high = np.percentile(counts @ shares / wells, (2.5, 97.5), axis=0)
+    return shares.mean(axis=0), low, high
+
+
+def calibration_curve(
+    calibration: dict,
+    table: pd.DataFrame,
+    levels: Sequence[float] = LEVELS,
+    *,
+    seed: int = 0,
+    draws: int = 1000,
+) -> dict:
+    """Coverage promised against coverage found, at several levels.
+
+    Args:
+      calibration: as `calibrate` gives.
+      table: plate, well, condition, target and predicted, of test patches.
+      levels: coverages promised.
+      seed: of the bootstrap over wells.
+      draws: of the bootstrap.
+
+    Returns:
+      `reason`: None, or why there is no curve; `levels`, those that the number of calibration wells
+      allows; `left_out`, those that it does not; `overall` and `by_condition` (condition -> the
+      same): `observed`, shares, each well weighing the same; `low` and `high`, their 95 % limits
+      (None of one well); `wells`.
+    """
+    allowed = [level for level in levels if not why_no_interval(calibration, level)]
+    result = {"reason": None, "levels": allowed, "overall": None, "by_condition": {},
+              "left_out": [level for level in levels if level not in allowed]}
+    if not allowed:
+        return result | {"reason": why_no_interval(calibration, min(levels))}
+    table = _finite(table, ("target", "predicted"))
+    if table.empty:
+        return result | {"reason": "no test patch has a finite truth and prediction"}
+    scores, weights = np.asarray(calibration["scores"]), np.asarray(calibration["weights"])
+    limits = [_quantile(calibration, scores, weights, level) for level in allowed]
+    inside = _scores(table, calibration["scale"])[:, None] <= np.array(limits)
+    names = condition_names(table).to_numpy()
+    wells = well_numbers(table)
+    result["overall"] = _curve(inside, wells, seed, draws)
+    for name in conditions(table):
+        rows = names == name
+        result["by_condition"][name] = _curve(inside[rows], wells[rows], seed, draws)
+    return result
+
+
+def _curve(inside: np.ndarray, wells: np.ndarray, seed: int, draws: int) -> dict:
+    """Shares inside at each level of rows that belong together, inside bool [N, L]."""
+    shares = pd.DataFrame(inside.astype(float)).groupby(wells).mean().to_numpy()
+    mean, low, high = _over_wells(shares, seed, draws)
+    return {"observed": mean.tolist(), "low": None if low is None else low.tolist(),
+            "high": None if high is None else high.tolist(), "wells": len(shares)}

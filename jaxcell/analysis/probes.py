@@ -1,0 +1,296 @@
+"""Reading the condition of a well from its patches, by rules trained on other wells.
+
+A well's label holds for all its patches, so what both readers learn (means of classes, votes for
+classes) is linear in the labels of wells: thousands of shuffled labels cost a matrix product.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.covariance import ledoit_wolf
+
+NEIGHBOURS = 15
+# No direction is taken to vary less than this share of the average one.
+SMALLEST_SHARE = 1e-3
+# Noise, in SDs of a feature, so that it is chance who is nearest where many are alike (overlap 0).
+TIE_BREAK = 1e-3
+# Distances held at a time, 32 MB.
+DISTANCES_AT_ONCE = 8_000_000
+
+
+def well_means(features: np.ndarray, well_of: np.ndarray, wells: int) -> np.ndarray:
+    """Mean features of each well's patches.
+
+    Args:
+      features: float [N, D].
+      well_of: int [N], the well of each patch in [0, wells).
+      wells: their number.
+
+    Returns:
+      float64 [wells, D]; 0 for a well without patches.
+    """
+    order = np.argsort(well_of, kind="stable")
+    counts = np.bincount(well_of, minlength=wells)
+    starts = np.r_[0, np.cumsum(counts)[:-1]]
+    result = np.zeros((wells, features.shape[1]))
+    full = counts > 0
+    ordered = np.asarray(features, np.float64)[order]
+    result[full] = np.add.reduceat(ordered, starts[full], axis=0) / counts[full, None]
+    return result
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """float32 [..., classes] of labels int [...]."""
+    return (labels[..., None] == np.arange(classes)).astype(np.float32)
+
+
+class Whitening(NamedTuple):
+    """The map after which well means, whatever their label, vary alike in all directions.
+
+    Attributes:
+      centre: float64 [D].
+      whiten: float64 [D, D]; (features - centre) @ whiten is what the probe works on.
+      kept: what shrinkage left of the covariance that was measured, in [0, 1).
+    """
+
+    centre: np.ndarray
+    whiten: np.ndarray
+    kept: float
+
+
+def whitening(features: np.ndarray, well_of: np.ndarray) -> Whitening:
+    """Learns the covariance of wells, without looking at their labels.
+
+    What hides a difference between conditions is how much wells of a condition differ, so it is
+    the covariance of *well means* that counts, not that of patches. It is shrunk, because there
+    may be fewer wells than features, and towards the scatter of patches inside a well, since no
+    direction of well means is quieter than that: features are first put in its units.
+
+    Args:
+      features: float [N, D] of training patches.
+      well_of: int [N], the well of each.
+
+    Returns:
+      The whitening.
+
+    Source: Ledoit and Wolf 2004.
+    """
+    _, well_of = np.unique(well_of, return_inverse=True)
+    means = well_means(features, well_of, int(well_of.max()) + 1)
+    centre, between = means.mean(axis=0), means.var(axis=0)
+    squares = np.square(np.asarray(features, np.float64) - means[well_of])
+    within = well_means(squares, well_of, len(means)).mean(axis=0)
+    # A feature that is the same in all patches of a well, such as its column, has no such unit.
+    unit = np.sqrt(np.where(within > 1e-9 * between, within, between))
+    unit[unit == 0] = 1.0
+    covariance, shrinkage = ledoit_wolf((means - centre) / unit, assume_centered=True)
+    values, vectors = np.linalg.eigh(covariance)
+    floor = SMALLEST_SHARE * values.mean() if values.mean() > 0 else 1.0
+    whiten = (vectors / np.sqrt(np.maximum(values, floor))) / unit[:, None]
+    return Whitening(centre, whiten, min(1.0 - float(shrinkage), 1.0 - SMALLEST_SHARE))
+
+
+def linear_scores(
+    points: np.ndarray, trained: np.ndarray, labels: np.ndarray, kept: float
+) -> np.ndarray:
+    """Linear discriminant scores with equal priors, for many labellings at once.
+
+    In whitened space the covariance inside classes is I - kept * (that of class means), so its
+    inverse needs a matrix of C x C only (Woodbury's identity). With the covariance of all wells
+    in its place a strong effect would be taken for noise in its own direction.
+
+    Args:
+      points: float [M, D], whitened; what is to be scored.
+      trained: float [T, D], whitened means of training wells.
+      labels: float32 [P, T, C], one-hot labels of the training wells.
+      kept: of `Whitening`.
+
+    Returns:
+      float64 [P, M, C]: log-likelihood of each class up to a term that all classes share.
+
+    Source: Fisher 1936; Friedman 1989 (regularised discriminant analysis).
+    """
+    counts = np.maximum(labels.sum(axis=1), 1).astype(np.float64)
+    means = (np.swapaxes(labels, 1, 2) @ trained.astype(np.float32)) / counts[..., None]
+    products = means @ np.swapaxes(means, 1, 2)
+    priors = np.eye(labels.shape[2]) * (len(trained) / counts)[:, None]
+    correction = np.linalg.solve(priors - kept * products, kept * products)
+    scores = points @ np.swapaxes(means, 1, 2)
+    scores = scores + scores @ correction
+    norms = np.einsum("pcc->pc", products + products @ correction)
+    return scores - 0.5 * norms[:, None]
+
+
+def log_odds(scores: np.ndarray) -> np.ndarray:
+    """log(share / (1 - share)) of each class where shares are proportional to exp(scores).
+
+    A middle class (stronger than one, weaker than another) has no linear score of its own that
+    ranks wells; its odds do.
+
+    Args:
+      scores: float [..., C].
+
+    Returns:
+      float [..., C].
+    """
+    others = [np.delete(scores, c, axis=-1) for c in range(scores.shape[-1])]
+    return np.stack(
+        [scores[..., c] - logsumexp(rest, axis=-1) for c, rest in enumerate(others)], axis=-1
+    )
+
+
+def probe(
+    features: np.ndarray, well_of: np.ndarray, folds: np.ndarray, labels: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Linear probe: every well scored by a discriminant that was trained on the other folds.
+
+    A well's score is the mean of its patches' scores, which is the score of their mean.
+
+    Args:
+      features: float [N, D], finite.
+      well_of: int [N], the well of each patch in [0, W).
+      folds: int [W].
+      labels: int [P, W]; the first labelling is the one that patches are scored with.
+      classes: C.
+
+    Returns:
+      wells: float32 [P, W, C], log odds of each class.
+      patches: float32 [N, C], likewise, for the first labelling.
+    """
+    hot = one_hot(labels, classes)
+    wells = np.zeros(hot.shape, np.float32)
+    patches = np.zeros((len(features), classes), np.float32)
+    for fold in np.unique(folds):
+        test = folds == fold
+        tested = test[well_of]
+        centre, whiten, kept = whitening(features[~tested], well_of[~tested])
+        points = (features - centre) @ whiten
+        means = well_means(points, well_of, len(folds))
+        wells[:, test] = linear_scores(means[test], means[~test], hot[:, ~test], kept)
+        patches[tested] = linear_scores(points[tested], means[~test], hot[:1, ~test], kept)[0]
+    return log_odds(wells), log_odds(patches)
+
+
+def neighbour_votes(
+    features: np.ndarray, well_of: np.ndarray, groups: np.ndarray, neighbours: int
+) -> np.ndarray:
+    """Which wells the nearest patches of other groups belong to.
+
+    Args:
+      features: float [N, D], finite.
+      well_of: int [N], the well of each patch in [0, W).
+      groups: int [N], the fold of each patch; its neighbours are sought in the other folds.
+      neighbours: how many; fewer where the other folds have fewer.
+
+    Returns:
+      float32 [N, W]: neighbours from each well, each weighing 1 / (patches of its well that
+      could have been chosen), so that a well with many patches has no louder voice.
+    """
+    features = np.asarray(features, np.float64)
+    features = features - features.mean(axis=0)
+    noise = np.random.default_rng(0).normal(size=features.shape)
+    features = (features + TIE_BREAK * features.std(axis=0) * noise).astype(np.float32)
+    wells = int(well_of.max()) + 1
+    votes = np.zeros((len(features), wells), np.float32)
+    for group in np.unique(groups):
+        candidates = np.flatnonzero(groups != group)
+        k = min(neighbours, len(candidates))
+        from_wells = well_of[candidates]
+        weights = (1 / np.maximum(np.bincount(from_wells, minlength=wells), 1)).astype(np.float32)
+        half_norm = 0.5 * np.square(features[candidates]).sum(axis=1)
+        queries = np.flatnonzero(groups == group)
+        step = max(1, DISTANCES_AT_ONCE // len(candidates))
+        for rows in np.split(queries, range(step, len(queries), step)):
+            # Half the squared distance, less what is the same for all candidates.
+            distance = half_norm - features[rows] @ features[candidates].T
+            nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]
+            chosen = from_wells[nearest]
+            np.add.at(votes, (rows[:, None], chosen), weights[chosen])
+    return votes
+
+
+def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Share of votes for each class, so that the number of wells of a class does not matter.
+
+    Args:
+      votes: float32 [M, T], votes of training wells for M points.
+      labels: float32 [P, T, C], one-hot labels of the training wells.
+
+    Returns:
+      float32 [P, M, C], rows sum to 1.
+    """
+    counts = np.maximum(labels.sum(axis=1), 1)[:, None]
+    shares = votes @ labels / counts
+    return shares / np.maximum(shares.sum(axis=2, keepdims=True), 1e-30)
+
+
+def nearest_neighbours(
+    features: np.ndarray,
+    well_of: np.ndarray,
+    folds: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    neighbours: int = NEIGHBOURS,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every well judged by the patches of other folds that lie nearest to its patches.
+
+    Args:
+      features: float [N, D], finite, in units in which distances mean something.
+      well_of, folds, labels, classes: as in `probe`; every well has patches.
+      neighbours: a patch's nearest patches; at most half of what a class has on average.
+
+    Returns:
+      wells: float32 [P, W, C], shares of the votes for each class.
+      patches: float32 [N, C], likewise, for the first labelling.
+
+    Source: Fix and Hodges 1951.
+    """
+    hot = one_hot(labels, classes)
+    groups = folds[well_of]
+    fair = max(1, len(features) // (2 * classes))
+    votes = neighbour_votes(features, well_of, groups, min(neighbours, fair))
+    by_well = well_means(votes, well_of, len(folds)).astype(np.float32)
+    wells = np.zeros(hot.shape, np.float32)
+    patches = np.zeros((len(features), classes), np.float32)
+    for fold in np.unique(folds):
+        test, tested = folds == fold, groups == fold
+        wells[:, test] = vote_shares(by_well[np.ix_(test, ~test)], hot[:, ~test])
+        patches[tested] = vote_shares(votes[tested][:, ~test], hot[:1, ~test])[0]
+    return wells, patches
+
+
+def leaky_probe(
+    features: np.ndarray, well_of: np.ndarray, folds: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """The linear probe as it would seem if patches, not wells, were split.
+
+    Args:
+      features: float [N, D], finite.
+      well_of: int [N].
+      folds: int [N], the fold of each patch.
+      labels: int [W].
+
+    Returns:
+      float32 [N, C].
+    """
+    result = np.zeros((len(features), int(labels.max()) + 1), np.float32)
+    for fold in np.unique(folds):
+        test = folds == fold
+        trained, well_in_training = np.unique(well_of[~test], return_inverse=True)
+        centre, whiten, kept = whitening(features[~test], well_of[~test])
+        points = (features - centre) @ whiten
+        means = well_means(points[~test], well_in_training, len(trained))
+        hot = one_hot(labels[trained], result.shape[1])[None]
+        result[test] = linear_scores(points[test], means, hot, kept)[0]
+    return result
+
+
+def leaky_neighbours(
+    features: np.ndarray, well_of: np.ndarray, folds: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """`nearest_neighbours` likewise: a neighbour may be of the patch's own well; float32 [N, C]."""
+    classes = int(labels.max()) + 1
+    fair = max(1, len(features) // (2 * classes))
+    votes = neighbour_votes(features, well_of, folds, min(NEIGHBOURS, fair))
+    return vote_shares(votes, one_hot(labels, classes)[None])[0]

@@ -1,0 +1,171 @@
+"""How well labels of wells are read, how sure that is, and what chance alone would give."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def recalls(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """float [N], 1 where the class of the highest score is the label; ties share it.
+
+    Args:
+      scores: float [N, C].
+      labels: int [N].
+
+    Returns:
+      float64 [N] in [0, 1].
+    """
+    best = scores == scores.max(axis=1, keepdims=True)
+    return best[np.arange(len(labels)), labels] / best.sum(axis=1)
+
+
+def balanced_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over classes of the share that is recognised; 1 / C by chance.
+
+    Args:
+      scores: float [N, C].
+      labels: int [N].
+
+    Returns:
+      A share in [0, 1].
+
+    Source: Brodersen et al. 2010.
+    """
+    right = recalls(scores, labels)
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+
+
+def auroc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve, each class against the rest, mean over classes; 0.5 by chance.
+
+    Args:
+      scores: float [P, W, C], higher for wells of that class.
+      labels: int [P, W], every class in each labelling.
+
+    Returns:
+      float64 [P] in [0, 1]; a tie counts one half.
+
+    Source: Hanley and McNeil 1982, by the rank sum of Mann and Whitney 1947.
+    """
+    classes, wells = scores.shape[2], scores.shape[1]
+    total = np.zeros(len(scores))
+    for label in range(classes):
+        ranks = rankdata(scores[:, :, label], axis=1)
+        positive = labels == label
+        count = positive.sum(axis=1)
+        above = (ranks * positive).sum(axis=1) - count * (count + 1) / 2
+        total += above / (count * (wells - count))
+    return total / classes
+
+
+def p_value(statistics: np.ndarray) -> float:
+    """Share of labellings that do as well as the first, the true one, itself included.
+
+    Args:
+      statistics: float [1 + permutations], higher is better; the observed one first.
+
+    Returns:
+      p in (0, 1].
+
+    Source: Phipson and Smyth 2010.
+    """
+    # Equal statistics may differ in the last bits; what is no number never counts as evidence.
+    return float(np.mean(~(statistics < statistics[0] - 1e-9)))
+
+
+def bootstrap_weights(labels: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """How often each well is drawn, when each condition's wells are drawn with replacement.
+
+    Args:
+      labels: int [W].
+      draws: number of bootstrap samples.
+      seed: of the draws.
+
+    Returns:
+      float64 [draws, W], summing to the number of wells of each label.
+    """
+    random = np.random.default_rng(seed)
+    weights = np.zeros((draws, len(labels)))
+    for label in np.unique(labels):
+        where = np.flatnonzero(labels == label)
+        weights[:, where] = random.multinomial(
+            len(where), np.full(len(where), 1 / len(where)), draws
+        )
+    return weights
+
+
+def drawn_accuracy(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """`balanced_accuracy` in bootstrap samples; float64 [draws]."""
+    counts = np.bincount(labels)
+    return weights @ (recalls(scores, labels) / counts[labels]) / np.count_nonzero(counts)
+
+
+def drawn_auroc(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """`auroc` in bootstrap samples; float64 [draws]."""
+    result = []
+    for label in range(scores.shape[1]):
+        positive = labels == label
+        difference = scores[positive, label][:, None] - scores[~positive, label]
+        better = 0.5 * (1 + np.sign(difference))
+        above = ((weights[:, positive] @ better) * weights[:, ~positive]).sum(axis=1)
+        result.append(above / better.size)
+    return np.mean(result, axis=0)
+
+
+def interval(draws: np.ndarray) -> list[float]:
+    """Percentile interval that holds 95 % of bootstrap samples: [low, high]."""
+    return [float(value) for value in np.percentile(draws, (2.5, 97.5))]
+
+
+def standardised(means: np.ndarray) -> np.ndarray:
+    """Features centred and divided by their SD over wells; one that is the same in all is 0."""
+    spread = means.std(axis=0)
+    return (means - means.mean(axis=0)) / np.where(spread > 0, spread, 1)
+
+
+def similarity_order(means: np.ndarray, allowed: np.ndarray) -> list[np.ndarray]:
+    """For each well the wells that may answer its query, most similar first.
+
+    Args:
+      means: float [W, D], mean features of each well.
+      allowed: bool [W, W], True where the column may answer the row's query.
+
+    Returns:
+      int arrays, one a well. Similarity is the cosine of centred, standardised features.
+    """
+    scaled = standardised(means)
+    length = np.linalg.norm(scaled, axis=1, keepdims=True)
+    scaled = scaled / np.where(length > 0, length, 1)
+    order = np.argsort(-np.round(scaled @ scaled.T, 9), axis=1, kind="stable")
+    return [row[allowed[well, row]] for well, row in enumerate(order)]
+
+
+def mean_average_precision(order: list[np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """How far up wells of the same label stand when each well asks for its likes.
+
+    Average precision of a query: the mean, over the wells of its label, of the share of that label
+    among all wells down to there. Mean over the queries of a class, then over classes.
+
+    Args:
+      order: of `similarity_order`.
+      labels: int [P, W].
+
+    Returns:
+      float64 [P]; queries that have nobody to find are left out.
+
+    Source: Kalinin et al. 2025 (retrieval of image-based profiles).
+    """
+    classes = int(labels.max()) + 1
+    total = np.zeros((len(labels), classes))
+    queries = np.zeros((len(labels), classes))
+    for well, others in enumerate(order):
+        same = labels[:, others] == labels[:, [well]]
+        found = np.cumsum(same, axis=1, dtype=np.float32)
+        precision = found / np.arange(1, len(others) + 1, dtype=np.float32)
+        relevant = same.sum(axis=1)
+        average = (precision * same).sum(axis=1) / np.maximum(relevant, 1)
+        rows = np.arange(len(labels))
+        total[rows, labels[:, well]] += average
+        queries[rows, labels[:, well]] += relevant > 0
+    asked = queries > 0
+    means = np.where(asked, total / np.maximum(queries, 1), 0)
+    return means.sum(axis=1) / np.maximum(asked.sum(axis=1), 1)

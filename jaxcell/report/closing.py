@@ -43,7 +43,16 @@ def _of_interaction(metrics: Mapping) -> dict[str, str]:
             f"  {name}": _errors(scores, target["unit"])
             for name, scores in regressor["by_condition"].items()
         },
+        "intervals": _intervals(metrics["coverage"]),
+        "structure": f"{metrics['structure']['answer']}: {metrics['structure']['why']}",
     }
+
+
+def _intervals(coverage: Mapping) -> str:
+    if coverage["reason"]:
+        return coverage["reason"]
+    held = coverage["overall"]["coverage"]
+    return f"{_number(held and 100 * held, 1)} % hold, {100 * coverage['level']:.0f} % promised"
 
 
 def _of_cells(metrics: Mapping) -> dict[str, str]:

@@ -91,6 +91,31 @@ def to_anndata(
     return AnnData(values, obs=about, var=var, obsm=obsm, uns=uns)
 
 
+def patches_with_codes(
+    patches: "pd.DataFrame", codes: np.ndarray, *, pixel_um: float, versions: Mapping | None
+) -> "AnnData":
+    """Patches as AnnData: codes as features, what is known and measured of each patch beside them.
+
+    Args:
+      patches: one row a patch, with `y` and `x` in pixels.
+      codes: float32 [N, D].
+      pixel_um: side of a pixel in µm.
+      versions: of the programs that made them.
+
+    Returns:
+      As `to_anndata`; the features are `code_0`, `code_1`, ...
+
+    Raises:
+      ValueError: a code is not finite.
+    """
+    import pandas as pd
+
+    features = [f"code_{number}" for number in range(codes.shape[1])]
+    table = patches.join(pd.DataFrame(codes, columns=features, index=patches.index))
+    obs = [name for name in patches if name not in ("y", "x")]
+    return to_anndata(table, features, obs, pixel_um=pixel_um, versions=versions)
+
+
 def write_anndata(path: Path, adata: "AnnData") -> None:
     """Writes .h5ad, for `scanpy.read_h5ad`; a file is whole or not there.
 

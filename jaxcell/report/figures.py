@@ -1,25 +1,19 @@
-"""Figures on the autoencoder: images above their reconstructions, loss curves, codes."""
+"""Figures on the training: images above their reconstructions, and loss curves."""
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from jaxcell.analysis.regression import OVERLAP, Target, condition_names
+from jaxcell.analysis.regression import OVERLAP, Target
 from jaxcell.report import style
 
 # A pixel of the reference study's microscope.
 MICROMETRES_PER_PIXEL = 0.741
 # Height of the line of labels above a row of images.
 LABEL_INCHES = 0.19
-# Area in points^2 of a marker in the projection, at no overlap and for each percent of it; other
-# targets are drawn as if their least value were no overlap and their largest `LARGEST` percent.
-MARKER_AREA, MARKER_AREA_PER_PERCENT, LARGEST = 7.0, 5.0, 40.0
 
 
 def colour_image(image: np.ndarray) -> np.ndarray:
@@ -191,82 +185,3 @@ def _mark_learning_rate_steps(axes: Axes, rows: Sequence[Mapping]) -> None:
             # Below the legend.
             axes.text(x, 0.66, f"learning rate {new:.2g}", transform=axes.get_xaxis_transform(),
                       rotation=90, va="top", ha="right", size=7.5, color=style.MUTED)
-
-
-@style.legible
-def projection(
-    coordinates: np.ndarray,
-    explained: np.ndarray,
-    patches: pd.DataFrame,
-    palette: style.Palette,
-    target: Target = OVERLAP,
-) -> Figure:
-    """Codes of the patches on their two main directions, by condition, larger with the target.
-
-    Args:
-      coordinates: float [N, 2].
-      explained: float [2], share of variance of each direction, in [0, 1].
-      patches: condition, target, faulty, one row a code.
-      palette: marks of the conditions.
-      target: what the marks' sizes show.
-
-    Returns:
-      The figure, with a legend of conditions and one of sizes; faulty patches are crosses.
-    """
-    figure = style.new_figure(7.2, 5.0)
-    axes = figure.subplots()
-    names = condition_names(patches).to_numpy()
-    faulty = patches["faulty"].to_numpy(bool)
-    percent, sizes = _sizes(patches["target"].to_numpy(float), target)
-    order = np.random.default_rng(0).permutation(len(patches))
-    handles = []
-    for name, mark in palette.items():
-        handles.append(_handle(mark, f"{name}"))
-    # In batches of mixed conditions: drawn one after the other, the last would hide the first.
-    for batch in np.array_split(order, min(12, max(1, len(order) // 20))):
-        for name, mark in palette.items():
-            rows = batch[(names[batch] == name) & ~faulty[batch]]
-            axes.scatter(*coordinates[rows].T, s=_area(percent[rows]), c=mark.colour,
-                         marker=mark.marker, alpha=0.6, linewidths=0.3, edgecolors="white",
-                         rasterized=True)
-    if faulty.any():
-        axes.scatter(*coordinates[faulty].T, s=16, c=style.INK, marker="x", linewidths=0.8)
-        handles.append(Line2D([], [], ls="", marker="x", ms=5, color=style.INK, label="faulty"))
-    axes.set(
-        xlabel=f"first direction ({100 * explained[0]:.0f} % of the variance)",
-        ylabel=f"second direction ({100 * explained[1]:.0f} % of the variance)",
-    )
-    figure.legend(handles=handles, title="condition", loc="outside right upper", alignment="left")
-    circles = [
-        Line2D([], [], ls="", marker="o", ms=float(_area(size)) ** 0.5, color=style.MUTED,
-               label=label)
-        for label, size in sizes.items()
-    ]
-    title = textwrap.fill(target.label, 18)
-    figure.legend(handles=circles, title=title, loc="outside right lower", alignment="left",
-                  labelspacing=0.9, borderpad=0.9)
-    return figure
-
-
-def _sizes(values: np.ndarray, target: Target) -> tuple[np.ndarray, dict[str, float]]:
-    """Each value as a percentage of overlap to be drawn as, and those of a legend by their text."""
-    if target == OVERLAP:
-        percent = np.nan_to_num(values)
-        shown = [size for size in (0, 5, 20, 50) if size == 0 or size <= percent.max(initial=0)]
-        return percent, {f"{size} %": float(size) for size in shown}
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    scale = LARGEST / (high - low) if high > low else 0.0
-    shown = np.unique([low, (low + high) / 2, high])
-    percent = np.nan_to_num(scale * (values - low))
-    return percent, {_value(value, target): float(scale * (value - low)) for value in shown}
-
-
-def _area(overlap: np.ndarray | float) -> np.ndarray:
-    """Marker area in points^2 for overlap in percent."""
-    return MARKER_AREA + MARKER_AREA_PER_PERCENT * np.clip(overlap, 0, 100)
-
-
-def _handle(mark: style.Mark, label: str) -> Line2D:
-    """Legend entry of a condition."""
-    return Line2D([], [], ls="", marker=mark.marker, ms=6, color=mark.colour, label=label)

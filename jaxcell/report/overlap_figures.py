@@ -152,48 +152,6 @@ def errors(
     return figure
 
 
-@style.legible
-def well_means(
-    wells: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP
-) -> Figure:
-    """Mean predicted against mean true target of each well.
-
-    Args:
-      wells: well, condition, target_mean and predicted_mean, one row a well.
-      palette: marks of the conditions.
-      target: what was predicted.
-
-    Returns:
-      The figure; wells are named where there are few.
-    """
-    finite = np.isfinite(wells[["target_mean", "predicted_mean"]].astype(float)).all(axis=1)
-    frame = wells[finite]
-    if frame.empty:
-        return style.sentence_figure("There are no wells with finite means to show.")
-    figure = style.new_figure(7.2, 4.4)
-    axes = figure.subplots()
-    low, high = _limits(frame["target_mean"], frame["predicted_mean"], target)
-    axes.plot([low, high], [low, high], color=style.MUTED, lw=1, label="perfect prediction")
-    names = condition_names(frame)
-    for name, mark in palette.items():
-        rows = frame[names == name]
-        if len(rows):
-            axes.scatter(rows["target_mean"], rows["predicted_mean"], s=46, c=mark.colour,
-                         marker=mark.marker, alpha=0.85, edgecolors="white", linewidths=0.6,
-                         label=f"{name} ({len(rows)})")
-    if len(frame) <= 24:
-        for row in frame.itertuples():
-            axes.annotate(row.well, (row.target_mean, row.predicted_mean), (5, -3),
-                          textcoords="offset points", size=7.5, color=style.MUTED)
-    result = scores(frame["target_mean"], frame["predicted_mean"])
-    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal",
-             xlabel=_axis("mean true", target, WIDE, " of a well"),
-             ylabel=_axis("mean predicted", target, WIDE, " of a well"),
-             title=f"Means of wells: {_score_line(result, target)}")
-    figure.legend(loc="outside right upper", title="condition (wells)", alignment="left")
-    return figure
-
-
 def _label_outside(grid: list[Axes], columns: int, x_label: str, y_label: str) -> None:
     """Axis labels on the outer panels only."""
     for axes in grid[::columns]:
@@ -207,9 +165,9 @@ def _finite(patches: pd.DataFrame) -> pd.DataFrame:
     return patches[np.isfinite(patches[["target", "predicted"]].astype(float)).all(axis=1)]
 
 
-def _axis(which: str, target: Target, width: int, whose: str = "") -> str:
+def _axis(which: str, target: Target, width: int) -> str:
     """Words of an axis, such as `true overlap, %`, in lines of so many characters."""
-    words = style.with_unit(f"{which} {target.label}{whose}".strip(), target.unit)
+    words = style.with_unit(f"{which} {target.label}".strip(), target.unit)
     return textwrap.fill(words, width)
 
 

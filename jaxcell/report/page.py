@@ -2,35 +2,73 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxcell.analysis.regression import OVERLAP, Target, conditions, wells_table
+from jaxcell.analysis.answers import Answers
+from jaxcell.analysis.regression import OVERLAP, Target, conditions
 from jaxcell.analysis.summary import summarise
-from jaxcell.report import figures, overlap_figures, plate_figures, style, words
+from jaxcell.report import (
+    export,
+    figures,
+    gallery_figures,
+    interval_figures,
+    overlap_figures,
+    plate_figures,
+    projection_figures,
+    style,
+    verdicts,
+    words,
+)
+from jaxcell.report.explorer import write_explorer
 from jaxcell.report.folder import begin, flat, listed, plain, render, replace, save_figures
 
 TEMPLATE = "page.html.jinja"
-Projection = tuple[np.ndarray, np.ndarray]
+# Odd wells that are listed, and what is told of how a report was made.
+ODD_WELLS = 12
+MADE = ("seed", "split", "wells", "patches", "latent_size", "standardised", "versions")
+
+
+class Shown(NamedTuple):
+    """Images for the page and the explorer.
+
+    Attributes:
+      reconstructions: condition -> originals and reconstructions float [k, H, W, 2] in [0, 1] and,
+        if wanted, true targets float [k]; see `spread_over_target` for which to take.
+      worst: images float [k, H, W, 2] in [0, 1] of the worst-predicted patches, worst first, and
+        their captions.
+      unusual: likewise of the most unusual.
+      thumbnails: uint8 [N, s, s, 3], one a patch.
+      sources: (plate, well, field) -> view -> name of the image file; None where not known.
+      window: side of a patch in pixels.
+      micrometres_per_pixel: µm, edge of a pixel of all images but the thumbnails.
+    """
+
+    reconstructions: Mapping[str, Sequence[np.ndarray]]
+    worst: tuple[np.ndarray, Sequence[str]]
+    unusual: tuple[np.ndarray, Sequence[str]]
+    thumbnails: np.ndarray
+    sources: Mapping | None
+    window: int
+    micrometres_per_pixel: float = figures.MICROMETRES_PER_PIXEL
 
 
 def write_report(
     folder: Path,
     *,
     metrics: Mapping,
-    patches: pd.DataFrame,
+    answers: Answers,
+    codes: np.ndarray,
     histories: Mapping[str, Sequence[Mapping]],
-    examples: Mapping[str, Sequence[np.ndarray]],
-    projection: Projection | str,
+    shown: Shown,
     findings: Sequence[Sequence] = (),
     config: Mapping,
     title: str,
-    micrometres_per_pixel: float = figures.MICROMETRES_PER_PIXEL,
     flat_fields: plate_figures.FlatFields | None = None,
 ) -> Path:
-    """Writes the page, its numbers, tables and figures into a report folder.
+    """Writes the page, the explorer, their numbers, tables and figures into a report folder.
 
     All is written beside, into `<folder>.tmp`, and then renamed: a report is whole or not there,
     and an earlier report of the same run stays until the new one is whole.
@@ -39,17 +77,14 @@ def write_report(
       folder: the report folder itself, such as `RUN/report`.
       metrics: as `summarise` gives, plus any of `target` (the fields of a `Target`), `split`,
         `wells`, `patches`, `seed`, `versions`, `left_out`; what `summarise` gives and is not there
-        is added, and so is `target`: overlap.
-      patches: one row a patch, columns as in `summarise`.
+        is added, and so are `target`: overlap, and the numbers of the answers.
+      answers: of the patches.
+      codes: float32 [N, D] of the patches, for patches.h5ad.
       histories: `autoencoder` and `regressor` -> rows of metrics.jsonl; see `figures.loss_curves`.
-      examples: condition -> originals and reconstructions float [k, H, W, 2] in [0, 1] and, if
-        wanted, true targets float [k]; see `spread_over_target` for which to take.
-      projection: coordinates float [N, 2] of the codes in the order of `patches`, and their shares
-        of the variance float [2]; or why there are none, as text.
+      shown: images.
       findings: what was left out: problem, plate, well, path, message, cure.
       config: nested settings of the run.
       title: of the page.
-      micrometres_per_pixel: µm, edge of a pixel of the examples.
       flat_fields: what fields were corrected by, where they were; see `plate_figures.flat_fields`.
 
     Returns:
@@ -61,89 +96,147 @@ def write_report(
     metrics = {"left_out": len(findings), "target": OVERLAP._asdict()} | dict(metrics)
     target = Target(**metrics["target"])
     if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
-        metrics = summarise(patches, None) | metrics
-    patches = _with_projection(patches, projection)
-    wells = wells_table(patches)
-    metrics = plain(metrics)
+        metrics = summarise(answers.patches, None) | metrics
+    metrics = plain(metrics | answers.numbers)
     temporary = begin(folder, metrics)
-    patches.to_parquet(temporary / "patches.parquet", index=False)
-    wells.to_csv(temporary / "wells.csv", index=False)
-    builders = _builders(
-        target, patches, wells, histories, examples, projection, micrometres_per_pixel
-    )
+    answers.patches.to_parquet(temporary / "patches.parquet", index=False)
+    answers.wells.to_csv(temporary / "wells.csv", index=False)
+    if np.isfinite(codes).all():
+        export.write_anndata(temporary / "patches.h5ad", export.patches_with_codes(
+            answers.patches, codes, pixel_um=shown.micrometres_per_pixel,
+            versions=metrics.get("versions"),
+        ))  # fmt: skip
+    palette = style.palette(conditions(answers.patches))
+    builders = _builders(target, palette, answers, histories, shown)
     if flat_fields:
         builders["flat_fields"] = lambda: plate_figures.flat_fields(flat_fields)
     pictures = save_figures(temporary / "figures", builders)
-    page = _render(title, metrics, pictures, findings, config, projection, flat_fields or {})
+    explorer = _explorer(temporary / "explorer.html", title, target, palette, answers, shown)
+    page = _render(title, metrics, pictures, answers, findings, config, flat_fields or {}, explorer)
     (temporary / "index.html").write_text(page, encoding="utf-8")
     replace(temporary, folder)
     return folder / "index.html"
 
 
-def _with_projection(patches: pd.DataFrame, projection: Projection | str) -> pd.DataFrame:
-    """Patches with columns projection_1 and projection_2, NaN where there is no projection."""
-    if {"projection_1", "projection_2"} <= set(patches.columns):
-        return patches
-    empty = np.full((len(patches), 2), np.nan, np.float32)
-    coordinates = empty if isinstance(projection, str) else np.asarray(projection[0])
-    return patches.assign(projection_1=coordinates[:, 0], projection_2=coordinates[:, 1])
-
-
 def _builders(
     target: Target,
-    patches: pd.DataFrame,
-    wells: pd.DataFrame,
+    palette: style.Palette,
+    answers: Answers,
     histories: Mapping[str, Sequence[Mapping]],
-    examples: Mapping[str, Sequence[np.ndarray]],
-    projection: Projection | str,
-    micrometres_per_pixel: float,
+    shown: Shown,
 ) -> dict[str, Callable[[], Figure]]:
     """Name of each figure -> what draws it."""
-    palette = style.palette(conditions(patches))
+    patches, wells, numbers = answers.patches, answers.wells, answers.numbers
+    pixel_um = shown.micrometres_per_pixel
     builders = {
         "reconstructions": lambda: figures.reconstructions(
-            examples, palette, micrometres_per_pixel, target
+            shown.reconstructions, palette, pixel_um, target
         ),
+        "projections": lambda: projection_figures.projections(
+            answers.projections, patches, palette, target
+        ),
+        "strength": lambda: interval_figures.strength(numbers["strength"], wells, palette, target),
         "scatter": lambda: overlap_figures.scatter(patches, palette, target),
-        "histograms": lambda: overlap_figures.histograms(patches, palette, target),
         "errors": lambda: overlap_figures.errors(patches, palette, target),
-        "wells": lambda: overlap_figures.well_means(wells, palette, target),
+        "wells": lambda: interval_figures.wells_with_intervals(wells, palette, target),
+        "agreement": lambda: interval_figures.bland_altman(
+            wells, palette, target, numbers["agreement"]
+        ),
         "plate_map": lambda: plate_figures.plate_map(wells, target),
+        "histograms": lambda: overlap_figures.histograms(patches, palette, target),
+        "worst": lambda: gallery_figures.gallery(*shown.worst, pixel_um),
+        "unusual": lambda: gallery_figures.gallery(*shown.unusual, pixel_um),
         "loss_curves": lambda: figures.loss_curves(histories, target),
     }
-    if not isinstance(projection, str):
-        builders["projection"] = lambda: figures.projection(
-            *projection, patches, palette, target
+    if numbers["structure"].get("scores"):
+        builders["structure"] = lambda: projection_figures.structure(numbers["structure"])
+    if not numbers["calibration_curve"]["reason"]:
+        builders["calibration"] = lambda: interval_figures.calibration(
+            numbers["calibration_curve"], palette
+        )
+    if len(patches[["plate", "well", "field"]].drop_duplicates()) == 1:
+        builders["field_map"] = lambda: interval_figures.field_map(
+            patches, target, micrometres_per_pixel=pixel_um, window=shown.window
         )
     return builders
+
+
+def _explorer(
+    path: Path,
+    title: str,
+    target: Target,
+    palette: style.Palette,
+    answers: Answers,
+    shown: Shown,
+) -> bool:
+    """Writes the explorer; whether there is anything to explore."""
+    drawn = {
+        f"{method} of {source}": item if isinstance(item, str) else item.coordinates
+        for source, items in answers.projections.items()
+        for method, item in items.items()
+    }
+    if all(isinstance(item, str) for item in drawn.values()):
+        return False
+    write_explorer(
+        path,
+        table=answers.patches,
+        thumbnails=shown.thumbnails,
+        projections=drawn,
+        neighbours=answers.neighbours,
+        sources=shown.sources,
+        palette=palette,
+        target=target,
+        title=title,
+        window=shown.window,
+        micrometres_per_pixel=shown.micrometres_per_pixel,
+    )
+    return True
 
 
 def _render(
     title: str,
     metrics: Mapping,
     pictures: Mapping[str, Mapping],
+    answers: Answers,
     findings: Sequence[Sequence],
     config: Mapping,
-    projection: Projection | str,
     flat_fields: plate_figures.FlatFields,
+    explorer: bool,
 ) -> str:
     """The page as HTML."""
     regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]
+    structure, coverage = metrics["structure"], metrics["coverage"]
     target = Target(**metrics["target"])
-    made = {key: metrics[key] for key in ("seed", "split", "wells", "patches", "versions")
-            if key in metrics}
+    level = coverage.get("level")
+    made = {key: metrics[key] for key in MADE if metrics.get(key) is not None}
+    odd = answers.odd_wells
+    fields = answers.patches[["plate", "well", "field"]].drop_duplicates()
     return render(
         TEMPLATE,
         title=title,
         target=target,
+        unseen=metrics.get("split") != "random_patch",
         regressor=regressor,
         autoencoder=autoencoder,
+        structure=structure,
+        structure_answer=verdicts.ANSWERS[structure["answer"]],
+        structure_lead=verdicts.lead_of(structure),
+        level=level,
+        covered=(coverage.get("overall") or {}).get("coverage"),
         on_input=words.on_input(
             metrics["evaluated"], regressor.get("by_condition", {}), metrics["left_out"],
             len(findings), target,
         ),
         on_reconstruction=words.on_reconstruction(autoencoder),
+        on_structure=verdicts.on_structure(structure),
+        on_batches=verdicts.on_batches(metrics["batches"]),
+        on_strength=verdicts.on_strength(metrics["strength"], target),
         on_regression=words.on_regression(regressor, target),
+        on_intervals=verdicts.on_intervals(coverage, level, target),
+        on_agreement=verdicts.on_agreement(metrics["agreement"], target),
+        on_odd=verdicts.on_odd(odd),
+        odd_wells=odd[odd["why"] != ""].head(ODD_WELLS).to_dict("records") if len(odd) else [],
+        field_shown=" ".join(f"{name} {value}" for name, value in fields.iloc[0].items()),
         lit=[
             f"{plate}, {name} {flat_fields[plate, view].min():.2f} to "
             f"{flat_fields[plate, view].max():.2f}"
@@ -152,7 +245,7 @@ def _render(
             if (plate, view) in flat_fields
         ],
         pictures=pictures,
-        no_projection=projection if isinstance(projection, str) else None,
+        explorer=explorer,
         findings=listed(findings),
         made={key.replace(".", " · "): value for key, value in flat(made).items()},
         config=flat(config),

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.analysis.projection import principal_components
+from jaxcell.analysis.answers import answer
+from jaxcell.analysis.conformal import calibrate, fit_scale, well_numbers
+from jaxcell.analysis.regression import OVERLAP, Target
+from jaxcell.report.page import Shown
 
 # Share of patches exactly 0, and scale of the others in percent: as on the plate CK19.
 SPREAD = {"Unstimulated": (0.63, 2.7), "OVA": (0.54, 3.1), "ConA": (0.34, 5.7)}
@@ -20,6 +23,12 @@ def make_patches():
 def make_report_arguments():
     """Function (patches) -> keyword arguments of write_report."""
     return report_arguments
+
+
+@pytest.fixture(scope="session")
+def ask_questions():
+    """Function (patches, codes) -> the answers."""
+    return ask
 
 
 def synthetic_patches(conditions=tuple(SPREAD), wells=4, each=25, plates=1, seed=0) -> pd.DataFrame:
@@ -40,7 +49,8 @@ def synthetic_patches(conditions=tuple(SPREAD), wells=4, each=25, plates=1, seed
                 tables.append(pd.DataFrame({
                     "plate": f"SIM{plate + 1:02d}", "well": f"{chr(65 + row)}{column + 1:02d}",
                     "row": row, "column": column, "condition": condition, "compound": "DMSO",
-                    "concentration_um": np.nan, "field": 1, "y": 192 * (np.arange(each) // 10),
+                    "concentration_um": np.nan, "role": "vehicle", "field": 1,
+                    "y": 192 * (np.arange(each) // 10),
                     "x": 192 * (np.arange(each) % 10), "faulty": faulty,
                     "overlap": true.astype(np.float32), "target": true.astype(np.float32),
                     "predicted": np.maximum(0.93 * true + noise, 0).astype(np.float32),
@@ -52,27 +62,50 @@ def synthetic_patches(conditions=tuple(SPREAD), wells=4, each=25, plates=1, seed
     return pd.concat(tables, ignore_index=True)
 
 
-def report_arguments(patches: pd.DataFrame, size: int = 24) -> dict:
+def report_arguments(patches: pd.DataFrame, target: Target = OVERLAP, size: int = 24) -> dict:
     """Keyword arguments of write_report for a table of patches."""
     random = np.random.default_rng(1)
     codes = random.normal(size=(len(patches), 16)).astype(np.float32)
     codes[:, 0] += patches["target"]
     names = [name for name in dict.fromkeys(patches["condition"]) if isinstance(name, str)]
     images = random.uniform(size=(6, size, size, 2)).astype(np.float32)
+    captions = [f"SIM01 B0{place}\n{place} → 7 %" for place in range(6)]
+    thumbnails = random.integers(0, 256, (len(patches), 16, 16, 3), np.uint8)
     return {
-        "metrics": {"seed": 0, "split": {"by": "well", "test": 0.2},
+        "metrics": {"seed": 0, "split": "well", "target": target._asdict(),
                     "wells": {"train": 48, "validation": 8, "test": 12},
                     "versions": {"jax": "0.10.2", "python": "3.11"}},
-        "patches": patches,
+        "answers": ask(patches, codes, target),
+        "codes": codes,
         "histories": {name: history(scale) for name, scale in
                       (("autoencoder", 0.09), ("regressor", 9.0))},
-        "examples": {name: (images, 0.8 * images, np.arange(6.0)) for name in names},
-        "projection": principal_components(codes),
+        "shown": Shown({name: (images, 0.8 * images, np.arange(6.0)) for name in names},
+                       (images, captions), (images, captions), thumbnails, None, 192),
         "findings": [("missing_view", "CK91", "B03", "/plates/CK91/CK91 - B - 03.tif",
                       "no TexasRed image of field 1", "export the view again")],
         "config": {"seed": 0, "data": {"window": 192, "stride": 192, "views": {"t_cell": "FITC"}}},
         "title": "Synthetic plate",
     }
+
+
+def ask(patches: pd.DataFrame, codes: np.ndarray, target: Target = OVERLAP):
+    """The answers of a table of patches, calibrated on another one."""
+    other = synthetic_patches(wells=5, seed=1)
+    truth, predicted = other["target"].to_numpy(), other["predicted"].to_numpy()
+    scale = fit_scale(predicted, predicted - truth)
+    return answer(
+        patches,
+        codes,
+        {"overlap": patches[["overlap"]].to_numpy(np.float32),
+         "raw-pixel PCA": codes[:, 8:]},
+        places=4,
+        target=target,
+        calibration=calibrate(well_numbers(other), truth, predicted, scale),
+        level=0.9,
+        methods=("PCA",),
+        standardise=False,
+        seed=0,
+    )
 
 
 def history(scale: float, epochs: int = 20) -> list[dict]:

@@ -34,11 +34,6 @@ def of_patches(patches, target=OVERLAP) -> dict:
         "histograms": overlap_figures.histograms(patches, palette, target),
         "errors": overlap_figures.errors(patches, palette, target),
         "plate_map": plate_figures.plate_map(wells, target),
-        "well_means": overlap_figures.well_means(wells, palette, target),
-        "projection": figures.projection(
-            np.random.default_rng(0).normal(size=(len(patches), 2)), [0.4, 0.1], patches, palette,
-            target,
-        ),
     }
 
 
@@ -100,7 +95,6 @@ def test_axes_name_the_target_and_its_unit(make_patches):
     assert "predicted overlap, %" in words(drawn["scatter"])
     assert "patches in 0.5 % of overlap" in words(drawn["histograms"])
     assert "error (predicted − true), points" in words(drawn["errors"])
-    assert "mean true overlap of a well, %" in words(drawn["well_means"])
     drawn = of_patches(patches, DISTANCE)
     assert "median distance to the nearest dendritic cell, µm" in words(drawn["scatter"])
     assert "error (predicted − true), µm" in words(drawn["plate_map"])

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxcell.analysis.regression import Target
 from jaxcell.report import page as page_writer
 from jaxcell.report import style
 from jaxcell.report.folder import flat, plain
 from jaxcell.report.page import write_report
 
-FIGURES = {"reconstructions", "scatter", "histograms", "errors", "wells", "plate_map",
-           "loss_curves", "projection"}
+FIGURES = {"reconstructions", "structure", "projections", "strength", "scatter", "errors",
+           "calibration", "wells", "agreement", "plate_map", "histograms", "worst", "unusual",
+           "loss_curves"}
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
@@ -67,7 +69,8 @@ def draw_only(monkeypatch):
 def test_all_that_belongs_to_a_report_is_there(report):
     folder = report.parent
     assert {path.name for path in folder.iterdir()} == {
-        "index.html", "metrics.json", "patches.parquet", "wells.csv", "figures"}
+        "index.html", "explorer.html", "metrics.json", "patches.parquet", "patches.h5ad",
+        "wells.csv", "figures"}
     for name in FIGURES:
         for kind in ("png", "svg"):
             assert (folder / "figures" / f"{name}.{kind}").stat().st_size > 5000
@@ -78,7 +81,7 @@ def test_the_page_is_sound_and_needs_nothing_from_outside(report):
     html = report.read_text(encoding="utf-8")
     page = Page(html)
     assert len(page.images) == len(FIGURES)
-    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert all(link.startswith(("data:image/", "#", "explorer.html")) for link in page.links)
     assert not re.search(r"https?:|//[a-z]|url\(|@import", re.sub(r"base64,[^\"]*", "", html))
     assert "could not be drawn" not in page.text
 
@@ -94,7 +97,9 @@ def test_numbers_and_tables_agree(report, make_patches):
     assert f"{metrics['regressor']['rmse']:.2f}" in Page(report.read_text(encoding="utf-8")).text
     table = pd.read_parquet(report.parent / "patches.parquet")
     pd.testing.assert_frame_equal(table[patches.columns], patches)
-    assert {"projection_1", "projection_2"} <= set(table.columns)
+    assert {"codes_pca_1", "raw_pixels_pca_2", "low", "high", "unusual"} <= set(table.columns)
+    assert metrics["coverage"]["overall"]["coverage"] == pytest.approx(
+        ((table["low"] <= table["target"]) & (table["target"] <= table["high"])).mean(), abs=1e-3)
     wells = pd.read_csv(report.parent / "wells.csv")
     assert len(wells) == patches.groupby(["plate", "well"]).ngroups
     assert wells["patches"].sum() == len(patches)
@@ -104,7 +109,7 @@ def test_the_target_is_named_in_the_numbers(report):
     metrics = json.loads((report.parent / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["target"]["name"] == "iou" and metrics["target"]["unit"] == "%"
     text = " ".join(Page(report.read_text(encoding="utf-8")).text.split())
-    assert "How well is overlap predicted?" in text
+    assert "How well is overlap predicted from an image?" in text
     assert "Overlap is the share of pixels in either cell mask that lie in both" in text
 
 
@@ -112,17 +117,16 @@ def test_another_target_is_told_in_its_own_words(
     tmp_path, make_patches, make_report_arguments, draw_only
 ):
     draw_only()
-    arguments = make_report_arguments(make_patches(wells=1))
-    target = {"name": "contact_share", "label": "T cells in contact", "unit": "%"}
-    arguments["metrics"]["target"] = target
+    target = Target("contact_share", "T cells in contact", "%", "In contact within 1.5 µm.")
+    arguments = make_report_arguments(make_patches(wells=1), target)
     page = write_report(tmp_path / "report", **arguments)
     html = page.read_text(encoding="utf-8")
     text = " ".join(Page(html).text.split())
     assert "How good is the prediction of T cells in contact?" in text
-    assert "points of T cells in contact, error (RMSE)" in text
-    assert "overlap" not in html.split("<main>")[1].split("All settings")[0].lower()
+    assert "error of T cells in contact as a share of its spread" in text
+    assert "overlap" not in html.split('id="prediction"')[1].split("All settings")[0].lower()
     metrics = json.loads((page.parent / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["target"] == target
+    assert metrics["target"] == target._asdict()
 
 
 def test_flat_fields_are_shown_where_there_are_any(
@@ -137,7 +141,8 @@ def test_flat_fields_are_shown_where_there_are_any(
     found = Page(page.read_text(encoding="utf-8"))
     text = " ".join(found.text.split())
     assert "Uneven light" in text and "SIM01, T cells 0.75 to 1.25" in text
-    assert len(found.images) == len(FIGURES) + 1
+    # One well a condition tells nothing of structure.
+    assert len(found.images) == len(FIGURES - {"structure"} | {"flat_fields"})
     assert (page.parent / "figures" / "flat_fields.png").stat().st_size > 5000
 
 
@@ -155,25 +160,32 @@ def test_findings_are_listed_and_cannot_inject_markup(
     assert "<b>bold" not in html
 
 
-def test_codes_that_cannot_be_projected_cost_one_picture_only(
-    tmp_path, make_patches, make_report_arguments, draw_only
+def test_codes_that_are_not_finite_cost_their_own_answers_only(
+    tmp_path, make_patches, make_report_arguments, ask_questions, draw_only
 ):
-    draw_only()
-    arguments = make_report_arguments(make_patches(wells=1))
-    arguments["projection"] = "the codes of 3 of 75 patches are not finite numbers"
+    draw_only("scatter")
+    patches = make_patches(wells=3)
+    arguments = make_report_arguments(patches)
+    codes = arguments["codes"].copy()
+    codes[:3, 0] = np.nan
+    arguments |= {"codes": codes, "answers": ask_questions(patches, codes)}
     page = write_report(tmp_path / "report", **arguments)
-    found = Page(page.read_text(encoding="utf-8"))
-    assert "the codes of 3 of 75 patches are not finite numbers" in found.text
-    assert len(found.images) == len(FIGURES) - 1
-    assert pd.read_parquet(page.parent / "patches.parquet")["projection_1"].isna().all()
+    text = " ".join(Page(page.read_text(encoding="utf-8")).text.split())
+    assert "Cannot be said. " in text and "3 of" in text
+    assert "Measured mean overlap (%) of a well" in text and "RMSE / SD" in text
+    table = pd.read_parquet(page.parent / "patches.parquet")
+    assert table[["codes_pca_1", "unusual"]].isna().all(axis=1).tolist() == [True] * 3 + [False] * (
+        len(patches) - 3)  # fmt: skip
+    assert table[["low", "high", "raw_pixels_pca_1"]].notna().all(axis=None)
 
 
 def test_a_figure_that_fails_leaves_a_sentence(
     tmp_path, make_patches, make_report_arguments, draw_only
 ):
     draw_only("reconstructions")
-    arguments = make_report_arguments(make_patches(wells=1))
-    arguments["examples"] = {"OVA": (np.zeros((2, 8)), np.zeros((2, 8)))}
+    arguments = make_report_arguments(make_patches(wells=2))
+    broken = {"OVA": (np.zeros((2, 8)), np.zeros((2, 8)))}
+    arguments["shown"] = arguments["shown"]._replace(reconstructions=broken)
     found = Page(write_report(tmp_path / "report", **arguments).read_text(encoding="utf-8"))
     assert "This figure could not be drawn" in found.text
     assert len(found.images) == len(FIGURES) - 1
@@ -186,14 +198,15 @@ def test_poor_input_still_gives_a_page(case, tmp_path, make_patches, make_report
         patches = patches.assign(faulty=True, overlap=np.float32(0), target=np.float32(0))
     elif case == "no condition":
         patches = patches.assign(condition="")
-    arguments = make_report_arguments(patches) | {"histories": {}}
-    if case == "nan predictions":
-        arguments["patches"] = patches.assign(predicted=np.float32("nan"), ssim=np.float32("nan"))
+    elif case == "nan predictions":
+        patches = patches.assign(predicted=np.float32("nan"), ssim=np.float32("nan"))
     elif case == "one patch":
-        arguments |= {"patches": patches.iloc[:1], "projection": "too few", "examples": {}}
+        patches = patches.iloc[:1]
+    arguments = make_report_arguments(patches) | {"histories": {}}
     page = write_report(tmp_path / "report", **arguments)
     found = Page(page.read_text(encoding="utf-8"))
     assert "could not be drawn" not in found.text and "nan" not in found.text.lower()
+    assert "Cannot be said. " in found.text
     text = (page.parent / "metrics.json").read_text(encoding="utf-8")
     json.loads(text, parse_constant=pytest.fail)
 
@@ -206,7 +219,8 @@ def test_a_second_report_replaces_the_first_and_a_failed_one_does_not(
     page = write_report(tmp_path / "report", **arguments)
     (page.parent / "figures" / "stale.png").write_bytes(b"old")
     with pytest.raises(KeyError):
-        broken = {**arguments, "patches": arguments["patches"].drop(columns="bce")}
+        poor = arguments["answers"].patches.drop(columns="bce")
+        broken = {**arguments, "answers": arguments["answers"]._replace(patches=poor)}
         write_report(tmp_path / "report", **broken)
     assert (page.parent / "figures" / "stale.png").exists()
     write_report(tmp_path / "report", **arguments | {"title": "Second"})

@@ -13,6 +13,9 @@ WORKDIR = flags.DEFINE_string("workdir", None, "the run's folder", required=True
 PLATES = flags.DEFINE_string("plates", "", "folder of plates; default: the run's held-out wells")
 CONDITION = flags.DEFINE_string("condition", None, "condition of wells that no layout describes")
 SKIP = flags.DEFINE_bool("skip", False, "leave bad images out and list them, instead of stopping")
+STANDARDISE = flags.DEFINE_bool(
+    "standardise", False, "standardise codes plate by plate on control wells before all analyses"
+)
 
 
 def main(argv: list[str]) -> None:
@@ -23,7 +26,9 @@ def main(argv: list[str]) -> None:
     from jaxcell import commands  # heavy: not needed for --help
 
     try:
-        print(commands.evaluate(Path(WORKDIR.value), PLATES.value, CONDITION.value, SKIP.value))
+        print(commands.evaluate(
+            Path(WORKDIR.value), PLATES.value, CONDITION.value, SKIP.value, STANDARDISE.value
+        ))
     except (ValueError, FileExistsError) as error:
         sys.exit(f"\n{error}")
 

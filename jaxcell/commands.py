@@ -41,7 +41,9 @@ def train(config: ConfigDict, workdir: Path) -> str:
     return closing_table(metrics, workdir / "report" / "index.html", time.monotonic() - began)
 
 
-def evaluate(workdir: Path, plates: str, condition: str | None, skip: bool) -> str:
+def evaluate(
+    workdir: Path, plates: str, condition: str | None, skip: bool, standardise: bool
+) -> str:
     """Evaluates a run on what it held out or, one of interaction, on any plates.
 
     Args:
@@ -49,6 +51,8 @@ def evaluate(workdir: Path, plates: str, condition: str | None, skip: bool) -> s
       plates: folder of plates; empty: what the run held out.
       condition: of wells that no layout describes.
       skip: whether bad images are left out instead of stopping.
+      standardise: whether codes are standardised plate by plate on control wells; where not, what
+        the run's config says.
 
     Returns:
       The closing table.
@@ -67,15 +71,17 @@ def evaluate(workdir: Path, plates: str, condition: str | None, skip: bool) -> s
         metrics = evaluate_segmentation(workdir, *segmentation.load(workdir))
     elif kind == "masks":
         metrics = mask_unet.evaluate(workdir)
-    elif plates:
-        config, run = experiment.load(workdir)
-        config.data.plates = plates
-        config.data.on_bad_image = "skip" if skip else "stop"
-        found = experiment.load_plates(config, condition)
-        name = Path(plates).resolve().name
-        metrics, report = evaluation.evaluate_plates(workdir, config, run, found, name)
     else:
-        metrics = evaluation.evaluate_run(workdir, *experiment.load(workdir))
+        config, run = experiment.load(workdir)
+        config.evaluation.standardise |= standardise
+        if plates:
+            config.data.plates = plates
+            config.data.on_bad_image = "skip" if skip else "stop"
+            found = experiment.load_plates(config, condition)
+            name = Path(plates).resolve().name
+            metrics, report = evaluation.evaluate_plates(workdir, config, run, found, name)
+        else:
+            metrics = evaluation.evaluate_run(workdir, config, run)
     return closing_table(metrics, report / "index.html", time.monotonic() - began)
 
 

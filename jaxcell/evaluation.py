@@ -1,96 +1,31 @@
-"""A trained run against patches it never saw: measures, tables, and the report."""
+"""A trained run against patches it never saw: measures, answers, tables, and the report."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxcell.analysis import reconstruction
-from jaxcell.analysis.projection import principal_components
+from jaxcell import calibration
+from jaxcell.analysis.answers import Answers, answer
 from jaxcell.analysis.regression import OVERLAP, Target
 from jaxcell.analysis.summary import spread_over_target, summarise
 from jaxcell.dataset.flat_fields import FlatFields, read_flat_fields
 from jaxcell.dataset.immune_cells import build, open_built
-from jaxcell.dataset.pipeline import Examples, evaluation_batches, open_examples, prepare
-from jaxcell.experiment import Run, dataset_config, tfds_folder
+from jaxcell.dataset.pipeline import Examples, open_examples
+from jaxcell.experiment import Run, dataset_config, image_files, tfds_folder
+from jaxcell.inference import Seen, look, reconstructions
 from jaxcell.interaction.targets import TARGETS
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates
-from jaxcell.report import export
-from jaxcell.report.page import write_report
+from jaxcell.report import sprites
+from jaxcell.report.page import Shown, write_report
 from jaxcell.versions import versions
 
-
-def measure(
-    run: Run, examples: Examples, rows: np.ndarray, batch_size: int
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Runs both networks over patches.
-
-    Args:
-      run: the trained run.
-      examples: where to read from.
-      rows: int32 [N], which of them.
-      batch_size: patches a batch.
-
-    Returns:
-      The examples' table of these rows with `predicted` (in the unit of `target`), `bce`,
-      `bce_floor` (nats), `psnr_db`, `ssim`; and the codes, float32 [N, latent size].
-    """
-
-    @jax.jit
-    def step(params: dict, raw: dict) -> tuple[dict, jax.Array]:
-        image = prepare({}, raw)["image"]
-        variables = {"params": params["autoencoder"]}
-        code = run.models.autoencoder.apply(variables, image, method="encode")
-        logits = run.models.autoencoder.apply(variables, image)
-        shown = jax.nn.sigmoid(logits)
-        values = {
-            "predicted": run.models.regressor.apply({"params": params["regressor"]}, image),
-            "bce": reconstruction.binary_cross_entropy(logits, image),
-            "bce_floor": reconstruction.entropy_floor(image),
-            "psnr_db": reconstruction.psnr_db(shown, image),
-            "ssim": reconstruction.ssim(shown, image),
-        }
-        return values, code
-
-    values, codes = [], []
-    for raw, real in _streamed(examples, rows, batch_size):
-        scores, code = jax.device_get(step(run.params, raw))
-        values.append(pd.DataFrame({name: array[real] for name, array in scores.items()}))
-        codes.append(code[real])
-    table = examples.table.iloc[rows].reset_index(drop=True)
-    return table.join(pd.concat(values, ignore_index=True)), np.concatenate(codes)
-
-
-def _streamed(examples: Examples, rows: np.ndarray, batch_size: int) -> Iterator:
-    """Batches that carry their images, and which of each are real, behind a progress bar."""
-    streamed = examples._replace(images=None)
-    batches = evaluation_batches(streamed, rows, batch_size)
-    with tqdm(total=len(rows), desc="evaluating", unit=" patches", dynamic_ncols=True) as bar:
-        for raw in batches():
-            real = raw["weight"] > 0
-            yield raw, real
-            bar.update(int(real.sum()))
-
-
-def reconstructions(
-    run: Run, examples: Examples, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Originals and their reconstructions, float32 [N, H, W, 2] each in [0, 1], of some rows."""
-    raw = next(evaluation_batches(examples._replace(images=None), rows, len(rows))())
-
-    @jax.jit
-    def step(params: dict, raw: dict) -> tuple[jax.Array, jax.Array]:
-        image = prepare({}, raw)["image"]
-        logits = run.models.autoencoder.apply({"params": params["autoencoder"]}, image)
-        return image, jax.nn.sigmoid(logits)
-
-    return jax.device_get(step(run.params, raw))
+# Patches in each gallery.
+GALLERY = 12
 
 
 def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
@@ -109,9 +44,20 @@ def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
     """
     builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0)
-    title = f"{workdir.resolve().name}: T cells and dendritic cells"
-    flat_fields = read_flat_fields(Path(builder.data_path))
-    return _evaluate(workdir / "report", title, config, run, examples, run.findings, flat_fields)
+    calibrated = calibration.calibrate(
+        workdir, run, examples, config.evaluation.batch_size, config.seed
+    )
+    return _evaluate(
+        workdir / "report",
+        f"{workdir.resolve().name}: T cells and dendritic cells",
+        config,
+        run,
+        examples,
+        calibrated,
+        run.image_files,
+        run.findings,
+        read_flat_fields(Path(builder.data_path)),
+    )
 
 
 def evaluate_plates(
@@ -132,11 +78,22 @@ def evaluate_plates(
     config = ConfigDict(config.to_dict())
     config.data.update({"split_by": "none", "subset": "full"})
     builder = build(plates, dataset_config(config), tfds_folder(config))
-    examples = open_examples(builder, memory_gib=0)
-    flat_fields = read_flat_fields(Path(builder.data_path))
+    calibrated = calibration.load(workdir) or (
+        "this run was not calibrated; python evaluate.py on its own held-out wells, without "
+        "--plates, does that"
+    )
     report = workdir / f"report-{name}"
-    title = f"{name}, seen by {workdir.resolve().name}"
-    metrics = _evaluate(report, title, config, run, examples, plates.findings, flat_fields)
+    metrics = _evaluate(
+        report,
+        f"{name}, seen by {workdir.resolve().name}",
+        config,
+        run,
+        open_examples(builder, memory_gib=0),
+        calibrated,
+        image_files(plates),
+        plates.findings,
+        read_flat_fields(Path(builder.data_path)),
+    )
     return metrics, report
 
 
@@ -146,25 +103,24 @@ def _evaluate(
     config: ConfigDict,
     run: Run,
     examples: Examples,
+    calibrated: Mapping | str,
+    files: Mapping | None,
     findings: list[Finding],
     flat_fields: FlatFields,
 ) -> dict:
     """Evaluates the test patches of some examples and writes the report into a folder."""
-    rows = examples.rows("test")
-    patches, codes = measure(run, examples, rows, config.evaluation.batch_size)
-    chosen = spread_over_target(patches)
-    positions = np.concatenate(list(chosen.values()))
-    images = reconstructions(run, examples, rows[positions])
-    ends = np.cumsum([len(some) for some in chosen.values()])[:-1]
-    truth = np.split(patches["target"].to_numpy()[positions], ends)
-    shown = zip(*(np.split(array, ends) for array in images), truth, strict=True)
+    rows, settings = examples.rows("test"), config.evaluation
+    side = sprites.layout(len(rows), config.data.window).tile
+    seen = look(run, examples, rows, settings.batch_size, side, config.seed)
+    target = target_words(config.data.target)
+    answers = _answers(seen, target, calibrated, config)
     metrics = {
-        **summarise(patches, run.dataset["training_mean"]),
-        "target": target_words(config.data.target)._asdict(),
+        **summarise(seen.patches, run.dataset["training_mean"]),
+        "target": target._asdict(),
         "split": config.data.split_by,
         "wells": _wells(examples.table),
         "patches": examples.table["split"].value_counts(sort=False).to_dict(),
-        "latent_size": codes.shape[1],
+        "latent_size": seen.codes.shape[1],
         "seed": config.seed,
         "versions": versions(),
         "left_out": sum(finding.fatal for finding in findings),
@@ -172,26 +128,90 @@ def _evaluate(
     write_report(
         folder,
         metrics=metrics,
-        patches=patches,
+        answers=answers,
+        codes=seen.codes,
         histories=run.histories,
-        examples=dict(zip(chosen, shown, strict=True)),
-        projection=_project(codes),
+        shown=_shown(run, examples, rows, seen, answers.patches, target, files, config.data),
         findings=[finding[:6] for finding in findings],
         config=config.to_dict(),
         title=title,
-        micrometres_per_pixel=config.data.pixel_um,
         flat_fields=flat_fields,
     )
-    export.write_anndata(folder / "patches.h5ad", _annotated(patches, codes, config.data.pixel_um))
-    return metrics
+    return metrics | answers.numbers
 
 
-def _annotated(patches: pd.DataFrame, codes: np.ndarray, pixel_um: float) -> Any:
-    """The patches as AnnData: their codes as features, what is known and measured beside them."""
-    features = [f"code_{number}" for number in range(codes.shape[1])]
-    table = patches.join(pd.DataFrame(codes, columns=features))
-    obs = [name for name in patches if name not in ("y", "x")]
-    return export.to_anndata(table, features, obs, pixel_um=pixel_um, versions=versions())
+def _answers(
+    seen: Seen, target: Target, calibrated: Mapping | str, config: ConfigDict
+) -> Answers:
+    """Asks all questions, behind a progress bar that says which."""
+    baselines = {
+        "overlap": seen.patches[["overlap"]].to_numpy(np.float32),
+        "mean intensity": seen.intensity,
+        "raw-pixel PCA": seen.raw_pixels,
+    }
+    settings = config.evaluation
+    with tqdm(desc="analysing", unit=" questions", dynamic_ncols=True) as bar:
+
+        def told(stage: str) -> None:
+            bar.set_postfix_str(stage)
+            bar.update()
+
+        return answer(
+            seen.patches,
+            seen.codes,
+            baselines,
+            places=seen.places,
+            target=target,
+            calibration=calibrated,
+            level=settings.coverage,
+            methods=settings.projections,
+            standardise=settings.standardise,
+            seed=config.seed,
+            told=told,
+        )
+
+
+def _shown(
+    run: Run,
+    examples: Examples,
+    rows: np.ndarray,
+    seen: Seen,
+    patches: pd.DataFrame,
+    target: Target,
+    files: Mapping | None,
+    data: ConfigDict,
+) -> Shown:
+    """The images of the report: a spread over the target, the worst predicted, the most unusual."""
+    chosen = spread_over_target(patches)
+    error = (patches["predicted"] - patches["target"]).abs().to_numpy(np.float64)
+    worst = _largest(error)
+    unusual = _largest(patches["unusual"].to_numpy(np.float64))
+    groups = [*chosen.values(), worst, unusual]
+    images = reconstructions(run, examples, rows[np.concatenate(groups)])
+    ends = np.cumsum([len(some) for some in groups])[:-1]
+    originals, outputs = (np.split(array, ends) for array in images)
+    truth = [patches["target"].to_numpy()[some] for some in groups]
+    place = (patches["plate"].astype(str) + " " + patches["well"].astype(str)).to_numpy()
+    told = patches["target"].map(lambda value: f"{value:.{target.digits - 1}f}") + " → "
+    told += patches["predicted"].map(lambda value: f"{value:.{target.digits - 1}f}")
+    told += f" {target.unit}"
+    captions = [f"{place[row]}\n{told.iloc[row]}" for row in worst]
+    times = [f"{place[row]}\n{patches['unusual'].iloc[row]:.1f} ×" for row in unusual]
+    return Shown(
+        dict(zip(chosen, zip(originals, outputs, truth), strict=False)),
+        (originals[-2], captions),
+        (originals[-1], times),
+        seen.thumbnails,
+        files,
+        data.window,
+        data.pixel_um,
+    )
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """Rows of the largest finite values, largest first."""
+    order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")[:GALLERY]
+    return order[np.isfinite(values[order])]
 
 
 def target_words(name: str) -> Target:
@@ -205,11 +225,3 @@ def target_words(name: str) -> Target:
 def _wells(table: pd.DataFrame) -> dict[str, int]:
     """Wells in each split; with a split by patch, a well counts in each."""
     return table.drop_duplicates(["split", "plate", "well"])["split"].value_counts().to_dict()
-
-
-def _project(codes: np.ndarray):
-    """Two principal components of the codes, or the sentence that says why there are none."""
-    try:
-        return principal_components(codes)
-    except ValueError as error:
-        return str(error)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from jaxcell.dataset.fields import VIEWS
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
 from jaxcell.dataset.pipeline import (
     Examples,
@@ -30,6 +31,8 @@ from jaxcell.training.loop import FitResult, fit
 from jaxcell.training.tasks import Task, autoencoder_task, regressor_task
 
 NETWORKS = ("autoencoder", "regressor")
+# Plate, well and field.
+Place = tuple[str, str, int]
 
 
 class Models(NamedTuple):
@@ -49,6 +52,7 @@ class Run(NamedTuple):
       dataset: the content of dataset.json: `name` of the data set, `training_mean` and
         `training_sd` of the target over its training patches, in the target's unit.
       findings: about its plates.
+      image_files: as `image_files` gives, of its plates; None in a run that did not keep them.
     """
 
     models: Models
@@ -56,6 +60,7 @@ class Run(NamedTuple):
     histories: dict[str, list[dict]]
     dataset: dict
     findings: list[Finding]
+    image_files: dict[Place, dict[str, str]] | None = None
 
 
 def train(config: ConfigDict, workdir: Path) -> Run:
@@ -90,6 +95,8 @@ def train(config: ConfigDict, workdir: Path) -> Run:
     models = make_models(config, dataset)
     claim(workdir, "dataset.json", dataset, "content of its plates")
     write(workdir / "findings.json", [list(finding) for finding in plates.findings])
+    files = image_files(plates).items()
+    write(workdir / "images.json", [[*place, views] for place, views in files])
     data = device_data(examples)
 
     def run(name: str, task: Task, settings: ConfigDict, start: Any = None) -> FitResult:
@@ -149,7 +156,20 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
     dataset = json.loads((workdir / "dataset.json").read_text())
     findings = [Finding(*entry) for entry in json.loads((workdir / "findings.json").read_text())]
-    return config, Run(make_models(config, dataset), params, histories, dataset, findings)
+    kept = workdir / "images.json"
+    files = json.loads(kept.read_text()) if kept.exists() else None
+    images = None if files is None else {tuple(place): views for *place, views in files}
+    return config, Run(make_models(config, dataset), params, histories, dataset, findings, images)
+
+
+def image_files(plates: Plates) -> dict[Place, dict[str, str]]:
+    """The image files of each field, `t_cell` and `dendritic_cell` -> path."""
+    files: dict[Place, dict[str, str]] = {}
+    images = plates.images[plates.images["role"].isin(VIEWS)]
+    for image in images.itertuples():
+        place = files.setdefault((image.plate, image.well, int(image.field)), {})
+        place[image.role] = str(image.path)
+    return files
 
 
 def load_plates(config: ConfigDict, condition: str | None = None) -> Plates:
@@ -261,7 +281,7 @@ def _require_answer(regression: str, target: str) -> None:
     if regression == "soft_overlap" and target not in SOFT_TARGETS:
         raise ValueError(
             f"model.regression soft_overlap answers {' and '.join(SOFT_TARGETS)}, not the "
-            f"data.target {target!r}: set --config.model.regression=dense"
+            f"data.target {target!r}: start from --config=jaxcell/configs/dense.py"
         )
 
 

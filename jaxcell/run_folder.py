@@ -6,7 +6,7 @@ from pathlib import Path
 
 # What each kind of run makes first.
 FIRST_MADE = ("autoencoder", "unet", "wells")
-CLAIMS = {"config.json", "dataset.json", "findings.json"}
+CLAIMS = {"config.json", "dataset.json", "findings.json", "images.json"}
 
 
 def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:

@@ -1,5 +1,6 @@
 """A run: whose folder it is, which plates it takes, and the whole way in one process."""
 
+import html
 import json
 import shutil
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_another_config_is_refused_with_what_differs(tmp_path):
     with pytest.raises(ValueError) as error:
         experiment.claim(workdir, "config.json", other.to_dict(), "config")
     message = str(error.value)
-    assert "regressor.optimizer.learning_rate: there 0.003, here 0.5" in message
+    assert "regressor.optimizer.learning_rate: there 0.01, here 0.5" in message
     assert "data.conditions" in message and "autoencoder" not in message
     assert "--workdir" in message and str(workdir) in message
     assert (workdir / "config.json").read_text() == before
@@ -60,7 +61,7 @@ def test_a_folder_in_which_no_training_began_is_free(tmp_path):
     "setting, value, message",
     [
         ("model__architecture", "plain", "configs/dissertation.py"),
-        ("data__target", "pearson", "--config.model.regression=dense"),
+        ("data__target", "pearson", "configs/dense.py"),
         ("data__target", "overlap", "target 'overlap' is not one of iou"),
         ("data__mask_method", "instrument", "--config.data.mask_scope=field"),
         ("model__architecture", "resnet", "plain or residual"),
@@ -177,6 +178,9 @@ def test_the_whole_way(damaged, simulated, tmp_path, monkeypatch):
     assert "report" in closing_table(metrics, workdir / "report" / "index.html", 1.0)
     page = (workdir / "report" / "index.html").read_text()
     assert "B02" in page and "C03" in page
+    # Two validation wells are too few for any interval, and that is said.
+    assert "calibration wells, and there are" in metrics["coverage"]["reason"]
+    assert metrics["coverage"]["reason"] in html.unescape(page)
 
     report = workdir / "report"
     assert json.loads((report / "metrics.json").read_text())["left_out"] == 2
@@ -200,9 +204,11 @@ def test_the_whole_way(damaged, simulated, tmp_path, monkeypatch):
     key = ["plate", "well", "field", "y", "x"]
     both = patches.merge(pd.read_parquet(folder / "patches.parquet"), on=key)
     assert len(both) == len(patches)
+    assert "SIM01 - B - 02(fld 1 wv FITC - FITC).tif" in (folder / "explorer.html").read_text()
     np.testing.assert_allclose(both["predicted_x"], both["predicted_y"], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_target_the_whole_way(simulated, tmp_path, monkeypatch):
     """Its masks of corrected fields, its mean and SD kept with the run, its words in the report."""
     monkeypatch.setenv("TQDM_DISABLE", "1")

@@ -22,6 +22,7 @@ def run(tmp_path_factory):
     return root / "run"
 
 
+@pytest.mark.slow
 def test_masks_are_learnt_and_reported(run):
     metrics = mask_unet.evaluate(run)
     assert metrics["fields"]["train"] > 64

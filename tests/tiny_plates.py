@@ -31,6 +31,7 @@ SETTINGS = {
     "regressor.checkpoint_every_steps": 2,
     "regressor.optimizer.warmup_steps": 1,
     "evaluation.batch_size": 8,
+    "evaluation.projections": ("PCA",),
 }
 
 

@@ -100,16 +100,28 @@ def answer(
     neighbours = oddity.nearest(features, NEIGHBOURS)
     odd_wells = oddity.unusual_wells(features, patches, target)
     patches = patches.assign(unusual=_unusual(features, patches))
-    drawn = {}
-    for source, values in (("codes", codes), ("raw pixels", baselines["raw-pixel PCA"])):
-        told(f"projections of {source}")
-        drawn[source] = projections(values, seed=seed, methods=methods)
+    drawn = _drawn(codes, baselines["raw-pixel PCA"], methods, seed, told)
     numbers["projections"] = {
         source: {method: _numbers(item) for method, item in items.items()}
         for source, items in drawn.items()
     }
     patches = patches.assign(**_coordinates(drawn, len(patches)))
     return Answers(patches, wells, odd_wells, drawn, neighbours, numbers)
+
+
+def _drawn(
+    codes: np.ndarray, pixels: np.ndarray, methods: Sequence[str], seed: int, told: Callable
+) -> dict[str, dict[str, Projection | str]]:
+    """Projections of codes and, as the baseline, of raw pixels."""
+    drawn = {}
+    for source, values in (("codes", codes), ("raw pixels", pixels)):
+        told(f"projections of {source}")
+        drawn[source] = projections(values, seed=seed, methods=methods)
+    if isinstance(flat := drawn["raw pixels"].get("PCA"), Projection):
+        # Their shares would be those of the directions kept, not of the images' variance.
+        axes = ("first direction", "second direction")
+        drawn["raw pixels"]["PCA"] = flat._replace(axes=axes)
+    return drawn
 
 
 def _features(codes: np.ndarray, seed: int) -> np.ndarray:

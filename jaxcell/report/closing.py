@@ -18,7 +18,7 @@ def closing_table(metrics: Mapping, page: Path, seconds: float) -> str:
     said = _of_cells if "kinds" in metrics else _of_interaction
     sections = {
         **said(metrics),
-        "time": f"{int(seconds // 60)} min {seconds % 60:.0f} s",
+        "time": f"{round(seconds) // 60} min {round(seconds) % 60} s",
         "report": str(page),
     }
     width = max(map(len, sections))

@@ -170,10 +170,11 @@ def _explorer(
     shown: Shown,
 ) -> bool:
     """Writes the explorer; whether there is anything to explore."""
+    # The last method first: the study's UMAP, where it was asked for.
     drawn = {
         f"{method} of {source}": item if isinstance(item, str) else item.coordinates
         for source, items in answers.projections.items()
-        for method, item in items.items()
+        for method, item in reversed(items.items())
     }
     if all(isinstance(item, str) for item in drawn.values()):
         return False

@@ -1,6 +1,6 @@
 """Evaluates a run on the wells it held out, or on any plates.
 
-    python evaluate.py --workdir=runs/demo
+    python evaluate.py --workdir=runs/demo [--standardise]
     python evaluate.py --workdir=runs/demo --plates=FOLDER [--condition=NAME] [--skip]
 """
 

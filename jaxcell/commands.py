@@ -62,6 +62,8 @@ def evaluate(
     """
     began, report = time.monotonic(), workdir / "report"
     kind = _experiment(workdir)
+    if standardise and kind != "interaction":
+        raise ValueError(f"{workdir} is a run of {kind}: --standardise is for codes, it has none")
     if plates and kind != "interaction":
         raise ValueError(
             f"{workdir} is a run of {kind}: measure plates with it by python measure.py "

@@ -26,6 +26,15 @@ from jaxcell.versions import versions
 
 # Patches in each gallery.
 GALLERY = 12
+# Why a run has no prediction intervals.
+NOT_HELD_OUT = (
+    "patches of the same wells were trained on (split_by=random_patch), so nothing can be promised "
+    "for a new well"
+)
+NOT_CALIBRATED = (
+    "this run was not calibrated; python evaluate.py on its own held-out wells, without --plates, "
+    "does that"
+)
 
 
 def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
@@ -44,9 +53,11 @@ def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
     """
     builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0)
-    calibrated = calibration.calibrate(
-        workdir, run, examples, config.evaluation.batch_size, config.seed
-    )
+    calibrated = NOT_HELD_OUT
+    if config.data.split_by != "random_patch":
+        calibrated = calibration.calibrate(
+            workdir, run, examples, config.evaluation.batch_size, config.seed
+        )
     return _evaluate(
         workdir / "report",
         f"{workdir.resolve().name}: T cells and dendritic cells",
@@ -75,12 +86,12 @@ def evaluate_plates(
     Returns:
       The content of metrics.json and the report's folder, `workdir/report-NAME`.
     """
+    split_by = config.data.split_by
     config = ConfigDict(config.to_dict())
     config.data.update({"split_by": "none", "subset": "full"})
     builder = build(plates, dataset_config(config), tfds_folder(config))
     calibrated = calibration.load(workdir) or (
-        "this run was not calibrated; python evaluate.py on its own held-out wells, without "
-        "--plates, does that"
+        NOT_HELD_OUT if split_by == "random_patch" else NOT_CALIBRATED
     )
     report = workdir / f"report-{name}"
     metrics = _evaluate(
@@ -145,7 +156,6 @@ def _answers(
 ) -> Answers:
     """Asks all questions, behind a progress bar that says which."""
     baselines = {
-        "overlap": seen.patches[["overlap"]].to_numpy(np.float32),
         "mean intensity": seen.intensity,
         "raw-pixel PCA": seen.raw_pixels,
     }
@@ -219,7 +229,9 @@ def target_words(name: str) -> Target:
     if name == OVERLAP.name:
         return OVERLAP
     measure = TARGETS[name]
-    return Target(name, measure.label, measure.unit, measure.definition)
+    return Target(
+        name, measure.label, measure.unit, measure.definition, measure.minimum, measure.maximum
+    )
 
 
 def _wells(table: pd.DataFrame) -> dict[str, int]:

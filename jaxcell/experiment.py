@@ -52,7 +52,7 @@ class Run(NamedTuple):
       dataset: the content of dataset.json: `name` of the data set, `training_mean` and
         `training_sd` of the target over its training patches, in the target's unit.
       findings: about its plates.
-      image_files: as `image_files` gives, of its plates; None in a run that did not keep them.
+      image_files: as `image_files` gives, of its plates.
     """
 
     models: Models
@@ -60,7 +60,7 @@ class Run(NamedTuple):
     histories: dict[str, list[dict]]
     dataset: dict
     findings: list[Finding]
-    image_files: dict[Place, dict[str, str]] | None = None
+    image_files: dict[Place, dict[str, str]]
 
 
 def train(config: ConfigDict, workdir: Path) -> Run:
@@ -149,6 +149,11 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
             "--workdir, or start train.py with the same command again to go on with it"
         )
     config = ConfigDict(json.loads((workdir / "config.json").read_text()))
+    if not (workdir / "images.json").exists() or "coverage" not in config.evaluation:
+        raise ValueError(
+            f"{workdir} was trained by an earlier version of jaxcell: evaluate it with that, or "
+            "train again in another --workdir"
+        )
     histories = {
         name: [json.loads(line) for line in (workdir / name / "metrics.jsonl").open()]
         for name in NETWORKS
@@ -156,19 +161,21 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
     dataset = json.loads((workdir / "dataset.json").read_text())
     findings = [Finding(*entry) for entry in json.loads((workdir / "findings.json").read_text())]
-    kept = workdir / "images.json"
-    files = json.loads(kept.read_text()) if kept.exists() else None
-    images = None if files is None else {tuple(place): views for *place, views in files}
+    files = json.loads((workdir / "images.json").read_text())
+    images = {tuple(place): views for *place, views in files}
     return config, Run(make_models(config, dataset), params, histories, dataset, findings, images)
 
 
 def image_files(plates: Plates) -> dict[Place, dict[str, str]]:
-    """The image files of each field, `t_cell` and `dendritic_cell` -> path."""
+    """The image files of each field, `t_cell` and `dendritic_cell` -> folder and name.
+
+    The rest of a path says more of the machine than of the image, and reports are sent around.
+    """
     files: dict[Place, dict[str, str]] = {}
     images = plates.images[plates.images["role"].isin(VIEWS)]
     for image in images.itertuples():
         place = files.setdefault((image.plate, image.well, int(image.field)), {})
-        place[image.role] = str(image.path)
+        place[image.role] = str(Path(*Path(image.path).parts[-2:]))
     return files
 
 

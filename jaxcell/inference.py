@@ -59,7 +59,7 @@ def look(
     Returns:
       What is said of them, in the order of `rows`.
     """
-    mean, directions = _pixel_directions(examples, rows, seed)
+    mean, directions = jax.device_put(_pixel_directions(examples, rows, seed))
 
     @jax.jit
     def step(params: dict, raw: dict, mean: Array, directions: Array) -> dict[str, Array]:
@@ -68,7 +68,8 @@ def look(
         logits = run.models.autoencoder.apply(variables, image)
         shown = jax.nn.sigmoid(logits)
         side = (len(image), thumbnail_side, thumbnail_side, 2)
-        small = jax.image.resize(image, side, "linear")
+        small = jnp.clip(jax.image.resize(image, side, "linear"), 0, 1)
+        small = jnp.stack([small[..., 1], small[..., 0], jnp.zeros_like(small[..., 0])], axis=-1)
         return {
             "predicted": run.models.regressor.apply({"params": params["regressor"]}, image),
             "bce": reconstruction.binary_cross_entropy(logits, image),
@@ -78,24 +79,24 @@ def look(
             "code": run.models.autoencoder.apply(variables, image, method="encode"),
             "raw_pixels": (image.reshape(len(image), -1) - mean[None]) @ directions,
             "intensity": raw["image"].astype(jnp.float32).mean(axis=(1, 2)),
-            "thumbnail": jnp.round(255 * jnp.clip(small, 0, 1)).astype(jnp.uint8),
+            "thumbnail": jnp.round(255 * small).astype(jnp.uint8),
         }
 
     parts: list[dict] = []
     for raw, real in _streamed(examples, rows, batch_size, "evaluating"):
         values = jax.device_get(step(run.params, raw, mean, directions))
         parts.append({name: array[real] for name, array in values.items()})
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # Taken out as they are joined: codes and thumbnails of a screen fill gigabytes.
+    whole = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
     scores = ("predicted", "bce", "bce_floor", "psnr_db", "ssim")
     table = examples.table.iloc[rows].reset_index(drop=True)
-    t_cell, dendritic_cell = np.moveaxis(whole["thumbnail"], -1, 0)
     return Seen(
         table.assign(**{name: whole[name] for name in scores}),
         whole["code"],
         _places(run, examples),
         whole["raw_pixels"],
         whole["intensity"],
-        np.stack([dendritic_cell, t_cell, np.zeros_like(t_cell)], axis=-1),
+        whole["thumbnail"],
     )
 
 

@@ -91,6 +91,13 @@ def test_what_is_no_run_cannot_be_loaded(tmp_path):
         experiment.load(tmp_path / "run")
 
 
+def test_a_run_of_an_earlier_version_is_refused_with_a_sentence(tmp_path):
+    experiment.claim(tmp_path / "run", "config.json", make_config(tmp_path).to_dict(), "config")
+    (tmp_path / "run" / "trained.json").write_text("{}")
+    with pytest.raises(ValueError, match="earlier version"):
+        experiment.load(tmp_path / "run")
+
+
 def test_plates_that_are_not_there_are_an_error(tmp_path):
     config = make_config(tmp_path, data__plates=str(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match="no folder of plates .*nowhere.*--config.data.plates"):

@@ -85,7 +85,8 @@ def answer(
     representations = {CODES: features, **_averaged(codes, places), **baselines}
     found = structure(representations, patches, seed=seed)
     told("plates")
-    batches = batch_effects(_features(plain, seed), patches, seed=seed)
+    as_they_are = features if codes is plain else _features(plain, seed)
+    batches = batch_effects(as_they_are, patches, seed=seed)
     told("strength")
     patches, numbers = _with_intervals(patches, calibration, level, target)
     wells = _well_intervals(wells_table(patches), calibration, level, target)
@@ -146,11 +147,6 @@ def _averaged(codes: np.ndarray, places: int) -> dict[str, np.ndarray]:
     )}  # fmt: skip
 
 
-def _bounds(target: Target) -> tuple[float | None, float | None]:
-    """Least and greatest value that a target can have, where that is known."""
-    return (0.0, 100.0) if target.unit == "%" else (None, None)
-
-
 def _with_intervals(
     patches: pd.DataFrame, calibration: Mapping | str, level: float, target: Target
 ) -> tuple[pd.DataFrame, dict]:
@@ -160,7 +156,7 @@ def _with_intervals(
         empty = patches.assign(low=np.nan, high=np.nan)
         return empty, {"coverage": reason, "calibration_curve": reason}
     low, high = conformal.interval(
-        calibration, patches["predicted"].to_numpy(), level, *_bounds(target)
+        calibration, patches["predicted"].to_numpy(), level, target.minimum, target.maximum
     )
     patches = patches.assign(low=low, high=high)
     reason = conformal.why_no_interval(calibration, level)
@@ -177,7 +173,7 @@ def _well_intervals(
     if isinstance(calibration, str):
         return wells.assign(low=np.nan, high=np.nan)
     mean = wells["predicted_mean"].to_numpy()
-    low, high = conformal.well_interval(calibration, mean, level, *_bounds(target))
+    low, high = conformal.well_interval(calibration, mean, level, target.minimum, target.maximum)
     return wells.assign(low=low, high=high)
 
 

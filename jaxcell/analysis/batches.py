@@ -66,9 +66,10 @@ def batch_effects(features: np.ndarray, patches: pd.DataFrame, *, seed: int) -> 
       `standardised` (on controls), each a dict of `reason` and, where that is None,
         `plate`: `balanced_accuracy` over wells of a linear probe for the plate, `interval`,
           `chance`, `reason`;
-        `condition`: `balanced_accuracy` and `auroc` over wells of a probe trained on the other
-          plates, with `interval` and `auroc_interval`, `chance`, `map` (retrieval of wells of
-          the same condition on other plates), `map_chance`, `reason`.
+        `condition`: `balanced_accuracy` and `auroc` of a probe trained on the other plates, over
+          the wells of each plate and then averaged, with `interval` and `auroc_interval`, `chance`,
+          `map` (retrieval of wells of the same condition on other plates), `map_chance`,
+          `reason`.
     """
     plates = sorted(patches["plate"].unique())
     result = {"reason": None, "plates": plates, "as_is": None, "standardised": None}
@@ -140,19 +141,50 @@ def _condition_elsewhere(
     labels = pd.Index(shared).get_indexer(wells["condition"])
     plates = np.unique(wells["plate"], return_inverse=True)[1]
     scores = probes.probe(features, well_of, plates, labels[None], len(shared))[0][0]
-    weights = well_scores.bootstrap_weights(labels, BOOTSTRAPS, seed)
     shuffles = well_design.shuffled(labels, plates, SHUFFLES, seed)
     order = well_scores.similarity_order(
         probes.well_means(features, well_of, len(wells)), plates[:, None] != plates
     )
     found = well_scores.mean_average_precision(order, np.concatenate([labels[None], shuffles]))
     return {
-        "balanced_accuracy": well_scores.balanced_accuracy(scores, labels),
-        "interval": well_scores.interval(well_scores.drawn_accuracy(scores, labels, weights)),
-        "auroc": float(well_scores.auroc(scores[None], labels[None])[0]),
-        "auroc_interval": well_scores.interval(well_scores.drawn_auroc(scores, labels, weights)),
+        **_within_plates(scores, labels, plates, seed),
         "chance": 1 / len(shared),
         "map": float(found[0]),
         "map_chance": float(found[1:].mean()),
+    }
+
+
+def _within_plates(
+    scores: np.ndarray, labels: np.ndarray, plates: np.ndarray, seed: int
+) -> dict:
+    """Scores of wells [W, C] judged plate by plate, then averaged by number of wells.
+
+    What shifts all wells of a plate alike would otherwise pass for a difference of conditions
+    wherever plates hold them in different numbers.
+    """
+    strata = np.unique(np.stack([plates, labels]), axis=1, return_inverse=True)[1].ravel()
+    weights = well_scores.bootstrap_weights(strata, BOOTSTRAPS, seed)
+    sizes, accuracy, drawn_accuracy, auroc, drawn_auroc = [], [], [], [], []
+    for plate in np.unique(plates):
+        own = plates == plate
+        present, relabelled = np.unique(labels[own], return_inverse=True)
+        if len(present) < 2:
+            continue
+        of_present = scores[own][:, present]
+        sizes.append(int(own.sum()))
+        accuracy.append(well_scores.balanced_accuracy(scores[own], labels[own]))
+        drawn_accuracy.append(
+            well_scores.drawn_accuracy(scores[own], labels[own], weights[:, own])
+        )
+        auroc.append(well_scores.auroc(of_present[None], relabelled[None])[0])
+        drawn_auroc.append(well_scores.drawn_auroc(of_present, relabelled, weights[:, own]))
+    if not sizes:
+        names = ("balanced_accuracy", "interval", "auroc", "auroc_interval")
+        return dict.fromkeys(names) | {"reason": "no plate holds two conditions"}
+    return {
+        "balanced_accuracy": float(np.average(accuracy, weights=sizes)),
+        "interval": well_scores.interval(np.average(drawn_accuracy, axis=0, weights=sizes)),
+        "auroc": float(np.average(auroc, weights=sizes)),
+        "auroc_interval": well_scores.interval(np.average(drawn_auroc, axis=0, weights=sizes)),
         "reason": None,
     }

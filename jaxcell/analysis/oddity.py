@@ -12,6 +12,8 @@ OUTLIER_SD = 3.5
 MANY_FAULTY = 0.25
 # Wells that a well is compared with, at the least.
 FEWEST_OTHERS = 4
+# Neighbours that are held at a time, so that memory stays bounded however large a well is.
+BLOCK = 5_000_000
 # Of a normal distribution: standard deviation over median absolute deviation.
 SD_PER_MAD = 1.4826
 
@@ -76,12 +78,14 @@ def unusual_patches(
     # Few at first, because most patches have neighbours enough outside their well; for the rest
     # so many that their whole well fits among them.
     for reach in (4 * count, count + int(sizes.max())):
-        distances, places = search.kneighbors(features[asked], min(reach, len(rows)))
-        other = wells[places] != wells[asked, None]
-        kept = other & (np.cumsum(other, axis=1) <= count)
-        enough = kept.sum(axis=1) == count
-        mean[asked[enough]] = np.sum(distances * kept, axis=1)[enough] / count
-        asked = asked[~enough]
+        reach = min(reach, len(rows))
+        for block in np.array_split(asked, -(-len(asked) * reach // BLOCK) or 1):
+            distances, places = search.kneighbors(features[block], reach)
+            other = wells[places] != wells[block, None]
+            kept = other & (np.cumsum(other, axis=1) <= count)
+            enough = kept.sum(axis=1) == count
+            mean[block[enough]] = np.sum(distances * kept, axis=1)[enough] / count
+        asked = asked[np.isnan(mean[asked])]
         if not len(asked):
             break
     result[rows] = mean

@@ -277,7 +277,9 @@ def projections(
             coordinates = np.full((len(codes), 2), np.nan, np.float32)
             coordinates[rows] = drawn
             trust = trustworthiness(codes, coordinates, seed)
-            made[method] = Projection(coordinates, trust, seconds, axes, note or left_out)
+            made[method] = Projection(
+                coordinates, trust, seconds, axes, "; ".join(filter(None, (note, left_out)))
+            )
         except Exception as error:  # whatever one method trips over, the others are still wanted
             made[method] = _sentence(error)
     return made

@@ -18,12 +18,15 @@ class Target(NamedTuple):
       label: what a reader calls it, such as `overlap`.
       unit: `%`, `µm`, ...; empty where it has none.
       definition: in a sentence; may be empty.
+      minimum, maximum: what its value cannot pass; None where nothing bounds it.
     """
 
     name: str
     label: str
     unit: str
     definition: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
 
     @property
     def difference_unit(self) -> str:
@@ -41,6 +44,8 @@ OVERLAP = Target(
     "overlap",
     "%",
     "Overlap is the share of pixels in either cell mask that lie in both, in percent.",
+    0.0,
+    100.0,
 )
 
 

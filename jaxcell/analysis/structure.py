@@ -121,7 +121,7 @@ def _leaky(features: np.ndarray, design: Design, seed: int) -> dict[str, dict]:
         ("probe", probes.leaky_probe, np.arange(len(features))),
         ("neighbours", probes.leaky_neighbours, few),
     ):
-        folds = np.random.default_rng(seed).integers(design.folds.max() + 1, size=len(rows))
+        folds = np.random.default_rng(seed).permutation(len(rows)) % (design.folds.max() + 1)
         scores = reader(features[rows], design.well_of[rows], folds, design.labels)
         accuracy = well_scores.balanced_accuracy(scores, truth[rows])
         result[name] = {"patch_balanced_accuracy": accuracy}

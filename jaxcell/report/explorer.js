@@ -127,7 +127,7 @@ function button(i, ...content) {
 function pin(i, follow = false) {
   [state.pinned, state.hovered] = [i, -1];
   if (i >= 0 && follow) bringIntoView(i);
-  element("neighbourhood").hidden = i < 0 || !about.neighbours;
+  element("neighbourhood").hidden = i < 0 || !near(i).length;
   element("origin").hidden = i < 0;
   if (i < 0) emptyCard();
   else list("source", originOf(i));

@@ -57,8 +57,9 @@ def write_explorer(
       path: of the file.
       table: one row a patch: plate, well, row, column, field, y, x (pixels), condition, compound,
         concentration_um (µM), faulty, overlap (percent), target and predicted (in the target's
-        unit); optionally low and high (interval of the prediction) and unusual (mean distance to
-        the nearest codes). Any other column goes into the downloaded CSV, as these do.
+        unit); optionally low and high (interval of the prediction) and unusual (distance to the
+        codes of other wells, the middle patch 1). Any other column goes into the downloaded CSV,
+        as these do.
       thumbnails: uint8 [N, s, s, 3] in the order of the table, or chunks of that shape; where
         they end early, the remaining patches have no image. None: no images.
       projections: name -> float [N, 2], NaN where a patch is not drawn; or why there is none.

@@ -84,7 +84,8 @@ def colourings(
         _by_number(DIFFERENCE, style.with_unit("error, predicted − measured",
                    target.difference_unit), columns, clipped=True, diverging=True),
         _by_category("faulty", "faulty", columns, flagged),
-        _by_number("unusual", "unusual, mean distance to the nearest codes", columns, clipped=True),
+        _by_number("unusual", "unusual, distance to other wells' codes, × the middle", columns,
+                   clipped=True),
     ]
     return [choice for choice in choices if choice]
 

@@ -6,7 +6,7 @@ const REACH = 14; // pixels, how far from a dot the pointer may be
 const FAINT = 0xd4d4d4;
 const FAINT_ALPHA = 110;
 const ALPHA = 215; // of 256
-// As in the report's figures: area at no overlap and for each percent, points^2; see figures.py.
+// Area of a dot at no overlap and for each percent, in units of its own.
 const AREA = 7;
 const AREA_PER_PERCENT = 5;
 const LARGEST_PERCENT = 40;
@@ -216,7 +216,7 @@ function sizeOf(i) {
   const overlap = about.target.label === "overlap";
   sizeOf.range ??= overlap
     ? [0, LARGEST_PERCENT]
-    : target.reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [Infinity, -Infinity]);
+    : target.filter(Number.isFinite).reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [Infinity, -Infinity]);
   const [low, high] = sizeOf.range;
   const percent = (LARGEST_PERCENT * Math.max(0, target[i] - low)) / (high - low || 1);
   return Math.min(LARGEST_SIZE, Math.round(0.75 * BASE * Math.sqrt((AREA + AREA_PER_PERCENT * (percent || 0)) / AREA)));

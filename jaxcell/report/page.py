@@ -41,7 +41,8 @@ class Shown(NamedTuple):
         their captions.
       unusual: likewise of the most unusual.
       thumbnails: uint8 [N, s, s, 3], one a patch.
-      sources: (plate, well, field) -> view -> name of the image file; None where not known.
+      sources: (plate, well, field) -> view -> folder and name of the image file; None where not
+        known.
       window: side of a patch in pixels.
       micrometres_per_pixel: µm, edge of a pixel of all images but the thumbnails.
     """
@@ -101,7 +102,8 @@ def write_report(
     temporary = begin(folder, metrics)
     answers.patches.to_parquet(temporary / "patches.parquet", index=False)
     answers.wells.to_csv(temporary / "wells.csv", index=False)
-    if np.isfinite(codes).all():
+    finite = bool(np.isfinite(codes).all())
+    if finite:
         export.write_anndata(temporary / "patches.h5ad", export.patches_with_codes(
             answers.patches, codes, pixel_um=shown.micrometres_per_pixel,
             versions=metrics.get("versions"),
@@ -112,7 +114,8 @@ def write_report(
         builders["flat_fields"] = lambda: plate_figures.flat_fields(flat_fields)
     pictures = save_figures(temporary / "figures", builders)
     explorer = _explorer(temporary / "explorer.html", title, target, palette, answers, shown)
-    page = _render(title, metrics, pictures, answers, findings, config, flat_fields or {}, explorer)
+    written = {"explorer": explorer, "h5ad": finite}
+    page = _render(title, metrics, pictures, answers, findings, config, flat_fields or {}, written)
     (temporary / "index.html").write_text(page, encoding="utf-8")
     replace(temporary, folder)
     return folder / "index.html"
@@ -202,7 +205,7 @@ def _render(
     findings: Sequence[Sequence],
     config: Mapping,
     flat_fields: plate_figures.FlatFields,
-    explorer: bool,
+    written: Mapping[str, bool],
 ) -> str:
     """The page as HTML."""
     regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]
@@ -246,7 +249,7 @@ def _render(
             if (plate, view) in flat_fields
         ],
         pictures=pictures,
-        explorer=explorer,
+        **written,
         findings=listed(findings),
         made={key.replace(".", " · "): value for key, value in flat(made).items()},
         config=flat(config),

@@ -188,7 +188,7 @@ def structure(result: Mapping) -> Figure:
     left.set_title("Wells ranked (p: by shuffling wells)", size=9.5)
     right.set_title("Wells recognised", size=9.5)
     left.set_yticks([patch_row, *range(len(names))],
-                    ["codes,\nsingle patches", *(textwrap.fill(name, 20) for name in names)])
+                    [_single(result), *(textwrap.fill(name, 20) for name in names)])
     for label, name in zip(left.get_yticklabels()[1:], names):
         label.set_fontweight("bold" if name == result["answered"] else "normal")
     figure.legend(handles=_structure_handles(), loc="outside lower left", ncols=2)
@@ -216,6 +216,11 @@ def _draw_leak(axes: Axes, result: Mapping, y: float) -> None:
         axes.plot([honest, leaky], [y + up, y + up], color=style.VERMILION, lw=1, ls=":")
         axes.plot(honest, y + up, marker=marker, ms=5.5, color=style.BLUE, mec="white", mew=0.6)
         axes.plot(leaky, y + up, marker=marker, ms=5.5, color=style.VERMILION, mfc="white")
+
+
+def _single(result: Mapping) -> str:
+    """Label of the row of single patches."""
+    return textwrap.fill(f"{result['answered']}, single patches", 20) if result["leaky"] else ""
 
 
 def _p(p: float, permutations: int) -> str:

@@ -13,8 +13,6 @@ ANSWERS = {
     "confounded": "Confounded with plate position",
     "unknown": "Cannot be said",
 }
-# Below this share of its neighbours kept, a picture is not to be read.
-UNTRUSTWORTHY = 0.8
 
 
 def lead_of(structure: Mapping) -> str:
@@ -53,16 +51,25 @@ def on_structure(structure: Mapping) -> list[str]:
     leaky = structure.get("leaky")
     if leaky and leaky["probe"]:
         honest = probe["patch_balanced_accuracy"]
+        seeming = leaky["probe"]["patch_balanced_accuracy"]
         sentences.append(
             f"Of single patches it recognises {100 * honest:.0f} % (balanced; guessing gives "
             f"{100 * structure['chance']:.0f} %). Had patches of the same wells stood on both "
-            f"sides, as in a random split of patches, it would seem "
-            f"{100 * leaky['probe']['patch_balanced_accuracy']:.0f} %: the difference is leakage."
+            f"sides, as in a random split of patches, it would seem {100 * seeming:.0f} %"
+            + (": the difference is leakage." if seeming > honest else ": no leakage is seen.")
         )
-    if structure.get("left_out_faulty"):
-        left_out = count(structure["left_out_faulty"], "faulty patch", "faulty patches")
-        sentences.append(f"Left out of this question: {left_out}.")
-    return sentences
+    return sentences + _left_out(structure)
+
+
+def _left_out(structure: Mapping) -> list[str]:
+    """What the question was not asked of."""
+    faulty, nameless = structure["left_out_faulty"], structure["left_out_without_condition"]
+    parts = [count(faulty, "faulty patch", "faulty patches")] if faulty else []
+    if nameless:
+        parts.append(f"{count(nameless, 'patch', 'patches')} without condition")
+    if structure["left_out_conditions"]:
+        parts.append(f"{joined(structure['left_out_conditions'])} (one well each)")
+    return [f"Left out of this question: {joined(parts)}."] if parts else []
 
 
 def on_batches(batches: Mapping) -> list[str]:
@@ -85,8 +92,12 @@ def on_batches(batches: Mapping) -> list[str]:
             f"{plate['chance']:.2f}"
         )
         elsewhere = condition["reason"] or (
-            f"its condition is told on a plate never fitted to with an AUROC of "
-            f"{condition['auroc']:.2f}{_range(condition['auroc_interval'])}"
+            f"its condition, on a plate never fitted to, with a balanced accuracy of "
+            f"{condition['balanced_accuracy']:.2f}{_range(condition['interval'])}, where guessing "
+            f"gives {condition['chance']:.2f}, and an AUROC within plates of "
+            f"{condition['auroc']:.2f}{_range(condition['auroc_interval'])}; wells of the same "
+            f"condition on other plates are retrieved with a mean average precision of "
+            f"{condition['map']:.2f}, by chance {condition['map_chance']:.2f}"
         )
         sentences.append(f"{words}: {told}; {elsewhere}.")
     return sentences
@@ -138,11 +149,15 @@ def _on_compounds(compounds: Sequence[Mapping], target: Target) -> list[str]:
     if not tested:
         return []
     found = sorted((item for item in tested if item["q"] <= 0.05), key=lambda item: item["q"])
+    differences = [f"{item['difference']:+.{target.digits}f}".replace("-", "−") for item in found]
     named = joined([
-        f"{item['compound']} with {item['condition']} "
-        f"({item['difference']:+.{target.digits}f}".replace("-", "−") + ")" for item in found[:10]
+        f"{item['compound']} with {item['condition']} ({difference})"
+        for item, difference in zip(found[:10], differences)
     ])  # fmt: skip
-    said = f"Of {count(len(tested), 'compound')} compared with the vehicle wells of their condition"
+    said = (
+        f"Of {count(len(tested), 'pair')} of compound and condition compared with the vehicle "
+        "wells of that condition"
+    )
     return [
         f"{said}, {len(found)} differ at a false discovery rate of 5 %"
         + (f": {named}." if found else ".")

@@ -25,7 +25,6 @@ def _patches(wells: int = 8, each: int = 6, seed: int = 0) -> pd.DataFrame:
 
 
 def _ask(patches: pd.DataFrame, codes: np.ndarray, **changes):
-    target = patches["target"].to_numpy()
     random = np.random.default_rng(1)
     error = random.normal(0, 0.3, 400)
     calibration = calibrate(
@@ -36,8 +35,7 @@ def _ask(patches: pd.DataFrame, codes: np.ndarray, **changes):
         "places": 1, "target": OVERLAP, "calibration": calibration, "level": 0.9,
         "methods": ("PCA",), "standardise": False, "seed": 0,
     } | changes  # fmt: skip
-    baselines = {"overlap": target[:, None].astype(np.float32),
-                 "raw-pixel PCA": random.normal(size=(len(patches), 5)).astype(np.float32)}
+    baselines = {"raw-pixel PCA": random.normal(size=(len(patches), 5)).astype(np.float32)}
     return answer(patches, codes, baselines, **settings)
 
 
@@ -102,9 +100,12 @@ def test_a_run_without_calibration_has_no_intervals_and_says_why(patches, codes)
     assert answers.patches[["low", "high"]].isna().all(axis=None)
 
 
-def test_intervals_of_a_length_may_reach_below_zero(patches, codes):
-    lengths = _ask(patches, codes, target=Target("d", "distance", "µm"))
-    assert (lengths.patches["low"] < 0).any()
+def test_intervals_end_where_values_do(patches, codes):
+    excess = patches.assign(target=patches["target"] - 9, predicted=patches["predicted"] - 9)
+    free = _ask(excess, codes, target=Target("e", "excess", "%", "", -100.0, 100.0)).patches
+    assert (free["low"] < 0).any() and (free["low"] < free["high"]).all()
+    counted = _ask(patches, codes, target=Target("n", "cells", "", "", 0.0, 4.0)).patches
+    assert counted["low"].min() == 0 and counted["high"].max() == 4
 
 
 @pytest.mark.parametrize("case", ["one condition", "one well a condition", "all faulty",

@@ -73,8 +73,10 @@ def test_standardising_hides_the_plate_and_frees_the_condition():
     before, after = result["as_is"], result["standardised"]
     assert before["plate"]["balanced_accuracy"] == 1 and before["plate"]["chance"] == 0.5
     assert after["plate"]["balanced_accuracy"] < 0.8
-    assert after["condition"]["auroc"] > before["condition"]["auroc"] + 0.1
+    # A shift of a whole plate moves its wells over the classifier's edge, not among each other.
+    assert before["condition"]["balanced_accuracy"] < 0.6
     assert after["condition"]["balanced_accuracy"] > 0.9
+    assert min(item["condition"]["auroc"] for item in (before, after)) > 0.9
     assert after["condition"]["map"] > after["condition"]["map_chance"] + 0.1
     json.dumps(result, allow_nan=False)
 
@@ -95,3 +97,17 @@ def test_what_cannot_be_compared_is_said():
     faulty = batch_effects(codes, patches.assign(faulty=True), seed=0)
     assert "two plates" in faulty["as_is"]["plate"]["reason"]
     json.dumps([result, faulty], allow_nan=False)
+
+
+def test_plates_that_differ_and_hold_conditions_unevenly_feign_nothing():
+    found = []
+    for seed in range(20):
+        codes, patches = two_plates(shift=0, effect=0, seed=seed)
+        offset = np.random.default_rng(seed).choice([-5, 5])
+        shift = np.where(patches["plate"] == "P1", offset, -offset)
+        number = patches["well"].str[1:].astype(int)
+        few = np.where(patches["plate"] == "P1", "ConA", "OVA")
+        keep = (patches["condition"] != few) | (number < 3)
+        result = batch_effects((codes + shift[:, None])[keep], patches[keep], seed=0)
+        found.append(result["as_is"]["condition"]["auroc"])
+    assert np.std(found) < 0.2 and abs(np.mean(found) - 0.5) < 0.12

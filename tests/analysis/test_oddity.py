@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxcell.analysis import oddity
 from jaxcell.analysis.oddity import FEWEST_OTHERS, nearest, unusual_patches, unusual_wells
 from jaxcell.analysis.regression import Target
 
@@ -51,7 +52,8 @@ def test_nearest_survives_few_and_bad_patches():
 
 
 @pytest.mark.parametrize("each", [3, 40])
-def test_unusual_patches_look_at_other_wells_only(each):
+def test_unusual_patches_look_at_other_wells_only(each, monkeypatch):
+    monkeypatch.setattr(oddity, "BLOCK", 100)  # several blocks, the last one short
     patches = plate(wells=4, each=each)
     features = features_of(patches)
     # A well whose patches are all alike and far from every other well.

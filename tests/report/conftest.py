@@ -96,8 +96,7 @@ def ask(patches: pd.DataFrame, codes: np.ndarray, target: Target = OVERLAP):
     return answer(
         patches,
         codes,
-        {"overlap": patches[["overlap"]].to_numpy(np.float32),
-         "raw-pixel PCA": codes[:, 8:]},
+        {"raw-pixel PCA": codes[:, 8:]},
         places=4,
         target=target,
         calibration=calibrate(well_numbers(other), truth, predicted, scale),

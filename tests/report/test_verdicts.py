@@ -18,6 +18,7 @@ def _structure(**changes) -> dict:
                    "position": {"reason": None, "probe": probe | {"auroc": 1.0}},
                    "overlap": {"reason": "no numbers", "probe": None}},
         "leaky": {"probe": {"patch_balanced_accuracy": 0.975}}, "left_out_faulty": 3,
+        "left_out_without_condition": 1, "left_out_conditions": ["LPS"],
     } | changes  # fmt: skip
 
 
@@ -26,7 +27,9 @@ def test_structure_is_told_beside_its_baselines_and_the_leak():
     assert "0.70 to 0.90" in said and "p = 0.0005" in said
     assert "position 1.00" in said and "overlap" not in said
     assert "50 % (balanced; guessing gives 33 %)" in said and "would seem 98 %" in said
-    assert "3 faulty patches" in said
+    assert "3 faulty patches, 1 patch without condition and LPS (one well each)" in said
+    none = _structure(leaky={"probe": {"patch_balanced_accuracy": 0.4}})
+    assert "no leakage is seen" in " ".join(verdicts.on_structure(none))
 
 
 def test_what_cannot_be_said_is_said_once():

@@ -1,6 +1,6 @@
 """A trained run against patches it never saw: measures, answers, tables, and the report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxcell import calibration
-from jaxcell.analysis.answers import Answers, answer
+from jaxcell.analysis.answers import Answers, Calibrations, answer
 from jaxcell.analysis.regression import OVERLAP, Target
 from jaxcell.analysis.summary import spread_over_target, summarise
 from jaxcell.dataset.flat_fields import FlatFields, read_flat_fields
@@ -53,18 +53,19 @@ def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
     """
     builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0)
-    calibrated = NOT_HELD_OUT
-    if config.data.split_by != "random_patch":
-        calibrated = calibration.calibrate(
-            workdir, run, examples, config.evaluation.batch_size, config.seed
-        )
     return _evaluate(
         workdir / "report",
         f"{workdir.resolve().name}: T cells and dendritic cells",
         config,
         run,
         examples,
-        calibrated,
+        lambda patches: (
+            NOT_HELD_OUT
+            if config.data.split_by == "random_patch"
+            else calibration.calibrate(
+                workdir, run, examples, patches, config.evaluation.batch_size, config.seed
+            )
+        ),
         run.image_files,
         run.findings,
         read_flat_fields(Path(builder.data_path)),
@@ -90,9 +91,7 @@ def evaluate_plates(
     config = ConfigDict(config.to_dict())
     config.data.update({"split_by": "none", "subset": "full"})
     builder = build(plates, dataset_config(config), tfds_folder(config))
-    calibrated = calibration.load(workdir) or (
-        NOT_HELD_OUT if split_by == "random_patch" else NOT_CALIBRATED
-    )
+    missing = NOT_HELD_OUT if split_by == "random_patch" else NOT_CALIBRATED
     report = workdir / f"report-{name}"
     metrics = _evaluate(
         report,
@@ -100,7 +99,7 @@ def evaluate_plates(
         config,
         run,
         open_examples(builder, memory_gib=0),
-        calibrated,
+        lambda patches: calibration.load(workdir, len(patches)) or missing,
         image_files(plates),
         plates.findings,
         read_flat_fields(Path(builder.data_path)),
@@ -114,7 +113,7 @@ def _evaluate(
     config: ConfigDict,
     run: Run,
     examples: Examples,
-    calibrated: Mapping | str,
+    calibrate: Callable[[pd.DataFrame], Calibrations | str],
     files: Mapping | None,
     findings: list[Finding],
     flat_fields: FlatFields,
@@ -124,7 +123,7 @@ def _evaluate(
     side = sprites.layout(len(rows), config.data.window).tile
     seen = look(run, examples, rows, settings.batch_size, side, config.seed)
     target = target_words(config.data.target)
-    answers = _answers(seen, target, calibrated, config)
+    answers = _answers(seen, target, calibrate(seen.patches), config)
     metrics = {
         **summarise(seen.patches, run.dataset["training_mean"]),
         "target": target._asdict(),
@@ -152,7 +151,7 @@ def _evaluate(
 
 
 def _answers(
-    seen: Seen, target: Target, calibrated: Mapping | str, config: ConfigDict
+    seen: Seen, target: Target, calibrations: Calibrations | str, config: ConfigDict
 ) -> Answers:
     """Asks all questions, behind a progress bar that says which."""
     baselines = {
@@ -172,7 +171,7 @@ def _answers(
             baselines,
             places=seen.places,
             target=target,
-            calibration=calibrated,
+            calibrations=calibrations,
             level=settings.coverage,
             methods=settings.projections,
             standardise=settings.standardise,

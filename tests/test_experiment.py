@@ -185,7 +185,7 @@ def test_the_whole_way(damaged, simulated, tmp_path, monkeypatch):
     assert "report" in closing_table(metrics, workdir / "report" / "index.html", 1.0)
     page = (workdir / "report" / "index.html").read_text()
     assert "B02" in page and "C03" in page
-    # Two validation wells are too few for any interval, and that is said.
+    # Half of four test wells is too few for any interval, and that is said.
     assert "calibration wells, and there are" in metrics["coverage"]["reason"]
     assert metrics["coverage"]["reason"] in html.unescape(page)
 

@@ -18,6 +18,9 @@ from jaxcell.analysis.structure import AVERAGED, CODES, structure
 DIMENSIONS, NEIGHBOURS = 50, 8
 
 
+Calibrations = Sequence[tuple[Mapping, np.ndarray]]
+
+
 class Answers(NamedTuple):
     """What can be said of patches; where something cannot, a sentence says why.
 
@@ -48,7 +51,7 @@ def answer(
     *,
     places: int,
     target: Target,
-    calibration: Mapping | str,
+    calibrations: Calibrations | str,
     level: float,
     methods: Sequence[str],
     standardise: bool,
@@ -63,7 +66,8 @@ def answer(
       baselines: name -> float32 [N, k], what codes are compared with; `raw-pixel PCA` is projected.
       places: places of a spatial code, channels last; 1 where the code is none.
       target: what is predicted.
-      calibration: as `conformal.calibrate` gives, or why there is none.
+      calibrations: as `conformal.calibrate` gives, each with the rows, bool [N], that it is for, no
+        well in two; or why there are none.
       level: coverage of prediction intervals, a share.
       methods: of projection.
       standardise: whether codes are standardised plate by plate on control wells first.
@@ -88,8 +92,8 @@ def answer(
     as_they_are = features if codes is plain else _features(plain, seed)
     batches = batch_effects(as_they_are, patches, seed=seed)
     told("strength")
-    patches, numbers = _with_intervals(patches, calibration, level, target)
-    wells = _well_intervals(wells_table(patches), calibration, level, target)
+    patches, numbers = _with_intervals(patches, calibrations, level, target)
+    wells = _well_intervals(patches, calibrations, level, target)
     numbers |= {
         "structure": found,
         "batches": batches,
@@ -148,33 +152,46 @@ def _averaged(codes: np.ndarray, places: int) -> dict[str, np.ndarray]:
 
 
 def _with_intervals(
-    patches: pd.DataFrame, calibration: Mapping | str, level: float, target: Target
+    patches: pd.DataFrame, calibrations: Calibrations | str, level: float, target: Target
 ) -> tuple[pd.DataFrame, dict]:
     """Patches with their intervals, and how often these hold."""
-    if isinstance(calibration, str):
-        reason = {"reason": calibration}
-        empty = patches.assign(low=np.nan, high=np.nan)
-        return empty, {"coverage": reason, "calibration_curve": reason}
-    low, high = conformal.interval(
-        calibration, patches["predicted"].to_numpy(), level, target.minimum, target.maximum
-    )
-    patches = patches.assign(low=low, high=high)
-    reason = conformal.why_no_interval(calibration, level)
-    covered = {} if reason else conformal.coverage(patches)
+    patches = patches.assign(low=np.nan, high=np.nan)
+    if isinstance(calibrations, str):
+        reason = {"reason": calibrations}
+        return patches, {"coverage": reason, "calibration_curve": reason}
+    for calibration, rows in calibrations:
+        predicted = patches["predicted"].to_numpy()[rows]
+        patches.loc[rows, ["low", "high"]] = np.column_stack(
+            conformal.interval(calibration, predicted, level, target.minimum, target.maximum)
+        )
+    reasons = (conformal.why_no_interval(calibration, level) for calibration, _ in calibrations)
+    reason = next(filter(None, reasons), None)
+    parts = [(calibration, patches[rows]) for calibration, rows in calibrations]
     return patches, {
-        "coverage": {"reason": reason, "level": level, "wells": calibration["wells"], **covered},
-        "calibration_curve": conformal.calibration_curve(calibration, patches),
+        "coverage": {
+            "reason": reason,
+            "level": level,
+            "wells": min(calibration["wells"] for calibration, _ in calibrations),
+            "halves": len(calibrations) > 1,
+            **({} if reason else conformal.coverage(patches)),
+        },
+        "calibration_curve": conformal.calibration_curve(parts),
     }
 
 
 def _well_intervals(
-    wells: pd.DataFrame, calibration: Mapping | str, level: float, target: Target
+    patches: pd.DataFrame, calibrations: Calibrations | str, level: float, target: Target
 ) -> pd.DataFrame:
-    if isinstance(calibration, str):
-        return wells.assign(low=np.nan, high=np.nan)
-    mean = wells["predicted_mean"].to_numpy()
-    low, high = conformal.well_interval(calibration, mean, level, target.minimum, target.maximum)
-    return wells.assign(low=low, high=high)
+    """`wells_table` with the interval of each mean, NaN where there is none."""
+    wells = wells_table(patches).assign(low=np.nan, high=np.nan)
+    places = pd.MultiIndex.from_frame(wells[["plate", "well"]])
+    for calibration, rows in () if isinstance(calibrations, str) else calibrations:
+        own = places.isin(pd.MultiIndex.from_frame(patches.loc[rows, ["plate", "well"]]))
+        mean = wells["predicted_mean"].to_numpy()[own]
+        wells.loc[own, ["low", "high"]] = np.column_stack(
+            conformal.well_interval(calibration, mean, level, target.minimum, target.maximum)
+        )
+    return wells
 
 
 def _unusual(features: np.ndarray, patches: pd.DataFrame) -> np.ndarray:

@@ -4,7 +4,7 @@ Patches of a well share its staining, its focus and its cells, so an interval ca
 as if they were independent covers too little in a new well. Here a calibration well counts once,
 however many patches it has (Lee, Barber and Willett 2023, "Distribution-free inference with
 hierarchical data"). Wells for the three steps must differ: the scale comes from training wells,
-the calibration from wells the regressor was not fitted to, the coverage from test wells.
+the calibration from wells that had no say in the regressor, the coverage from others like them.
 """
 
 import math
@@ -285,8 +285,7 @@ def _over_wells(shares: np.ndarray, seed: int, draws: int) -> tuple:
 
 
 def calibration_curve(
-    calibration: dict,
-    table: pd.DataFrame,
+    parts: Sequence[tuple[dict, pd.DataFrame]],
     levels: Sequence[float] = LEVELS,
     *,
     seed: int = 0,
@@ -295,8 +294,8 @@ def calibration_curve(
     """Coverage promised against coverage found, at several levels.
 
     Args:
-      calibration: as `calibrate` gives.
-      table: plate, well, condition, target and predicted, of test patches.
+      parts: calibrations, as `calibrate` gives, each with the patches that it is for: plate, well,
+        condition, target and predicted; no well in two parts.
       levels: coverages promised.
       seed: of the bootstrap over wells.
       draws: of the bootstrap.
@@ -307,17 +306,21 @@ def calibration_curve(
       same): `observed`, shares, each well weighing the same; `low` and `high`, their 95 % limits
       (None of one well); `wells`.
     """
-    allowed = [level for level in levels if not why_no_interval(calibration, level)]
+    allowed = [
+        level for level in levels if not any(why_no_interval(part[0], level) for part in parts)
+    ]
     result = {"reason": None, "levels": allowed, "overall": None, "by_condition": {},
               "left_out": [level for level in levels if level not in allowed]}
     if not allowed:
-        return result | {"reason": why_no_interval(calibration, min(levels))}
-    table = _finite(table, ("target", "predicted"))
+        reasons = (why_no_interval(calibration, min(levels)) for calibration, _ in parts)
+        return result | {"reason": next(filter(None, reasons))}
+    tables = [_finite(table, ("target", "predicted")) for _, table in parts]
+    table = pd.concat(tables)
     if table.empty:
         return result | {"reason": "no test patch has a finite truth and prediction"}
-    scores, weights = np.asarray(calibration["scores"]), np.asarray(calibration["weights"])
-    limits = [_quantile(calibration, scores, weights, level) for level in allowed]
-    inside = _scores(table, calibration["scale"])[:, None] <= np.array(limits)
+    inside = np.concatenate([
+        _inside(calibration, table, allowed) for (calibration, _), table in zip(parts, tables)
+    ])  # fmt: skip
     names = condition_names(table).to_numpy()
     wells = well_numbers(table)
     result["overall"] = _curve(inside, wells, seed, draws)
@@ -325,6 +328,13 @@ def calibration_curve(
         rows = names == name
         result["by_condition"][name] = _curve(inside[rows], wells[rows], seed, draws)
     return result
+
+
+def _inside(calibration: dict, table: pd.DataFrame, levels: Sequence[float]) -> np.ndarray:
+    """Whether each true value lies inside its interval at each level, bool [N, L]."""
+    scores, weights = np.asarray(calibration["scores"]), np.asarray(calibration["weights"])
+    limits = [_quantile(calibration, scores, weights, level) for level in levels]
+    return _scores(table, calibration["scale"])[:, None] <= np.array(limits)
 
 
 def _curve(inside: np.ndarray, wells: np.ndarray, seed: int, draws: int) -> dict:

@@ -194,10 +194,12 @@ def on_intervals(coverage: Mapping, level: float, target: Target = OVERLAP) -> l
     if len(parts) > 1:
         sentences.append(f"By condition: {joined(parts)}.")
     sentences.append(
-        f"Intervals are calibrated on {count(coverage['wells'], 'validation well')}, each counting "
-        "once (few wells make them wide); they are wide where errors are usually large and narrow "
-        "where they are small. They are promised for wells like those, so not for another stain, "
-        "microscope or cell, nor within one condition."
+        ("Each half of these wells is calibrated on the other half" if coverage["halves"] else
+         "Intervals are calibrated on the wells that the run held out")
+        + f", at least {count(coverage['wells'], 'well')}, each counting once (few wells make them "
+        "wide); they are wide where errors are usually large and narrow where they are small. They "
+        "are promised for wells like those, so not for another stain, microscope or cell, nor "
+        "within one condition."
     )
     return sentences
 

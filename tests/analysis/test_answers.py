@@ -32,8 +32,9 @@ def _ask(patches: pd.DataFrame, codes: np.ndarray, **changes):
         fit_scale(np.full(400, 3.0), error),
     )  # fmt: skip
     settings = {
-        "places": 1, "target": OVERLAP, "calibration": calibration, "level": 0.9,
+        "places": 1, "target": OVERLAP, "level": 0.9,
         "methods": ("PCA",), "standardise": False, "seed": 0,
+        "calibrations": [(calibration, np.ones(len(patches), bool))],
     } | changes  # fmt: skip
     baselines = {"raw-pixel PCA": random.normal(size=(len(patches), 5)).astype(np.float32)}
     return answer(patches, codes, baselines, **settings)
@@ -95,7 +96,7 @@ def test_standardising_is_done_or_said_to_be_impossible(patches, codes):
 
 
 def test_a_run_without_calibration_has_no_intervals_and_says_why(patches, codes):
-    answers = _ask(patches, codes, calibration="never calibrated")
+    answers = _ask(patches, codes, calibrations="never calibrated")
     assert answers.numbers["coverage"] == {"reason": "never calibrated"}
     assert answers.patches[["low", "high"]].isna().all(axis=None)
 

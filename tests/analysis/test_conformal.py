@@ -152,7 +152,7 @@ def test_the_curve_agrees_with_intervals_drawn_at_each_level():
     scale = conformal.fit_scale(table["predicted"], table["predicted"] - table["target"])
     calibration = conformal.calibrate(conformal.well_numbers(table), table["target"],
                                       table["predicted"], scale)
-    curve = conformal.calibration_curve(calibration, table, (0.5, 0.9, 0.95))
+    curve = conformal.calibration_curve([(calibration, table)], (0.5, 0.9, 0.95))
     assert curve["levels"] == [0.5, 0.9] and curve["left_out"] == [0.95]
     for place, level in enumerate(curve["levels"]):
         low, high = conformal.interval(calibration, table["predicted"], level, lowest=None)
@@ -160,5 +160,5 @@ def test_the_curve_agrees_with_intervals_drawn_at_each_level():
         assert curve["overall"]["observed"][place] == pytest.approx(drawn["coverage"])
         assert curve["overall"]["low"][place] == pytest.approx(drawn["interval"][0])
     assert curve["by_condition"] == {"OVA": curve["overall"]}
-    assert conformal.calibration_curve(calibration, table, (0.99,))["reason"]
-    assert conformal.calibration_curve(calibration, table[:0])["reason"]
+    assert conformal.calibration_curve([(calibration, table)], (0.99,))["reason"]
+    assert conformal.calibration_curve([(calibration, table[:0])])["reason"]

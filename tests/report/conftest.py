@@ -99,7 +99,9 @@ def ask(patches: pd.DataFrame, codes: np.ndarray, target: Target = OVERLAP):
         {"raw-pixel PCA": codes[:, 8:]},
         places=4,
         target=target,
-        calibration=calibrate(well_numbers(other), truth, predicted, scale),
+        calibrations=[
+            (calibrate(well_numbers(other), truth, predicted, scale), np.ones(len(patches), bool))
+        ],
         level=0.9,
         methods=("PCA",),
         standardise=False,

@@ -68,7 +68,7 @@ def all_figures(patches, target=OVERLAP) -> dict:
     limits = limits_of_agreement(wells["target_mean"], wells["predicted_mean"])
     result = strength(wells, seed=0)
     return {
-        "calibration": figures.calibration(conformal.calibration_curve(calibration, patches),
+        "calibration": figures.calibration(conformal.calibration_curve([(calibration, patches)]),
                                            palette),
         "wells": figures.wells_with_intervals(wells, palette, target),
         "agreement": figures.bland_altman(wells, palette, target, limits),

@@ -60,11 +60,11 @@ def test_strength_of_too_little_is_a_reason(wells):
 
 def test_intervals_are_told_by_condition_or_why_there_are_none():
     some = {"coverage": 0.914, "interval": [0.88, 0.94], "median_width": 0.5, "reason": None}
-    found = {"reason": None, "wells": 22, "overall": some,
+    found = {"reason": None, "wells": 18, "halves": True, "overall": some,
              "by_condition": {"OVA": some, "ConA": some}}  # fmt: skip
     said = " ".join(verdicts.on_intervals(found, 0.9, OVERLAP))
     assert "90 %" in said and "91.4 % (over wells 88.0 to 94.0)" in said and "ConA 91 %" in said
-    assert "0.50 points wide" in said and "22 validation wells" in said
+    assert "0.50 points wide" in said and "18 wells" in said and "the other half" in said
     none = verdicts.on_intervals({"reason": "there are 3 wells"}, None, OVERLAP)
     assert none == ["There are no prediction intervals: there are 3 wells."]
 

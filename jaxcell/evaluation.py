@@ -53,19 +53,20 @@ def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
     """
     builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0)
+
+    def calibrate(patches: pd.DataFrame) -> Calibrations | str:
+        if config.data.split_by == "random_patch":
+            return NOT_HELD_OUT
+        batch_size = config.evaluation.batch_size
+        return calibration.calibrate(workdir, run, examples, patches, batch_size, config.seed)
+
     return _evaluate(
         workdir / "report",
         f"{workdir.resolve().name}: T cells and dendritic cells",
         config,
         run,
         examples,
-        lambda patches: (
-            NOT_HELD_OUT
-            if config.data.split_by == "random_patch"
-            else calibration.calibrate(
-                workdir, run, examples, patches, config.evaluation.batch_size, config.seed
-            )
-        ),
+        calibrate,
         run.image_files,
         run.findings,
         read_flat_fields(Path(builder.data_path)),

@@ -9,6 +9,7 @@ import pandas as pd
 from jaxcell.analysis import conformal, oddity
 from jaxcell.analysis.agreement import limits_of_agreement
 from jaxcell.analysis.batches import batch_effects, standardise_on_controls
+from jaxcell.analysis.coverage import calibration_curve, coverage
 from jaxcell.analysis.projection import Projection, projections, reduced
 from jaxcell.analysis.regression import Target, wells_table
 from jaxcell.analysis.strength import strength
@@ -173,9 +174,9 @@ def _with_intervals(
             "level": level,
             "wells": min(calibration["wells"] for calibration, _ in calibrations),
             "halves": len(calibrations) > 1,
-            **({} if reason else conformal.coverage(patches)),
+            **({} if reason else coverage(patches)),
         },
-        "calibration_curve": conformal.calibration_curve(parts),
+        "calibration_curve": calibration_curve(parts),
     }
 
 

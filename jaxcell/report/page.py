@@ -158,7 +158,7 @@ def _builders(
             numbers["calibration_curve"], palette
         )
     if len(patches[["plate", "well", "field"]].drop_duplicates()) == 1:
-        builders["field_map"] = lambda: interval_figures.field_map(
+        builders["field_map"] = lambda: plate_figures.field_map(
             patches, target, micrometres_per_pixel=pixel_um, window=shown.window
         )
     return builders

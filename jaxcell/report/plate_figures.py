@@ -1,10 +1,12 @@
-"""Figures of whole plates: where the regressor errs, and how evenly the fields are lit."""
+"""Figures of plates and fields: where the regressor errs, and how evenly fields are lit."""
 
 import re
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
@@ -12,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from jaxcell.analysis.regression import OVERLAP, Target
 from jaxcell.report import style
+from jaxcell.report.figures import MICROMETRES_PER_PIXEL
 
 # Rows and columns of the plates in use: 384 wells, else 1,536.
 PLATE_FORMATS = ((16, 24), (32, 48))
@@ -26,6 +29,8 @@ FlatFields = Mapping[tuple[str, str], np.ndarray]
 VIEW_NAMES = {"t_cell": "T cells", "dendritic_cell": "dendritic cells"}
 # Plates whose flat fields are drawn; the caption gives the numbers of all.
 PLATES_DRAWN = 8
+# Patches along an edge of a field up to which their values are written.
+WRITTEN_PATCHES = 12
 
 
 @style.legible
@@ -124,6 +129,87 @@ def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
     figure.colorbar(picture, ax=list(grid.flat), shrink=0.8, aspect=28, pad=0.02,
                     label="relative illumination")
     return figure
+
+
+@style.legible
+def field_map(
+    patches: pd.DataFrame,
+    target: Target = OVERLAP,
+    window: int = 192,
+    micrometres_per_pixel: float = MICROMETRES_PER_PIXEL,
+) -> Figure:
+    """Patches of one field at their place: measured, predicted, and the error.
+
+    Args:
+      patches: y and x of the upper left corner in pixels, target, predicted, faulty; of one field.
+      target: what was predicted.
+      window: edge of a patch in pixels.
+      micrometres_per_pixel: µm.
+
+    Returns:
+      The figure: measured and predicted share their colours; faulty patches are crossed.
+    """
+    finite = np.isfinite(patches[["target", "predicted"]].astype(float)).all(axis=1)
+    if not finite.any():
+        return style.sentence_figure("This field has no patch with a finite prediction.")
+    step, first, shape = _grid_of(patches, window)
+    error = patches["predicted"] - patches["target"]
+    low = min(0.0, float(patches[["target", "predicted"]].min().min()))
+    high = float(patches[["target", "predicted"]].max().max())
+    high = high if high > low else low + 1.0
+    largest = float(error.abs().max()) or 1.0
+    looks = (("measured", patches["target"], "viridis", (low, high)),
+             ("predicted", patches["predicted"], "viridis", (low, high)),
+             ("predicted − measured", error, "PuOr", (-largest, largest)))
+    figure = style.new_figure(7.2, 1.25 + 2.2 * min(shape[0] / shape[1], 2))
+    grid = figure.subplots(1, 3, sharex=True, sharey=True)
+    start = (first * micrometres_per_pixel).tolist()
+    side = step * micrometres_per_pixel
+    extent = (start[1], start[1] + shape[1] * side[1], start[0] + shape[0] * side[0], start[0])
+    rows, columns = ((patches[["y", "x"]].to_numpy() - first) / step).round().astype(int).T
+    for axes, (title, values, colours, limits) in zip(grid, looks):
+        image = np.full(shape, np.nan)
+        image[rows, columns] = values
+        picture = axes.imshow(image, cmap=colours, vmin=limits[0], vmax=limits[1], extent=extent)
+        axes.set(title=title, xlabel="x, µm")
+        _write_values(axes, patches, values, picture, micrometres_per_pixel, step, shape)
+        words = (style.with_unit("error", target.difference_unit) if values is error
+                 else style.with_unit(target.label, target.unit))
+        figure.colorbar(picture, ax=axes, location="bottom", shrink=0.9,
+                        label=textwrap.fill(words, 28))
+    grid[0].set_ylabel("y, µm")
+    return figure
+
+
+def _grid_of(patches: pd.DataFrame, window: int) -> tuple[np.ndarray, np.ndarray, tuple]:
+    """Distance of patches (y, x), place of the first in pixels, and rows and columns."""
+    corners = patches[["y", "x"]].to_numpy(float)
+    first = corners.min(axis=0)
+    steps = [np.diff(np.unique(values)) for values in corners.T]
+    step = np.array([float(gaps.min()) if len(gaps) else float(window) for gaps in steps])
+    shape = tuple((((corners - first) / step).round().astype(int).max(axis=0) + 1).tolist())
+    return step, first, shape
+
+
+def _write_values(
+    axes: Axes, patches: pd.DataFrame, values: pd.Series, picture, scale: float, step: np.ndarray,
+    shape: tuple[int, int],
+) -> None:
+    """Each value in its patch where there is room, and a cross over faulty patches."""
+    y, x = ((patches[["y", "x"]].to_numpy(float) + step / 2) * scale).T
+    faulty = patches["faulty"].to_numpy(bool)
+    axes.scatter(x[faulty], y[faulty], marker="x", s=14, c=style.MUTED, linewidths=0.9)
+    if max(shape) > WRITTEN_PATCHES:
+        return
+    size = min(7.5, 52 / max(shape))
+    for place in np.flatnonzero(~faulty & np.isfinite(values.to_numpy(float))):
+        value = float(values.iloc[place])
+        red, green, blue, _ = picture.cmap(picture.norm(value))
+        dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+        decimals = 1 if abs(value) < 10 else 0
+        text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+        axes.text(x[place], y[place], text, ha="center", va="center", size=size,
+                  color="white" if dark else style.INK)
 
 
 def place(well: str) -> tuple[int, int] | None:

@@ -168,7 +168,7 @@ def on_intervals(coverage: Mapping, level: float, target: Target = OVERLAP) -> l
     """How wide prediction intervals are and how often they hold, in words.
 
     Args:
-      coverage: `reason`, or as `analysis.conformal.coverage` gives.
+      coverage: `reason`, or as `analysis.coverage.coverage` gives.
       level: the coverage promised, a share.
       target: what is predicted.
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from jaxcell.analysis import conformal
+from jaxcell.analysis import coverage as held
 
 LEVEL = {"at": [0.0], "scale": [1.0], "reason": None}
 
@@ -130,17 +131,17 @@ def judged():
 
 
 def test_coverage_by_hand():
-    result = conformal.coverage(judged())
+    result = held.coverage(judged())
     assert result["overall"]["coverage"] == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
     ova, cona = result["by_condition"]["OVA"], result["by_condition"]["ConA"]
     assert ova["coverage"] == pytest.approx(0.625) and ova["wells"] == 2 and ova["rows"] == 6
     assert ova["interval"] == pytest.approx([0.5, 0.75])
     assert cona["interval"] is None and "one well" in cona["reason"]
     assert result["overall"]["mean_width"] == 4
-    nothing = conformal.coverage(judged().assign(low=np.nan))
+    nothing = held.coverage(judged().assign(low=np.nan))
     assert nothing["overall"]["coverage"] is None and nothing["overall"]["reason"]
     wells = judged().drop_duplicates("well").assign(truth=[0.0, 9.0, 0.0])
-    assert conformal.coverage(wells, "truth")["overall"]["coverage"] == pytest.approx(2 / 3)
+    assert held.coverage(wells, "truth")["overall"]["coverage"] == pytest.approx(2 / 3)
 
 
 def test_the_curve_agrees_with_intervals_drawn_at_each_level():
@@ -152,13 +153,13 @@ def test_the_curve_agrees_with_intervals_drawn_at_each_level():
     scale = conformal.fit_scale(table["predicted"], table["predicted"] - table["target"])
     calibration = conformal.calibrate(conformal.well_numbers(table), table["target"],
                                       table["predicted"], scale)
-    curve = conformal.calibration_curve([(calibration, table)], (0.5, 0.9, 0.95))
+    curve = held.calibration_curve([(calibration, table)], (0.5, 0.9, 0.95))
     assert curve["levels"] == [0.5, 0.9] and curve["left_out"] == [0.95]
     for place, level in enumerate(curve["levels"]):
         low, high = conformal.interval(calibration, table["predicted"], level, lowest=None)
-        drawn = conformal.coverage(table.assign(low=low, high=high))["overall"]
+        drawn = held.coverage(table.assign(low=low, high=high))["overall"]
         assert curve["overall"]["observed"][place] == pytest.approx(drawn["coverage"])
         assert curve["overall"]["low"][place] == pytest.approx(drawn["interval"][0])
     assert curve["by_condition"] == {"OVA": curve["overall"]}
-    assert conformal.calibration_curve([(calibration, table)], (0.99,))["reason"]
-    assert conformal.calibration_curve([(calibration, table[:0])])["reason"]
+    assert held.calibration_curve([(calibration, table)], (0.99,))["reason"]
+    assert held.calibration_curve([(calibration, table[:0])])["reason"]

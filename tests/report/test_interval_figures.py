@@ -8,11 +8,12 @@ import pytest
 from matplotlib.text import Text
 
 from jaxcell.analysis import conformal
+from jaxcell.analysis import coverage as held
 from jaxcell.analysis.agreement import limits_of_agreement
 from jaxcell.analysis.regression import OVERLAP, Target, conditions
 from jaxcell.analysis.strength import strength
 from jaxcell.report import interval_figures as figures
-from jaxcell.report import style
+from jaxcell.report import plate_figures, style
 
 LONG = ("Unstimulated", "OVA", "ConA", "anti-CD3 and anti-CD28 beads", "LPS 100 ng/mL", "Y3-P")
 PEARSON = Target("pearson", "Pearson correlation", "")
@@ -68,12 +69,12 @@ def all_figures(patches, target=OVERLAP) -> dict:
     limits = limits_of_agreement(wells["target_mean"], wells["predicted_mean"])
     result = strength(wells, seed=0)
     return {
-        "calibration": figures.calibration(conformal.calibration_curve([(calibration, patches)]),
+        "calibration": figures.calibration(held.calibration_curve([(calibration, patches)]),
                                            palette),
         "wells": figures.wells_with_intervals(wells, palette, target),
         "agreement": figures.bland_altman(wells, palette, target, limits),
         "strength": figures.strength(result, wells, palette, target),
-        "field": figures.field_map(patches[patches["well"] == "A01"], target),
+        "field": plate_figures.field_map(patches[patches["well"] == "A01"], target),
     }
 
 
@@ -142,7 +143,7 @@ def test_wells_are_drawn_in_order_and_missed_ones_ringed():
 def test_patches_lie_where_they_were_cut_in_micrometres():
     patches = pd.DataFrame({"y": [64, 64, 160], "x": [32, 128, 128], "target": [1.0, 2.0, 3.0],
                             "predicted": [1.5, 2.0, 2.0], "faulty": [False, False, True]})
-    figure = figures.field_map(patches, window=96, micrometres_per_pixel=0.5)
+    figure = plate_figures.field_map(patches, window=96, micrometres_per_pixel=0.5)
     measured, _, error = (axes.images[0] for axes in figure.axes[:3])
     assert measured.get_extent() == [16, 112, 128, 32]
     image = np.ma.filled(measured.get_array(), np.nan)
@@ -150,5 +151,5 @@ def test_patches_lie_where_they_were_cut_in_micrometres():
     assert error.get_array()[1, 1] == -1 and error.get_clim() == (-1, 1)
     crosses = figure.axes[0].collections[0].get_offsets()
     assert crosses.tolist() == [[88, 104]]  # the middle of the faulty patch
-    alone = figures.field_map(patches[:1], window=96, micrometres_per_pixel=0.5)
+    alone = plate_figures.field_map(patches[:1], window=96, micrometres_per_pixel=0.5)
     assert alone.axes[0].images[0].get_extent() == [16, 64, 80, 32]

@@ -107,6 +107,7 @@ def test_other_settings_and_foreign_folders_are_refused(measured, plates, tmp_pa
         measurement.measure_plates(_config(plates), tmp_path, None)
 
 
+@pytest.mark.slow
 def test_a_flat_field_is_estimated_kept_and_shown(plates, tmp_path):
     config = _config(plates, flat_field=True, granularity_steps=0, mask_method="two_means")
     measurement.measure_plates(config, tmp_path / "out", None)
@@ -128,6 +129,7 @@ def test_a_flat_field_is_estimated_kept_and_shown(plates, tmp_path):
     assert "SIM02 dendritic_cell" in later
 
 
+@pytest.mark.slow
 def test_plates_of_any_name_are_kept_apart(plates, tmp_path):
     folder = tmp_path / "plates"
     rows = []

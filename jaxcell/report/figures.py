@@ -91,7 +91,7 @@ def reconstructions(
                               s=_value(truth[0][place], target, long=True))
         if top == 0.0:
             right, bottom = margin + cell - gap, start + side
-            _draw_scale_bar(axes, right, bottom, width * micrometres_per_pixel, cell - gap)
+            draw_scale_bar(axes, right, bottom, width * micrometres_per_pixel, cell - gap)
         top = start + 2 * (side + gap)
     axes.set(xlim=(0, across), ylim=(top, 0), aspect="auto")
     return figure
@@ -108,10 +108,18 @@ def _block_height(item: Sequence[np.ndarray], side: float, gap: float, heading: 
     return heading + (LABEL_INCHES if len(item) > 2 else 0.0) + 2 * (side + gap)
 
 
-def _draw_scale_bar(
+def draw_scale_bar(
     axes: Axes, right: float, bottom: float, width_um: float, width_inches: float
 ) -> None:
-    """A white bar of a round length in the lower right corner of an image of that width."""
+    """A white bar of a round length in the lower right corner of an image.
+
+    Args:
+      axes: in inches, downwards.
+      right: inches, right edge of the image.
+      bottom: inches, lower edge of the image.
+      width_um: µm that the image shows across.
+      width_inches: inches, width of the image as drawn.
+    """
     length_um = scale_bar(width_um)
     end, y = right - 0.05 * width_inches, bottom - 0.07 * width_inches
     start = end - length_um * width_inches / width_um

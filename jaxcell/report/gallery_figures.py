@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxcell.report import style
-from jaxcell.report.figures import MICROMETRES_PER_PIXEL, colour_image, scale_bar
+from jaxcell.report.figures import MICROMETRES_PER_PIXEL, colour_image, draw_scale_bar
 
 ACROSS = 6
 # Inches: width of the figure, a gap between images, two lines of words below one.
@@ -54,28 +53,9 @@ def gallery(
         x, y = cell * (place % ACROSS) + GAP / 2, block * (place // ACROSS)
         axes.imshow(picture, extent=(x, x + side, y + tall, y), interpolation="nearest")
         for line, text in enumerate(caption.split("\n")[:2]):
-            axes.text(x + side / 2, y + tall + 0.03 + 0.145 * line, _short(text), ha="center",
-                      va="top", size=8, color=(style.INK, style.MUTED)[line])
-    _draw_scale_bar(axes, GAP / 2, tall, side, width * micrometres_per_pixel)
+            # Shortened in the middle: a well's name stands at the end.
+            axes.text(x + side / 2, y + tall + 0.03 + 0.145 * line, style.shortened(text, LONGEST),
+                      ha="center", va="top", size=8, color=(style.INK, style.MUTED)[line])
+    draw_scale_bar(axes, GAP / 2 + side, tall, width * micrometres_per_pixel, side)
     axes.set(xlim=(0, WIDTH), ylim=(total, 0), aspect="auto")
     return figure
-
-
-def _short(text: str) -> str:
-    """A long line with its middle cut out: a well's name stands at the end."""
-    if len(text) <= LONGEST:
-        return text
-    half = LONGEST // 2
-    return f"{text[:LONGEST - half - 1].rstrip()}…{text[-half:].lstrip()}"
-
-
-def _draw_scale_bar(
-    axes: Axes, left: float, bottom: float, side: float, width_um: float
-) -> None:
-    """A white bar of a round length in the lower right corner of an image `side` inches wide."""
-    length_um = scale_bar(width_um)
-    end, y = left + 0.95 * side, bottom - 0.07 * side
-    start = end - length_um * side / width_um
-    axes.plot([start, end], [y, y], color="white", lw=2.5, solid_capstyle="butt")
-    axes.text((start + end) / 2, y - 0.035 * side, f"{length_um:g} µm", color="white",
-              ha="center", va="bottom", size=8)

@@ -42,7 +42,7 @@ def calibration(curves: Mapping, palette: style.Palette) -> Figure:
         curve = curves["by_condition"].get(name)
         if curve is not None and len(curves["by_condition"]) > 1:
             axes.plot(levels, curve["observed"], color=mark.colour, marker=mark.marker, ms=5,
-                      lw=1.2, label=f"{_short(name, 24)} ({curve['wells']})")
+                      lw=1.2, label=f"{style.shortened(name, 24)} ({curve['wells']})")
     axes.plot(levels, overall["observed"], color=style.INK, marker=".", ms=8,
               label=f"all ({overall['wells']})")
     start = min(levels[0], *(min(curve["observed"]) for curve in _curves(curves))) - 0.05
@@ -64,11 +64,6 @@ def _signed(value: float, digits: int) -> str:
     """A number with its sign, and none where it rounds to zero."""
     text = f"{value:+.{digits}f}".replace("-", "−")
     return text[1:] if not text.strip("+−0.") else text
-
-
-def _short(name: str, longest: int = 16) -> str:
-    """A long name, cut."""
-    return name if len(name) <= longest else f"{name[:longest - 1].rstrip()}…"
 
 
 @style.legible
@@ -110,7 +105,7 @@ def wells_with_intervals(
                                                       target.unit), 26))
     grid[-1].set_xlabel("wells, by condition and rising true mean")
     grid[0].set_title(_missed(frame))
-    handles = [_handle(mark, _short(name, 24)) for name, mark in palette.items()
+    handles = [_handle(mark, style.shortened(name, 24)) for name, mark in palette.items()
                if (frame["condition"] == name).any()]  # fmt: skip
     handles.append(Line2D([], [], ls="", marker="_", ms=8, mew=1.6, color=style.INK,
                           label="predicted"))
@@ -193,7 +188,7 @@ def bland_altman(
         if rows.any():
             axes.scatter(average[rows], difference[rows], s=32, c=mark.colour, marker=mark.marker,
                          alpha=0.8, edgecolors="white", linewidths=0.5,
-                         label=f"{_short(name, 24)} ({int(rows.sum())})")
+                         label=f"{style.shortened(name, 24)} ({int(rows.sum())})")
     axes.axhline(0, color=style.MUTED, lw=0.8, ls=":")
     unit = target.difference_unit
     _draw_limits(axes, limits, unit, target.digits)
@@ -266,7 +261,7 @@ def strength(
     axes.set_title("Wells, mean and 95 % interval")
     told.set_axis_off()
     if result["reference"] is not None and len(names) > 1:
-        told.set_title(f"Against {_short(result['reference'], 20)}")
+        told.set_title(f"Against {style.shortened(result['reference'], 20)}")
     return figure
 
 

@@ -22,7 +22,6 @@ from jaxcell.report import (
     verdicts,
     words,
 )
-from jaxcell.report.explorer import write_explorer
 from jaxcell.report.folder import begin, flat, listed, plain, render, replace, save_figures
 
 TEMPLATE = "page.html.jinja"
@@ -181,6 +180,9 @@ def _explorer(
     }
     if all(isinstance(item, str) for item in drawn.values()):
         return False
+    # Importing bokeh takes a second, and only the explorer needs it.
+    from jaxcell.report.explorer import write_explorer
+
     write_explorer(
         path,
         table=answers.patches,

@@ -105,7 +105,8 @@ def _draw_legends(
     """Below the panels: conditions on the left, sizes on the right."""
     present = set(condition_names(patches))
     handles = [
-        Line2D([], [], ls="", marker=mark.marker, ms=6, color=mark.colour, label=_short(name, 24))
+        Line2D([], [], ls="", marker=mark.marker, ms=6, color=mark.colour,
+               label=style.shortened(name, 24))
         for name, mark in palette.items()
         if name in present
     ]
@@ -242,9 +243,3 @@ def _structure_handles() -> list[Line2D]:
         Line2D([], [], color=style.VERMILION, marker="o", mfc="white", ms=5.5, lw=1, ls=":",
                label="same, patches of one well on both sides (leak)"),
     ]
-
-
-def _short(name: str, longest: int) -> str:
-    """A long name with its middle cut out: names of conditions often differ at the end alone."""
-    half = longest // 2
-    return name if len(name) <= longest else f"{name[:half - 1].rstrip()}…{name[-half:].lstrip()}"

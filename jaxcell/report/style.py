@@ -128,6 +128,14 @@ def with_unit(words: str, unit: str) -> str:
     return f"{words}, {unit}" if unit else words
 
 
+def shortened(name: str, longest: int) -> str:
+    """A long name with its middle cut out: names of conditions often differ at the end alone."""
+    if len(name) <= longest:
+        return name
+    half = longest // 2
+    return f"{name[:longest - half - 1].rstrip()}…{name[-half:].lstrip()}"
+
+
 def sentence_figure(sentence: str) -> Figure:
     """A small figure that says why there is nothing to show."""
     figure = new_figure(7.2, 1.4)

@@ -1,30 +1,16 @@
 """Every figure is drawn from ordinary and from poor input, and shows what it says."""
 
-import io
 import re
 
 import numpy as np
 import pytest
-from matplotlib.text import Text
+from drawing import ink, words
 
 from jaxcell.analysis.regression import NO_CONDITION, OVERLAP, Target, conditions, wells_table
 from jaxcell.report import figures, overlap_figures, plate_figures, style
 
 PEARSON = Target("pearson", "Pearson correlation", "")
 DISTANCE = Target("nearest_um", "median distance to the nearest dendritic cell", "µm")
-
-
-def ink(figure) -> float:
-    """Share of pixels that are not white, after a full drawing."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=40, format="raw")
-    pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(-1, 4)[:, :3]
-    return float((pixels < 250).any(axis=1).mean())
-
-
-def words(figure) -> str:
-    """All text in a figure, lines joined."""
-    return " ".join(text.get_text() for text in figure.findobj(Text)).replace("\n", " ")
 
 
 def of_patches(patches, target=OVERLAP) -> dict:

@@ -1,11 +1,9 @@
 """Figures of uncertainty are drawn from ordinary and from poor input, and say what they show."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
+from drawing import ink, words
 
 from jaxcell.analysis import conformal
 from jaxcell.analysis import coverage as held
@@ -22,19 +20,6 @@ PEARSON = Target("pearson", "Pearson correlation", "")
 @pytest.fixture(autouse=True)
 def fewer_draws(monkeypatch):
     monkeypatch.setattr("jaxcell.analysis.strength.DRAWS", 499)
-
-
-def ink(figure) -> float:
-    """Share of pixels that are not white, after a full drawing."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=40, format="raw")
-    pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(-1, 4)[:, :3]
-    return float((pixels < 250).any(axis=1).mean())
-
-
-def words(figure) -> str:
-    """All text in a figure, lines joined."""
-    return " ".join(text.get_text() for text in figure.findobj(Text)).replace("\n", " ")
 
 
 def patches_of(names, wells=10, each=9, seed=0):

@@ -4,19 +4,14 @@ import io
 
 import numpy as np
 import pytest
+from drawing import words
 from matplotlib.colors import to_hex
-from matplotlib.text import Text
 
 from jaxcell.analysis.projection import Projection
 from jaxcell.analysis.regression import OVERLAP, Target, conditions
 from jaxcell.report import projection_figures, style
 
 DISTANCE = Target("nearest_um", "median distance to the nearest dendritic cell", "µm")
-
-
-def words(figure) -> str:
-    """All text in a figure, lines joined."""
-    return " ".join(text.get_text() for text in figure.findobj(Text)).replace("\n", " ")
 
 
 def draw(figure) -> None:

@@ -10,6 +10,7 @@ from jax import Array
 from jaxcell.models.blocks import (
     Convolution,
     Residual,
+    SameConvolution,
     max_pool,
     require_divisible,
     space_to_depth,
@@ -73,10 +74,10 @@ class ResidualEncoder(nn.Module):
         for stage, features in enumerate(self.features):
             if stage:
                 x = space_to_depth(x, 2)
-            x = nn.Conv(features, (1, 1), dtype=self.dtype)(x)
+            x = SameConvolution(features, (1, 1), dtype=self.dtype)(x)
             for _ in range(self.blocks):
                 x = Residual(self.dtype)(x)
-        x = nn.Conv(self.code_features, (1, 1), dtype=self.dtype)(x)
+        x = SameConvolution(self.code_features, (1, 1), dtype=self.dtype)(x)
         return _bottleneck(x, self.latent_dim, self.dtype)
 
 

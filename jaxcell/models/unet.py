@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxcell.models.blocks import (
+    SameConvolution,
     depth_to_space,
     require_divisible,
     space_to_depth,
@@ -62,7 +63,7 @@ class UNet(nn.Module):
             if stage:
                 skips.append(x)
                 x = space_to_depth(x, 2)
-            x = nn.Conv(features, (1, 1), dtype=self.dtype)(x)
+            x = SameConvolution(features, (1, 1), dtype=self.dtype)(x)
             x = _Branch(features, self.dtype)(x) + x
         for stage, skip in reversed(list(enumerate(skips))):
             features = skip.shape[-1]
@@ -70,10 +71,11 @@ class UNet(nn.Module):
             kernel = self.param(f"up_{stage}", nn.initializers.he_normal(), shape)
             x = skip + upsampled_convolution(x, kernel.astype(self.dtype))
             x = _Branch(features, self.dtype)(x) + x
-        full = depth_to_space(nn.Conv(8 * self.patch**2, (1, 1), dtype=self.dtype)(x), self.patch)
+        full = SameConvolution(8 * self.patch**2, (1, 1), dtype=self.dtype)(x)
+        full = depth_to_space(full, self.patch)
         full = jnp.concatenate([full, image.astype(self.dtype)], axis=-1)
-        full = nn.swish(nn.Conv(8, (3, 3), dtype=self.dtype)(full))
-        return nn.Conv(self.outputs, (3, 3), dtype=self.dtype)(full).astype(jnp.float32)
+        full = nn.swish(SameConvolution(8, (3, 3), dtype=self.dtype)(full))
+        return SameConvolution(self.outputs, (3, 3), dtype=self.dtype)(full).astype(jnp.float32)
 
 
 class _Branch(nn.Module):
@@ -87,5 +89,5 @@ class _Branch(nn.Module):
         for _ in range(2):
             # Its statistics are float32 whatever `dtype`; strict promotion wants that said.
             x = nn.LayerNorm()(x.astype(jnp.float32)).astype(self.dtype)
-            x = nn.Conv(self.features, (3, 3), dtype=self.dtype)(nn.swish(x))
+            x = SameConvolution(self.features, (3, 3), dtype=self.dtype)(nn.swish(x))
         return x

@@ -9,6 +9,8 @@ import pytest
 from jaxcell.models.blocks import (
     Convolution,
     Residual,
+    SameConvolution,
+    convolve,
     depth_to_space,
     max_pool,
     require_divisible,
@@ -42,6 +44,38 @@ def test_upsampled_convolution_is_upsampling_then_convolution(height, width):
         both(upsampled_convolution),
         both(_plain_upsampled),
     )
+
+
+@pytest.mark.parametrize(
+    "side,padding", [(3, ((1, 1), (1, 1))), (2, ((1, 0), (0, 1))), (1, ((0, 0), (0, 0)))]
+)
+def test_convolve_is_convolution_in_values_and_gradients(side, padding):
+    x, kernel = _normal(0, 2, 5, 6, 3), _normal(1, side, side, 3, 4)
+
+    def plain(x, kernel):
+        layout = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=layout)
+
+    def both(function):
+        weight = _normal(2, *plain(x, kernel).shape)
+        gradients = jax.grad(lambda *args: jnp.sum(weight * function(*args)), (0, 1))(x, kernel)
+        return function(x, kernel), gradients
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+        both(lambda x, kernel: convolve(x, kernel, padding)),
+        both(plain),
+    )
+
+
+def test_same_convolution_is_flax_convolution():
+    x, module = _normal(0, 2, 6, 5, 3), nn.Conv(4, (3, 3))
+    variables = module.init(jax.random.key(1), x)
+    ours = SameConvolution(4, (3, 3))
+    assert jax.tree.structure(ours.init(jax.random.key(1), x)) == jax.tree.structure(variables)
+    np.testing.assert_allclose(ours.apply(variables, x), module.apply(variables, x), atol=1e-5)
+    with pytest.raises(ValueError, match="strides"):
+        SameConvolution(4, (3, 3), strides=2).init(jax.random.key(1), x)
 
 
 def test_max_pool_is_max_pool():

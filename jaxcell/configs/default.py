@@ -59,6 +59,8 @@ def get_config() -> ConfigDict:
         {
             "architecture": "residual",  # or `plain`, the reference study's
             "latent_dim": 0,  # size of a dense bottleneck; 0: the spatial code, 12 x 12 x 8
+            # Sizes k of which the first k numbers of one dense code are a code each: an ordered code
+            "nested_sizes": (),
             "dtype": "float32",  # or bfloat16: of the arithmetic, parameters stay float32
             "autoencoder": {
                 "patch": 8,  # pixels; squares moved into channels first
@@ -66,7 +68,8 @@ def get_config() -> ConfigDict:
                 "blocks": 1,  # residual blocks a stage
                 "code_features": 8,  # channels of the spatial code
             },
-            # or `dense`, the reference study's; `soft_overlap` learns iou and overlap_share alone
+            # `dense`, the reference study's, trains the encoder on; `dense_on_code` leaves it as the
+            # autoencoder made it; `soft_overlap` learns iou and overlap_share alone
             "regression": "soft_overlap",
             "regressor": {"hidden": (32, 32)},  # units of the dense layers
         }
@@ -78,6 +81,7 @@ def get_config() -> ConfigDict:
             "checkpoint_every_steps": 200,  # besides the end of each epoch
             "early_stopping_epochs": 8,  # without progress; 0: never
             "augment": True,  # the eight symmetries of the square
+            "loss": "cross_entropy",  # or squared_error
             "optimizer": {
                 "name": "adamw",
                 "learning_rate": 3e-3,

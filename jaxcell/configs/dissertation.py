@@ -17,7 +17,12 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.model.architecture = "plain"
     config.model.autoencoder = ConfigDict(
-        {"features": (64, 32, 32, 32), "code_features": 32, "activation": "prelu"}
+        {
+            "features": (64, 32, 32, 32),
+            "code_features": 32,
+            "activation": "prelu",
+            "downsampling": "pool",
+        }
     )
     # Answers the study's target, iou, in percent as it is; others in SDs from their mean.
     config.model.regression = "dense"
@@ -37,6 +42,6 @@ def get_config() -> ConfigDict:
             "minimum_learning_rate": 1e-4,
         },
     }
-    config.autoencoder = ConfigDict(recipe)
+    config.autoencoder = ConfigDict({**recipe, "loss": "cross_entropy"})
     config.regressor = ConfigDict(recipe)
     return config

@@ -159,4 +159,6 @@ def scale(patches: Array) -> Array:
     raised = jnp.maximum(patches.astype(jnp.float32), jnp.float32(BACKGROUND))
     lowest = raised.min(axis=(-3, -2), keepdims=True)
     contrast = raised.max(axis=(-3, -2), keepdims=True) - lowest
-    return (raised - lowest) / jnp.maximum(contrast, jnp.float32(MINIMUM_CONTRAST))
+    scaled = (raised - lowest) / jnp.maximum(contrast, jnp.float32(MINIMUM_CONTRAST))
+    # A compiler may divide by multiplying with the reciprocal, and 1 + 1e-7 has no entropy.
+    return jnp.minimum(scaled, jnp.float32(1))

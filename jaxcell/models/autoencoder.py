@@ -1,6 +1,7 @@
 """The autoencoder: an encoder and the decoder that mirrors it."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jax import Array
 
 from jaxcell.models.decoder import Decoder, ResidualDecoder
@@ -18,9 +19,19 @@ class Autoencoder(nn.Module):
     encoder: nn.Module
     decoder: nn.Module
 
-    def __call__(self, image: Array) -> Array:
-        """Image float [B, H, W, 2] in [0, 1] -> logits float32 [B, H, W, 2]."""
-        return self.decoder(self.encoder(image))
+    def __call__(self, image: Array, kept: Array | None = None) -> Array:
+        """Compresses and reconstructs.
+
+        Args:
+          image: float [B, H, W, 2] in [0, 1].
+          kept: int [B], how many numbers of each code the decoder is given, the others being 0;
+            None: all. For a dense code alone.
+
+        Returns:
+          Logits, float32 [B, H, W, 2].
+        """
+        code = self.encoder(image)
+        return self.decoder(code if kept is None else first_numbers(code, kept))
 
     def encode(self, image: Array) -> Array:
         """Image float [B, H, W, 2] in [0, 1] -> code float32 [B, latent size]."""
@@ -28,10 +39,18 @@ class Autoencoder(nn.Module):
         return code.reshape(len(code), -1).astype("float32")
 
 
-def plain_autoencoder(window: int, latent_dim: int, **hyperparameters) -> Autoencoder:
-    """The reference study's architecture; `hyperparameters` as in `Encoder`."""
+def first_numbers(code: Array, kept: Array) -> Array:
+    """The first `kept` int [B] numbers of codes float [B, K]; zeros in place of the others."""
+    places = jnp.arange(code.shape[-1], dtype=kept.dtype)
+    return jnp.where(places[None] < kept[:, None], code, jnp.zeros_like(code))
+
+
+def plain_autoencoder(
+    window: int, latent_dim: int, downsampling: str = "pool", **hyperparameters
+) -> Autoencoder:
+    """The reference study's architecture; `downsampling` and `hyperparameters` as in `Encoder`."""
     return Autoencoder(
-        Encoder(latent_dim=latent_dim, **hyperparameters),
+        Encoder(latent_dim=latent_dim, downsampling=downsampling, **hyperparameters),
         Decoder(window=window, **hyperparameters),
     )
 

@@ -21,17 +21,23 @@ class Encoder(nn.Module):
     """The reference study's encoder: convolutions with pooling, then a strided convolution.
 
     Attributes:
-      features: channels of each convolution; each is followed by 2x2 max pooling.
+      features: channels of each convolution; each halves the side.
       code_features: channels of the spatial code.
       latent_dim: size of a dense bottleneck after it; 0 keeps the spatial code.
       activation: `prelu` or `relu`.
+      downsampling: how the side is halved: `pool`, 2x2 maximum after the convolution (the study), or
+        `stride`, convolutions of stride 2.
       dtype: of the arithmetic; parameters stay float32.
+
+    Raises:
+      ValueError: a downsampling that does not exist.
     """
 
     features: Sequence[int] = (64, 32, 32, 32)
     code_features: int = 32
     latent_dim: int = 0
     activation: str = "prelu"
+    downsampling: str = "pool"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -39,9 +45,14 @@ class Encoder(nn.Module):
         """Image float [B, H, W, 2] -> code [B, h, w, code_features] or [B, latent_dim]."""
         require_divisible(image, 2 ** (len(self.features) + 1))
         x = image.astype(self.dtype)
+        if self.downsampling not in ("pool", "stride"):
+            raise ValueError(f"downsampling is {self.downsampling!r}: use pool or stride")
+        pooled = self.downsampling == "pool"
+        shared = {"activation": self.activation, "dtype": self.dtype}
         for features in self.features:
-            x = max_pool(Convolution(features, activation=self.activation, dtype=self.dtype)(x))
-        x = Convolution(self.code_features, 2, activation=self.activation, dtype=self.dtype)(x)
+            x = Convolution(features, 1 if pooled else 2, **shared)(x)
+            x = max_pool(x) if pooled else x
+        x = Convolution(self.code_features, 2, **shared)(x)
         return _bottleneck(x, self.latent_dim, self.dtype)
 
 

@@ -13,7 +13,7 @@ class DenseRegressor(nn.Module):
     """The reference study's regressor: dense layers on the code of a trained encoder.
 
     Attributes:
-      encoder: its parameters start from the trained autoencoder's.
+      encoder: its parameters start from the trained autoencoder's; None where it is given codes.
       hidden: units of the two dense layers; the first has ReLU.
       dropout: share of units dropped after the first dense layer in training.
       mean: what is added to the network's answer, in the unit of the target. The target's mean, so
@@ -22,7 +22,7 @@ class DenseRegressor(nn.Module):
       dtype: of the arithmetic; parameters stay float32.
     """
 
-    encoder: nn.Module
+    encoder: nn.Module | None
     hidden: Sequence[int] = (128, 64)
     dropout: float = 0.15
     mean: float = 0.0
@@ -32,7 +32,7 @@ class DenseRegressor(nn.Module):
     @nn.compact
     def __call__(self, image: Array, train: bool = False) -> Array:
         """Image float [B, H, W, 2] in [0, 1] -> float32 [B], in the unit of `mean` and `sd`."""
-        code = self.encoder(image)
+        code = image if self.encoder is None else self.encoder(image)
         x = code.reshape(len(code), -1)
         x = nn.relu(nn.Dense(self.hidden[0], dtype=self.dtype)(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)

@@ -2,8 +2,6 @@
 
 import functools
 import itertools
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,6 +17,7 @@ from tqdm import tqdm
 
 from jaxcell.training import checkpoint
 from jaxcell.training.optimizer import make_optimizer
+from jaxcell.training.records import log, not_finite, rewind
 from jaxcell.training.sharding import make_shardings
 from jaxcell.training.state import TrainState, make_init
 from jaxcell.training.steps import Prepare, make_epoch_step, make_eval_step, make_train_step
@@ -98,13 +97,13 @@ def fit(
     data, start = jax.device_put((data, init_params or {}), shardings.replicated)
 
     with closing(checkpoint.open(folder / "checkpoints")) as manager:
-        failure = functools.partial(_failure, describe_batch, manager)
+        failure = functools.partial(not_finite, describe_batch, manager)
         first = (data, next(iter(train_batches(0))), start)
         abstract = jax.eval_shape(init, *first)
         state = checkpoint.restore_latest(manager, abstract, shardings.replicated)
         state = init(*first) if state is None else state
         step, stopped = int(state.step), bool(state.stopped)
-        history = _rewind(folder / "metrics.jsonl", step)
+        history = rewind(folder / "metrics.jsonl", step)
         window: list[_Watched] = []
         began, began_at = time.monotonic(), step
 
@@ -141,7 +140,7 @@ def fit(
                     }
                     state = epoch_step(state, jnp.float32(validation_loss))
                     stopped = bool(state.stopped)
-                    _log(row, folder / "metrics.jsonl", history, events)
+                    log(row, folder / "metrics.jsonl", history, events)
                     bar.set_postfix(_losses(row["train_loss"], history))
                     began, began_at = time.monotonic(), step
                 if saves:  # after the row is written: a row that no checkpoint knows is rewound
@@ -207,46 +206,3 @@ def _validate(
 
 def _only(values: dict[str, jax.Array], *names: str) -> dict[str, jax.Array]:
     return {name: values[name] for name in names}
-
-
-def _failure(
-    describe_batch: Callable[[Any], str], manager: Any, what: str, step: int, raw: Any
-) -> FloatingPointError:
-    """The error of a run that cannot go on: where, on which wells, and what is still good."""
-    last = checkpoint.latest_path(manager)
-    return FloatingPointError(
-        f"{what} at step {step}; wells of the batch: {describe_batch(raw)}; "
-        f"last good checkpoint: {last or 'none yet'}. Look at these wells' images; if they are "
-        "sound, lower the learning rate or set optimizer.clip_global_norm"
-    )
-
-
-def _log(row: dict, path: Path, history: list[dict], events: SummaryWriter) -> None:
-    """Adds an epoch's row to the history, its file and the TensorBoard events."""
-    history.append(row)
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    for name, value in row.items():
-        if name not in ("epoch", "step"):
-            events.add_scalar(name, value, row["step"])
-    events.flush()
-
-
-def _rewind(path: Path, step: int) -> list[dict]:
-    """Cuts the history back to what a checkpoint knows.
-
-    Args:
-      path: of metrics.jsonl, which need not exist.
-      step: of the checkpoint; rows of later steps are removed.
-
-    Returns:
-      The rows that stay.
-    """
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    # A killed run may have left half a line; it is always the last, and no checkpoint knows it.
-    rows = [json.loads(line) for line in lines if line.endswith("\n")]
-    rows = [row for row in rows if row["step"] <= step]
-    rewound = path.with_suffix(".tmp")
-    rewound.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    os.replace(rewound, path)
-    return rows

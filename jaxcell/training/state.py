@@ -1,5 +1,6 @@
 """Everything that a resumed run needs, in one value."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,30 +43,43 @@ class TrainState:
     stopped: Array
 
 
+# (data, raw, params to start from) -> TrainState
+Init = Callable[[Any, Any, Params], TrainState]
+
+
 def make_init(
     task: Task,
     optimizer: Optimizer,
     prepare: Callable[[Any, Any], dict[str, Array]],
     shardings: Shardings,
     seed: int,
-) -> Callable[[Any, Any, Params], TrainState]:
-    """The jitted first state of a run.
+) -> Init:
+    """The jitted first state of one run; as `first_state`, of a seed, replicated."""
+    return jax.jit(
+        functools.partial(first_state(task, optimizer, prepare), seed),
+        in_shardings=(shardings.replicated, shardings.batch, shardings.replicated),
+        out_shardings=shardings.replicated,
+    )
+
+
+def first_state(
+    task: Task, optimizer: Optimizer, prepare: Callable[[Any, Any], dict[str, Array]]
+) -> Callable[[Array | int, Any, Any, Params], TrainState]:
+    """The first state of a run as a pure function.
 
     Args:
       task: what is trained.
       optimizer: how.
       prepare: (data, raw) -> batch.
-      shardings: where arrays lie.
-      seed: of the parameters and of all randomness in the steps.
 
     Returns:
-      (data, raw, params to start from) -> TrainState, replicated. `params to start from` holds
-      whole top-level modules, e.g. {"encoder": ...}, or is {}; those not named are drawn anew.
-      Its buffers are copied, because the state's are donated. Raises ValueError where it does
-      not fit the model.
+      (seed, data, raw, params to start from) -> TrainState. The seed is of the parameters and of
+      all randomness in the steps. `params to start from` holds whole top-level modules, e.g.
+      {"encoder": ...}, or is {}; those not named are drawn anew. Its buffers are copied, because
+      the state's are donated. Raises ValueError where it does not fit the model.
     """
 
-    def init(data: Any, raw: Any, start: Params) -> TrainState:
+    def init(seed: Array | int, data: Any, raw: Any, start: Params) -> TrainState:
         params_key, rng = jax.random.split(jax.random.key(seed))
         params = task.init(params_key, prepare(data, raw))
         params = {**params, **_matching(start, params)}
@@ -82,11 +96,7 @@ def make_init(
             stopped=jnp.bool_(False),
         )
 
-    return jax.jit(
-        init,
-        in_shardings=(shardings.replicated, shardings.batch, shardings.replicated),
-        out_shardings=shardings.replicated,
-    )
+    return init
 
 
 def _matching(start: Params, params: Params) -> Params:

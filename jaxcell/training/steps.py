@@ -17,10 +17,18 @@ from jaxcell.training.tasks import Params, Task
 Prepare = Callable[[Any, Any], dict[str, Array]]
 
 
+# (state, data, raw) -> (state, metrics)
+TrainStep = Callable[[TrainState, Any, Any], tuple[TrainState, dict[str, Array]]]
+# (params, data, raw) -> per-example values
+EvalStep = Callable[[Params, Any, Any], dict[str, Array]]
+# (state, validation loss) -> state
+EpochStep = Callable[[TrainState, Array], TrainState]
+
+
 def make_train_step(
     task: Task, optimizer: Optimizer, prepare: Prepare, shardings: Shardings
-) -> Callable[[TrainState, Any, Any], tuple[TrainState, dict[str, Array]]]:
-    """The jitted training step.
+) -> TrainStep:
+    """The jitted training step of one run.
 
     Args:
       task: what is trained.
@@ -29,12 +37,32 @@ def make_train_step(
       shardings: where arrays lie.
 
     Returns:
-      (state, data, raw) -> (state, metrics); the state is donated. metrics: `loss`, float32, the
+      As `train_step`, jitted; the state is donated.
+    """
+    replicated, batch = shardings
+    return jax.jit(
+        train_step(task, optimizer, prepare),
+        in_shardings=(replicated, replicated, batch),
+        out_shardings=(replicated, replicated),
+        donate_argnums=0,
+    )
+
+
+def train_step(task: Task, optimizer: Optimizer, prepare: Prepare) -> TrainStep:
+    """The training step as a pure function.
+
+    Args:
+      task: what is trained.
+      optimizer: how.
+      prepare: (data, raw) -> batch.
+
+    Returns:
+      (state, data, raw) -> (state, metrics). metrics: `loss`, float32, the
       mean over the real examples; `learning_rate`, float32, this step's; and `finite`, bool:
       whether the loss, the gradients and all that would be saved are finite.
     """
 
-    def train_step(state: TrainState, data: Any, raw: Any) -> tuple[TrainState, dict[str, Array]]:
+    def step(state: TrainState, data: Any, raw: Any) -> tuple[TrainState, dict[str, Array]]:
         batch = prepare(data, raw)
         key = jax.random.fold_in(state.rng, state.step)
         examples = jnp.sum(batch["weight"])
@@ -62,54 +90,64 @@ def make_train_step(
         }
         return state, metrics
 
+    return step
+
+
+def make_eval_step(task: Task, prepare: Prepare, shardings: Shardings) -> EvalStep:
+    """The jitted evaluation step of one run; as `eval_step`, nothing is donated."""
     replicated, batch = shardings
     return jax.jit(
-        train_step,
+        eval_step(task, prepare),
         in_shardings=(replicated, replicated, batch),
-        out_shardings=(replicated, replicated),
-        donate_argnums=0,
+        out_shardings=batch,
     )
 
 
-def make_eval_step(
-    task: Task, prepare: Prepare, shardings: Shardings
-) -> Callable[[Params, Any, Any], dict[str, Array]]:
-    """The jitted evaluation step; nothing is donated.
+def eval_step(task: Task, prepare: Prepare) -> EvalStep:
+    """The evaluation step as a pure function.
 
     Args:
       task: what is evaluated.
       prepare: (data, raw) -> batch.
-      shardings: where arrays lie.
 
     Returns:
       (params, data, raw) -> per-example values, each [B]: `loss`, the task's metrics, and the
       batch's `weight` and `index`. Whoever reduces leaves out examples of weight 0 (padding).
     """
 
-    def eval_step(params: Params, data: Any, raw: Any) -> dict[str, Array]:
+    def step(params: Params, data: Any, raw: Any) -> dict[str, Array]:
         batch = prepare(data, raw)
         loss, metrics = task.loss(params, batch, None)
         return {"loss": loss, "weight": batch["weight"], "index": batch["index"], **metrics}
 
-    replicated, batch = shardings
-    return jax.jit(eval_step, in_shardings=(replicated, replicated, batch), out_shardings=batch)
+    return step
 
 
 def make_epoch_step(
     optimizer: Optimizer, shardings: Shardings, early_stopping_epochs: int
-) -> Callable[[TrainState, Array], TrainState]:
-    """The jitted end of an epoch: best, plateau, early stopping; the epoch's sums start anew.
+) -> EpochStep:
+    """The jitted end of an epoch of one run; as `epoch_step`, the state is donated."""
+    replicated = shardings.replicated
+    return jax.jit(
+        epoch_step(optimizer, early_stopping_epochs),
+        in_shardings=(replicated, replicated),
+        out_shardings=replicated,
+        donate_argnums=0,
+    )
+
+
+def epoch_step(optimizer: Optimizer, early_stopping_epochs: int) -> EpochStep:
+    """The end of an epoch: best, plateau, early stopping; the epoch's sums start anew.
 
     Args:
       optimizer: whose plateau is advanced.
-      shardings: where arrays lie.
       early_stopping_epochs: epochs without a new best before the run stops; 0 = never.
 
     Returns:
-      (state, validation loss float32 scalar) -> state; the state is donated.
+      (state, validation loss float32 scalar) -> state.
     """
 
-    def epoch_step(state: TrainState, validation_loss: Array) -> TrainState:
+    def end(state: TrainState, validation_loss: Array) -> TrainState:
         epochs_since_best = jnp.where(
             validation_loss < state.best, jnp.int32(0), state.epochs_since_best + 1
         )
@@ -125,13 +163,7 @@ def make_epoch_step(
             epoch_weight=jnp.float32(0),
         )
 
-    replicated = shardings.replicated
-    return jax.jit(
-        epoch_step,
-        in_shardings=(replicated, replicated),
-        out_shardings=replicated,
-        donate_argnums=0,
-    )
+    return end
 
 
 def _finite(tree: Any) -> Array:

@@ -1,6 +1,6 @@
 """What is trained, as a value: a pair of pure functions, so that every task shares one loop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +11,8 @@ from jax import Array
 
 Params = Any
 Batch = dict[str, Array]
+
+RECONSTRUCTION_LOSSES = ("cross_entropy", "squared_error")
 
 
 class Task(NamedTuple):
@@ -26,33 +28,61 @@ class Task(NamedTuple):
     loss: Callable[[Params, Batch, Array | None], tuple[Array, dict[str, Array]]]
 
 
-def autoencoder_task(model: nn.Module) -> Task:
-    """Reconstruction of images, judged by binary cross-entropy.
+def autoencoder_task(
+    model: nn.Module, loss: str = "cross_entropy", nested_sizes: Sequence[int] = ()
+) -> Task:
+    """Reconstruction of images.
 
     Args:
-      model: linen module, float [B, H, W, C] in [0, 1] -> logits of the same shape.
+      model: linen module, float [B, H, W, C] in [0, 1] -> logits of the same shape; with
+        `nested_sizes` called with `kept`, as `Autoencoder` is.
+      loss: `cross_entropy`, binary, in nats (the study), or `squared_error`; a mean over pixels
+        and channels.
+      nested_sizes: sizes k whose first k numbers of a code shall be a code. In training each
+        patch is reconstructed from a code of one of them, drawn at random; in evaluation from
+        each, and the losses averaged. Empty: from the whole code, always.
 
     Returns:
-      A Task; its loss is the mean over pixels and channels in nats, its metric `squared_error`
-      the mean squared difference of image and reconstruction.
+      A Task; its metric `squared_error` is the mean squared difference of image and
+      reconstruction.
 
-    Source: the reconstruction loss of the reference study.
+    Raises:
+      ValueError: a loss that does not exist.
+
+    Source: the reconstruction loss of the reference study; nested dropout, Rippel, Gelbart and
+    Adams 2014, over a few sizes as in Kusupati et al. 2022.
     """
+    if loss not in RECONSTRUCTION_LOSSES:
+        raise ValueError(
+            f"autoencoder.loss is {loss!r}: use {' or '.join(RECONSTRUCTION_LOSSES)}"
+        )
+    sizes = tuple(nested_sizes)
 
     def init(key: Array, batch: Batch) -> Params:
         return model.init(key, batch["image"])["params"]
 
-    def loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict[str, Array]]:
-        del key  # nothing in an autoencoder is random
-        image = batch["image"]
+    def of_codes(params: Params, image: Array, kept: Array | None) -> tuple[Array, dict]:
         # A model in mixed precision may answer in bfloat16; the loss must not be computed in it.
-        logits = model.apply({"params": params}, image).astype(jnp.float32)
+        given = (image,) if kept is None else (image, kept)
+        logits = model.apply({"params": params}, *given).astype(jnp.float32)
         pixels = tuple(range(1, image.ndim))
-        cross_entropy = jnp.mean(optax.sigmoid_binary_cross_entropy(logits, image), pixels)
         squared_error = jnp.mean(jnp.square(jax.nn.sigmoid(logits) - image), pixels)
+        if loss == "squared_error":
+            return squared_error, {"squared_error": squared_error}
+        cross_entropy = jnp.mean(optax.sigmoid_binary_cross_entropy(logits, image), pixels)
         return cross_entropy, {"squared_error": squared_error}
 
-    return Task(init, loss)
+    def task_loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict]:
+        image = batch["image"]
+        if not sizes:  # nothing in it is random
+            return of_codes(params, image, None)
+        if key is not None:
+            kept = jax.random.choice(key, jnp.array(sizes, jnp.int32), (len(image),))
+            return of_codes(params, image, kept)
+        each = [of_codes(params, image, jnp.full(len(image), k, jnp.int32)) for k in sizes]
+        return jax.tree.map(lambda *values: sum(values) / len(sizes), *each)
+
+    return Task(init, task_loss)
 
 
 def regressor_task(model: nn.Module) -> Task:

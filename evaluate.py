@@ -24,6 +24,9 @@ def main(argv: list[str]) -> None:
         sys.exit(f"{argv[1]} is not a flag: see python evaluate.py --help")
     logging.set_verbosity(logging.ERROR)
     from jaxcell import commands  # heavy: not needed for --help
+    from jaxcell.compiled import keep_compiled
+
+    keep_compiled()
 
     try:
         print(commands.evaluate(

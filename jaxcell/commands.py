@@ -9,8 +9,9 @@ from ml_collections import ConfigDict
 from jaxcell import evaluation, experiment, mask_unet, segmentation
 from jaxcell.report.closing import closing_table
 from jaxcell.segmentation_evaluation import evaluate_segmentation
+from jaxcell.sweep import run as sweep
 
-EXPERIMENTS = ("interaction", "segmentation", "masks")
+EXPERIMENTS = ("interaction", "segmentation", "masks", "sweep")
 
 
 def train(config: ConfigDict, workdir: Path) -> str:
@@ -21,11 +22,13 @@ def train(config: ConfigDict, workdir: Path) -> str:
       workdir: the run's folder.
 
     Returns:
-      The closing table.
+      The closing table, or what a sweep says in place of it.
 
     Raises:
       ValueError, FileExistsError, FloatingPointError: said to the person who started it.
     """
+    if config.experiment == "sweep":
+        return sweep.run(config, workdir)
     began = time.monotonic()
     if config.experiment == "interaction":
         run = experiment.train(config, workdir)
@@ -89,6 +92,8 @@ def evaluate(
 
 def _experiment(workdir: Path) -> str:
     """The kind of a run; of interaction where nothing says so, whose loading then says more."""
+    if (workdir / "sweep.json").exists():
+        raise ValueError(f"{workdir} is a sweep: give one of its runs, {workdir}/members/NAME")
     path = workdir / "config.json"
     config = json.loads(path.read_text()) if path.exists() else {}
     return config.get("experiment", "interaction")

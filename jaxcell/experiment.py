@@ -2,44 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxcell.dataset.fields import VIEWS
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
-from jaxcell.dataset.pipeline import (
-    Examples,
-    device_data,
-    evaluation_batches,
-    open_examples,
-    prepare,
-    train_batches,
-)
-from jaxcell.models.autoencoder import Autoencoder, plain_autoencoder, residual_autoencoder
-from jaxcell.models.regressor import SOFT_TARGETS, DenseRegressor, SoftOverlapRegressor
+from jaxcell.dataset.pipeline import Examples, open_examples
+from jaxcell.networks import Models, make_models
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, leave_out, read_plates, require_good
 from jaxcell.plates.simulate import simulate_plates
 from jaxcell.run_folder import check_claim, claim, write
 from jaxcell.training.checkpoint import best_params
-from jaxcell.training.loop import FitResult, fit
-from jaxcell.training.tasks import Task, autoencoder_task, regressor_task
+from jaxcell.training.loop import fit
+from jaxcell.trainings import autoencoder_training, regressor_training
 
 NETWORKS = ("autoencoder", "regressor")
 # Plate, well and field.
 Place = tuple[str, str, int]
-
-
-class Models(NamedTuple):
-    """The two networks of a run."""
-
-    autoencoder: Autoencoder
-    regressor: DenseRegressor | SoftOverlapRegressor
 
 
 class Run(NamedTuple):
@@ -63,6 +45,22 @@ class Run(NamedTuple):
     image_files: dict[Place, dict[str, str]]
 
 
+class Opened(NamedTuple):
+    """A data set, opened.
+
+    Attributes:
+      examples: all of it.
+      dataset: as in `Run`.
+      findings: about its plates.
+      image_files: as in `Run`.
+    """
+
+    examples: Examples
+    dataset: dict
+    findings: list[Finding]
+    image_files: dict[Place, dict[str, str]]
+
+
 def train(config: ConfigDict, workdir: Path) -> Run:
     """Trains the autoencoder, then the regressor; goes on where a killed run stopped.
 
@@ -79,56 +77,64 @@ def train(config: ConfigDict, workdir: Path) -> Run:
       FloatingPointError: a loss is not finite.
     """
     check_claim(workdir, "config.json", config.to_dict(), "config")
-    settings = dataset_config(config)
     make_models(config)  # only to see that they fit, before anything is read
-    plates = load_plates(config)
+    opened = open_data(config)
+    models = begin(config, workdir, opened)
+    training = autoencoder_training(config, models, opened.examples)
+    autoencoder = fit(**training._asdict(), folder=workdir, name="autoencoder").best_params
+    training = regressor_training(config, models, opened.examples, autoencoder)
+    fit(**training._asdict(), folder=workdir, name="regressor")
+    end(workdir)
+    return load(workdir)[1]
+
+
+def open_data(config: ConfigDict) -> Opened:
+    """Reads the plates of a config and builds their data set, unless it is there.
+
+    Raises:
+      BadPlates: an image or a layout is bad; lists all that are.
+    """
+    settings, plates = dataset_config(config), load_plates(config)
     builder = build(plates, settings, tfds_folder(config))
     examples = open_examples(builder, config.data.memory_gib)
-    # Only now: what stops on a bad plate or setting leaves no folder in the way of the next try.
-    claim(workdir, "config.json", config.to_dict(), "config")
     target = examples.table.loc[examples.rows("train"), "target"]
     dataset = {
         "name": builder.builder_config.name,
         "training_mean": float(target.mean()),
         "training_sd": float(target.astype(float).std(ddof=0)),
     }
-    models = make_models(config, dataset)
-    claim(workdir, "dataset.json", dataset, "content of its plates")
-    write(workdir / "findings.json", [list(finding) for finding in plates.findings])
-    files = image_files(plates).items()
+    return Opened(examples, dataset, plates.findings, image_files(plates))
+
+
+def begin(config: ConfigDict, workdir: Path, opened: Opened) -> Models:
+    """Claims the folder of a run, and notes there what it belongs to.
+
+    It comes after all that may stop on a bad plate or setting, so that no folder is left in the way
+    of the next try.
+
+    Returns:
+      The networks of the run.
+
+    Raises:
+      ValueError: the folder belongs to another config, or to plates that have changed since.
+    """
+    claim(workdir, "config.json", config.to_dict(), "config")
+    claim(workdir, "dataset.json", opened.dataset, "content of its plates")
+    write(workdir / "findings.json", [list(finding) for finding in opened.findings])
+    files = opened.image_files.items()
     write(workdir / "images.json", [[*place, views] for place, views in files])
-    data = device_data(examples)
+    return make_models(config, opened.dataset)
 
-    def run(name: str, task: Task, settings: ConfigDict, start: Any = None) -> FitResult:
-        rows, batch_size = examples.rows("train"), settings.batch_size
-        loop = ConfigDict(settings.to_dict())
-        loop.seed, loop.steps_per_epoch = config.seed, len(rows) // batch_size
-        return fit(
-            task,
-            loop,
-            data=data,
-            train_batches=train_batches(examples, rows, batch_size, config.seed, loop.augment),
-            validation_batches=evaluation_batches(
-                examples, examples.rows("validation"), batch_size
-            ),
-            prepare=prepare,
-            folder=workdir,
-            name=name,
-            describe_batch=describe(examples),
-            init_params=start,
-        )
 
-    results = {}
-    task = autoencoder_task(models.autoencoder)
-    results["autoencoder"] = run("autoencoder", task, config.autoencoder)
-    start = None
-    if config.model.regression == "dense":
-        start = {"encoder": results["autoencoder"].best_params["encoder"]}
-    results["regressor"] = run(
-        "regressor", regressor_task(models.regressor), config.regressor, start
+def end(workdir: Path) -> None:
+    """Notes that both networks of a run are trained, and after how many steps."""
+    write(
+        workdir / "trained.json", {name: _history(workdir, name)[-1]["step"] for name in NETWORKS}
     )
-    write(workdir / "trained.json", {name: int(end.state.step) for name, end in results.items()})
-    return load(workdir)[1]
+
+
+def _history(workdir: Path, name: str) -> list[dict]:
+    return [json.loads(line) for line in (workdir / name / "metrics.jsonl").open()]
 
 
 def load(workdir: Path) -> tuple[ConfigDict, Run]:
@@ -154,10 +160,7 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
             f"{workdir} was trained by an earlier version of jaxcell: evaluate it with that, or "
             "train again in another --workdir"
         )
-    histories = {
-        name: [json.loads(line) for line in (workdir / name / "metrics.jsonl").open()]
-        for name in NETWORKS
-    }
+    histories = {name: _history(workdir, name) for name in NETWORKS}
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
     dataset = json.loads((workdir / "dataset.json").read_text())
     findings = [Finding(*entry) for entry in json.loads((workdir / "findings.json").read_text())]
@@ -236,72 +239,3 @@ def dataset_config(config: ConfigDict, split_by: str | None = None) -> ImmuneCel
         pixel_um=data.pixel_um,
         target=data.target,
     )
-
-
-def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
-    """The networks of a config, proved to fit its windows.
-
-    Args:
-      config: as `configs/default.py` describes.
-      dataset: of the run, as in `Run`, where it is known: `DenseRegressor` answers any target but
-        `iou`, which the study answers as it is, from the mean and in the SD of the training
-        patches.
-
-    Raises:
-      ValueError: an architecture, a kind of regression or a dtype that does not exist, fields that
-        belong to another, a target that the regression cannot answer, or windows that the networks
-        cannot shrink.
-    """
-    model, window = config.model, config.data.window
-    architectures = {"plain": plain_autoencoder, "residual": residual_autoencoder}
-    _require(model, "architecture", architectures)
-    _require(model, "regression", ("dense", "soft_overlap"))
-    _require(model, "dtype", ("float32", "bfloat16"))
-    shared = {"dtype": model.dtype}
-    _require_answer(model.regression, config.data.target)
-    try:
-        autoencoder = architectures[model.architecture](
-            window, model.latent_dim, **model.autoencoder.to_dict(), **shared
-        )
-        if model.regression == "dense":
-            shared["encoder"] = autoencoder.encoder
-            if dataset and config.data.target != "iou":
-                # A target that never varies has no SD: its mean is then all there is to answer.
-                sd = dataset["training_sd"] or 1.0
-                shared |= {"mean": dataset["training_mean"], "sd": sd}
-        else:
-            shared["target"] = config.data.target
-        kind = {"dense": DenseRegressor, "soft_overlap": SoftOverlapRegressor}[model.regression]
-        models = Models(autoencoder, kind(**model.regressor.to_dict(), **shared))
-    except TypeError as error:
-        raise ValueError(
-            f"model.autoencoder or model.regressor has a field that {model.architecture} or "
-            f"{model.regression} does not know ({error}): start from configs/dissertation.py for "
-            "plain and dense, from configs/default.py for residual and soft_overlap"
-        ) from error
-    image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
-    jax.eval_shape(autoencoder.init, jax.random.key(0), image)
-    return models
-
-
-def _require_answer(regression: str, target: str) -> None:
-    if regression == "soft_overlap" and target not in SOFT_TARGETS:
-        raise ValueError(
-            f"model.regression soft_overlap answers {' and '.join(SOFT_TARGETS)}, not the "
-            f"data.target {target!r}: start from --config=jaxcell/configs/dense.py"
-        )
-
-
-def _require(settings: ConfigDict, name: str, known: Iterable[str]) -> None:
-    if settings[name] not in known:
-        raise ValueError(f"model.{name} is {settings[name]!r}: use {' or '.join(known)}")
-
-
-def describe(examples: Examples) -> Callable[[dict], str]:
-    """Says which wells a raw batch holds, for the message of a run that failed."""
-
-    def wells(raw: dict) -> str:
-        rows = examples.table.loc[raw["index"], ["plate", "well"]].drop_duplicates()
-        return ", ".join(f"{plate} {well}" for plate, well in sorted(rows.to_numpy().tolist()))
-
-    return wells

@@ -20,7 +20,7 @@ from jaxcell.dataset.pipeline import (
     prepare,
     train_batches,
 )
-from jaxcell.experiment import dataset_config, describe, load_plates, tfds_folder
+from jaxcell.experiment import dataset_config, load_plates, tfds_folder
 from jaxcell.interaction.overlap import iou
 from jaxcell.models.unet import UNet
 from jaxcell.report.segmentation_page import Example, write_segmentation_report
@@ -28,6 +28,7 @@ from jaxcell.run_folder import check_claim, claim, write
 from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import fit
 from jaxcell.training.tasks import mask_task
+from jaxcell.trainings import describe
 from jaxcell.versions import versions
 
 EXAMPLES = 3  # patches shown in the report

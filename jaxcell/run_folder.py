@@ -2,11 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 # What each kind of run makes first.
-FIRST_MADE = ("autoencoder", "unet", "wells")
-CLAIMS = {"config.json", "dataset.json", "findings.json", "images.json"}
+FIRST_MADE = ("autoencoder", "unet", "wells", "members")
+CLAIMS = {"config.json", "sweep.json", "dataset.json", "findings.json", "images.json"}
 
 
 def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
@@ -68,3 +72,28 @@ def _difference(old: dict, new: dict, prefix: str = "") -> list[str]:
         elif before != after:
             lines.append(f"{prefix}{key}: there {before!r}, here {after!r}")
     return lines
+
+
+@contextmanager
+def locked(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Keeps other processes out, also those of other machines that share the disk.
+
+    Args:
+      path: of a file that stands for what is locked; it stays behind, empty. A process that is
+        killed lets go of it.
+      wait: whether to wait until whoever has it lets go.
+
+    Yields:
+      Whether it is ours.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=wait)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -16,6 +16,7 @@ LEVEL = 0.95
 KINDS = ("separate", "nested", "spatial")
 # Kinds that come in several sizes.
 SIZED = ("separate", "nested")
+STATES = ("done", "diverged", "waiting")
 COSTS = ("parameters", "flops", "train_seconds", "code_bytes")
 # What small and good mean together.
 FRONT = ("code_bytes", "bce_excess", "rmse_over_sd", "auroc")
@@ -59,6 +60,8 @@ class Sufficient(NamedTuple):
       best_se: its standard error over seeds; None where that size has one seed.
       size: the smallest whose mean is within one `best_se` of `best`; `best_size` where that is
         None.
+      useless: whether the interval of the best (its mean, where there is none) reaches what a code
+        that holds nothing gets.
     """
 
     setting: str
@@ -67,6 +70,7 @@ class Sufficient(NamedTuple):
     best: float
     best_se: float | None
     size: int
+    useless: bool
 
 
 def by_size(members: pd.DataFrame) -> pd.DataFrame:
@@ -134,20 +138,24 @@ def smallest_sufficient(sizes: pd.DataFrame, criterion: Criterion) -> list[Suffi
 
     Source: Breiman, Friedman, Olshen and Stone 1984, section 3.4.3, the one-standard-error rule.
     """
-    known = sizes[sizes["kind"].isin(SIZED) & sizes[f"{criterion.name}_mean"].notna()]
+    name, lower, none = criterion.name, criterion.lower_is_better, criterion.useless
+    worse_end = "high" if lower else "low"
+    known = sizes[sizes["kind"].isin(SIZED) & sizes[f"{name}_mean"].notna()]
     answers = []
     for (setting, kind), group in known.groupby(["setting", "kind"], sort=False):
         group = group.sort_values("latent_size")
-        means = group[f"{criterion.name}_mean"].to_numpy()
-        loss = means if criterion.lower_is_better else -means
+        means = group[f"{name}_mean"].to_numpy()
+        loss = means if lower else -means
         best = int(loss.argmin())
-        error = float(group[f"{criterion.name}_se"].iloc[best])
+        error = float(group[f"{name}_se"].iloc[best])
         single = not np.isfinite(error)
         enough = best if single else int(np.flatnonzero(loss <= loss[best] + error)[0])
         places = group["latent_size"].to_numpy()
+        worst = float(group[f"{name}_{'mean' if single else worse_end}"].iloc[best])
+        useless = none is not None and (worst >= none if lower else worst <= none)
         answers.append(
             Sufficient(setting, kind, int(places[best]), float(means[best]),
-                       None if single else error, int(places[enough]))
+                       None if single else error, int(places[enough]), useless)
         )  # fmt: skip
     return answers
 
@@ -265,6 +273,12 @@ def nested_shares(members: pd.DataFrame) -> pd.DataFrame:
         whole = kinds["separate"]["train_seconds"].sum() + kinds["spatial"]["train_seconds"].sum()
         rows.append((setting, len(separate), nested / separate.sum(), nested / whole))
     return pd.DataFrame(rows, columns=["setting", "sizes", "time_share", "share_of_sweep"])
+
+
+def states(members: pd.DataFrame) -> dict[str, int]:
+    """How many members, not rows, are in each of `STATES`."""
+    found = members.drop_duplicates("member")["state"].value_counts()
+    return {state: int(found.get(state, 0)) for state in STATES}
 
 
 def best_member(members: pd.DataFrame) -> str | None:

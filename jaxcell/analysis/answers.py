@@ -85,12 +85,12 @@ def answer(
             codes, standardised = standardise_on_controls(codes, patches), "on control wells"
         except ValueError as error:
             standardised = f"not standardised: {error}"
-    features = _features(codes, seed)
+    features = main_directions(codes, seed)
     told("structure")
     representations = {CODES: features, **_averaged(codes, places), **baselines}
     found = structure(representations, patches, seed=seed)
     told("plates")
-    as_they_are = features if codes is plain else _features(plain, seed)
+    as_they_are = features if codes is plain else main_directions(plain, seed)
     batches = batch_effects(as_they_are, patches, seed=seed)
     told("strength")
     patches, numbers = _with_intervals(patches, calibrations, level, target)
@@ -130,7 +130,7 @@ def _drawn(
     return drawn
 
 
-def _features(codes: np.ndarray, seed: int) -> np.ndarray:
+def main_directions(codes: np.ndarray, seed: int) -> np.ndarray:
     """Codes along their main directions, float32 [N, k]; NaN where a code is not finite."""
     finite = np.isfinite(codes).all(axis=1)
     try:

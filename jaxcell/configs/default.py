@@ -59,7 +59,7 @@ def get_config() -> ConfigDict:
         {
             "architecture": "residual",  # or `plain`, the reference study's
             "latent_dim": 0,  # size of a dense bottleneck; 0: the spatial code, 12 x 12 x 8
-            # Sizes k of which the first k numbers of one dense code are a code each: an ordered code
+            # Sizes k for which the first k numbers of one dense code are a code: it is ordered
             "nested_sizes": (),
             "dtype": "float32",  # or bfloat16: of the arithmetic, parameters stay float32
             "autoencoder": {
@@ -68,8 +68,7 @@ def get_config() -> ConfigDict:
                 "blocks": 1,  # residual blocks a stage
                 "code_features": 8,  # channels of the spatial code
             },
-            # `dense`, the reference study's, trains the encoder on; `dense_on_code` leaves it as the
-            # autoencoder made it; `soft_overlap` learns iou and overlap_share alone
+            # or `dense`, the reference study's; `soft_overlap` learns iou and overlap_share alone
             "regression": "soft_overlap",
             "regressor": {"hidden": (32, 32)},  # units of the dense layers
         }

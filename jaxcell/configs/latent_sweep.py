@@ -11,7 +11,7 @@ such as the reference study's, put `--config.model...` behind, or start from the
 
 from ml_collections import ConfigDict
 
-from jaxcell.configs import default, demo
+from jaxcell.configs import demo
 
 
 def get_config() -> ConfigDict:
@@ -21,11 +21,10 @@ def get_config() -> ConfigDict:
     config.experiment = "sweep"
     # The default network at a third of its arithmetic, with the reference study's 6 x 6 places.
     config.model.autoencoder.update({"patch": 16, "code_features": 32})
-    # Interaction read from the code as the autoencoder left it: what does a code of k numbers hold?
-    config.model.regression = "dense_on_code"
+    # Interaction is read from the code, so that its size matters; the encoder is trained on.
+    config.model.regression = "dense"
     config.model.regressor = ConfigDict({"hidden": (128, 64), "dropout": 0.15})
-    config.regressor = default.get_config().regressor
-    config.regressor.update({"epochs": 20, "batch_size": 64, "augment": False})
+    config.regressor.update({"epochs": 8, "augment": True})
     config.regressor.optimizer.update({"learning_rate": 1e-3, "clip_global_norm": 1.0})
     config.sweep = ConfigDict(
         {
@@ -40,7 +39,7 @@ def get_config() -> ConfigDict:
             "loss": (),  # ("cross_entropy", "squared_error")
             # One more model a seed, of the largest size, whose first k numbers are a code of size k
             "nested": True,
-            "nested_epochs": 12,  # of it; each of the others has autoencoder.epochs
+            "nested_epochs": 8,  # of its autoencoder; the others have autoencoder.epochs
             "shard": "1/1",  # this call's share, i/n, of the members
             "plan": False,  # only say what would be done
         }

@@ -1,11 +1,10 @@
 """The autoencoder: an encoder and the decoder that mirrors it."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jax import Array
 
 from jaxcell.models.decoder import Decoder, ResidualDecoder
-from jaxcell.models.encoder import Encoder, ResidualEncoder
+from jaxcell.models.encoder import Encoder, ResidualEncoder, first_numbers
 
 
 class Autoencoder(nn.Module):
@@ -37,12 +36,6 @@ class Autoencoder(nn.Module):
         """Image float [B, H, W, 2] in [0, 1] -> code float32 [B, latent size]."""
         code = self.encoder(image)
         return code.reshape(len(code), -1).astype("float32")
-
-
-def first_numbers(code: Array, kept: Array) -> Array:
-    """The first `kept` int [B] numbers of codes float [B, K]; zeros in place of the others."""
-    places = jnp.arange(code.shape[-1], dtype=kept.dtype)
-    return jnp.where(places[None] < kept[:, None], code, jnp.zeros_like(code))
 
 
 def plain_autoencoder(

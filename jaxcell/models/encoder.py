@@ -25,8 +25,8 @@ class Encoder(nn.Module):
       code_features: channels of the spatial code.
       latent_dim: size of a dense bottleneck after it; 0 keeps the spatial code.
       activation: `prelu` or `relu`.
-      downsampling: how the side is halved: `pool`, 2x2 maximum after the convolution (the study), or
-        `stride`, convolutions of stride 2.
+      downsampling: how the side is halved: `pool`, 2x2 maximum after the convolution (the
+        study), or `stride`, convolutions of stride 2.
       dtype: of the arithmetic; parameters stay float32.
 
     Raises:
@@ -90,6 +90,12 @@ class ResidualEncoder(nn.Module):
                 x = Residual(self.dtype)(x)
         x = SameConvolution(self.code_features, (1, 1), dtype=self.dtype)(x)
         return _bottleneck(x, self.latent_dim, self.dtype)
+
+
+def first_numbers(code: Array, kept: Array) -> Array:
+    """The first `kept` int [B] numbers of codes float [B, K]; zeros in place of the others."""
+    places = jnp.arange(code.shape[-1], dtype=kept.dtype)
+    return jnp.where(places[None] < kept[:, None], code, jnp.zeros_like(code))
 
 
 def _bottleneck(code: Array, latent_dim: int, dtype: Any) -> Array:

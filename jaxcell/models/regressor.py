@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxcell.models.encoder import first_numbers
+
 
 class DenseRegressor(nn.Module):
     """The reference study's regressor: dense layers on the code of a trained encoder.
 
     Attributes:
-      encoder: its parameters start from the trained autoencoder's; None where it is given codes.
+      encoder: its parameters start from the trained autoencoder's.
       hidden: units of the two dense layers; the first has ReLU.
       dropout: share of units dropped after the first dense layer in training.
       mean: what is added to the network's answer, in the unit of the target. The target's mean, so
@@ -22,7 +24,7 @@ class DenseRegressor(nn.Module):
       dtype: of the arithmetic; parameters stay float32.
     """
 
-    encoder: nn.Module | None
+    encoder: nn.Module
     hidden: Sequence[int] = (128, 64)
     dropout: float = 0.15
     mean: float = 0.0
@@ -30,10 +32,20 @@ class DenseRegressor(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, image: Array, train: bool = False) -> Array:
-        """Image float [B, H, W, 2] in [0, 1] -> float32 [B], in the unit of `mean` and `sd`."""
-        code = image if self.encoder is None else self.encoder(image)
+    def __call__(self, image: Array, train: bool = False, kept: Array | None = None) -> Array:
+        """Answers from a code.
+
+        Args:
+          image: float [B, H, W, 2] in [0, 1].
+          train: whether units are dropped.
+          kept: int [B], how many numbers of each code are looked at, the others being 0; None: all.
+
+        Returns:
+          float32 [B], in the unit of `mean` and `sd`.
+        """
+        code = self.encoder(image)
         x = code.reshape(len(code), -1)
+        x = x if kept is None else first_numbers(x, kept)
         x = nn.relu(nn.Dense(self.hidden[0], dtype=self.dtype)(x))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         x = nn.Dense(self.hidden[1], dtype=self.dtype)(x).astype(jnp.float32)

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,8 @@ NAMES = {
 SHIFTS = {"separate": 2**-0.12, "nested": 2**0.12, "spatial": 2**0.3}
 REFERENCE_SIZE = 1152
 WIDTH = 7.2
+# Nested codes this close to separate ones count as close.
+NEAR = 0.05
 # Settings side by side in one figure; more are for another one.
 MOST_COLUMNS = 3
 NOTHING = "No member of this sweep was trained to the end."
@@ -60,10 +62,14 @@ def quality_figure(
     if sizes.empty:
         return style.sentence_figure(NOTHING)
     settings = list(dict.fromkeys(sizes["setting"]))
-    figure, grid, place = _grid(settings, len(ablation.CRITERIA), 2.15)
+    figure, grid, place = _grid(settings, len(ablation.CRITERIA))
+    beside = _beside(sizes)
+    # A size of which every member diverged has its place too.
+    ticks = members.loc[members["state"] != "waiting", "latent_size"]
     drawn = {name: (baselines or {}).get(name) for name in BASELINES}
     drawn = {name: value for name, value in drawn.items() if value is not None}
     for row, criterion in enumerate(ablation.CRITERIA):
+        lowest = len(settings) == 1 or row == len(grid) - 1
         enough = ablation.smallest_sufficient(sizes, criterion)
         levels = [] if criterion.useless is None else [criterion.useless]
         lines = drawn if criterion.name == "auroc" else {}
@@ -75,20 +81,22 @@ def quality_figure(
                 axes.axhline(level, color=style.INK, lw=0.9, zorder=0)
             for name, value in lines.items():
                 axes.axhline(value, color=style.PURPLE, ls=BASELINES[name][1], lw=1.3, zorder=0)
-            _draw_means(axes, own, criterion.name)
-            _draw_seeds(axes, some, criterion.name)
+            _draw_means(axes, own, criterion.name, beside)
+            _draw_seeds(axes, some, criterion.name, beside)
             for item in (item for item in enough if item.setting == setting):
                 mean = own[(own["kind"] == item.kind) & (own["latent_size"] == item.size)]
-                axes.plot(item.size * SHIFTS[item.kind], mean[f"{criterion.name}_mean"], ls="",
+                axes.plot(item.size * beside[item.kind], mean[f"{criterion.name}_mean"], ls="",
                           marker="o", ms=12, mfc="none", mec=LOOKS[item.kind].colour, mew=1.8)
             if criterion.name == "bce_excess":
-                _scale(axes, sizes["bce_excess_mean"])
+                _scale(axes, sizes["bce_excess_mean"], wide=1)
             axes.set_ylim(view)
-            _size_axis(axes, sizes, len(settings), len(settings) == 1 or row == len(grid) - 1)
+            _size_axis(axes, ticks, max(2, len(settings)), lowest)
         words = style.with_unit(criterion.label, criterion.unit)
         grid[row][0].set_ylabel(textwrap.fill(words, 24), size=9)
+    single = sizes["seeds"].max() < 2
+    best = "best size (one seed)" if single else "smallest sufficient size"
     handles = _kind_handles(sizes) + [
-        _line(style.MUTED, "none", "o", "smallest sufficient size", ms=11, mew=1.8),
+        _line(style.MUTED, "none", "o", best, ms=11, mew=1.8),
         _line(style.MUTED, "--", "", f"reference study, {REFERENCE_SIZE:,}"),
         _line(style.INK, "-", "", "a code that holds nothing"),
         *(_line(style.PURPLE, BASELINES[name][1], "", f"{BASELINES[name][0]} ({value:.2f})")
@@ -100,7 +108,7 @@ def quality_figure(
     return figure
 
 
-def _grid(settings: Sequence[str], rows: int, height: float) -> tuple:
+def _grid(settings: Sequence[str], rows: int, height: float = 2.15) -> tuple:
     """Panels for so many rows: [row][setting], and where the legend goes.
 
     One setting fills two columns; several have a column each, and share the scale of a row.
@@ -114,7 +122,7 @@ def _grid(settings: Sequence[str], rows: int, height: float) -> tuple:
     figure = style.new_figure(WIDTH, height * 0.85 * rows + 1.2)
     grid = figure.subplots(rows, len(settings), sharey="row", squeeze=False)
     for axes, setting in zip(grid[0], settings):
-        axes.set_title(setting or "as the config says", size=9.5)
+        axes.set_title(textwrap.fill(setting, 66 // len(settings)), size=9.5)
     return figure, [list(line) for line in grid], figure
 
 
@@ -131,32 +139,37 @@ def _line(colour: str, line: object, marker: str, label: str, **look: object) ->
                   **look)  # fmt: skip
 
 
+def _beside(sizes: pd.DataFrame) -> dict[str, float]:
+    """By what to multiply sizes so that kinds stand side by side: 1 where there is one alone."""
+    return SHIFTS if sizes["kind"].nunique() > 1 else dict.fromkeys(SHIFTS, 1.0)
+
+
 def _kind_handles(sizes: pd.DataFrame) -> list[Line2D]:
     return [Line2D([], [], color=look.colour, marker=look.marker, ms=6, label=NAMES[kind],
                    ls="" if kind == "spatial" else "-")
             for kind, look in LOOKS.items() if kind in set(sizes["kind"])]  # fmt: skip
 
 
-def _draw_means(axes: Axes, sizes: pd.DataFrame, name: str) -> None:
+def _draw_means(axes: Axes, sizes: pd.DataFrame, name: str, beside: Mapping) -> None:
     """Line and error bars of each kind."""
     for kind, look in LOOKS.items():
         rows = sizes[sizes["kind"] == kind]
         mean = rows[f"{name}_mean"]
         reach = np.array([mean - rows[f"{name}_low"], rows[f"{name}_high"] - mean])
-        axes.errorbar(rows["latent_size"] * SHIFTS[kind], mean, reach, color=look.colour,
-                      marker=look.marker, ms=5.5, lw=1.4, elinewidth=1.1, capsize=2.5)
+        axes.errorbar(rows["latent_size"] * beside[kind], mean, reach, color=look.colour,
+                      marker=look.marker, ms=5, lw=1.4, elinewidth=1.1, capsize=2.5)
 
 
-def _draw_seeds(axes: Axes, members: pd.DataFrame, name: str) -> None:
+def _draw_seeds(axes: Axes, members: pd.DataFrame, name: str, beside: Mapping) -> None:
     """A faint dot a member, and a cross above each size of which a member diverged."""
     done = members[members["state"] == "done"]
     for kind, look in LOOKS.items():
         rows = done[done["kind"] == kind]
-        axes.scatter(rows["latent_size"] * SHIFTS[kind], rows[name], s=9, color=look.colour,
-                     alpha=0.35, linewidths=0, zorder=1)
+        axes.scatter(rows["latent_size"] * beside[kind], rows[name], s=9, color=look.colour,
+                     alpha=0.5, linewidths=0, zorder=1)
     failed = members.loc[members["state"] == "diverged", "latent_size"].unique()
-    axes.plot(failed, np.full(len(failed), 0.96), "x", color=style.VERMILION, mew=1.6, ms=6,
-              transform=axes.get_xaxis_transform(), clip_on=False)
+    axes.scatter(failed, np.full(len(failed), 0.96), s=30, marker="x", color=style.VERMILION,
+                 transform=axes.get_xaxis_transform())
 
 
 def _view(
@@ -180,17 +193,18 @@ def _view(
     return (math.exp(low), math.exp(high)) if log else (low, high)
 
 
-def _size_axis(axes: Axes, sizes: pd.DataFrame, columns: int, lowest: bool = True) -> None:
-    """A log2 axis with a tick at every size, the number only where there is room."""
-    values = sorted(set(sizes["latent_size"]))
+def _size_axis(axes: Axes, sizes: Iterable[int], across: int, lowest: bool = True) -> None:
+    """A log2 axis with a tick at every size, its number where `across` panels leave room."""
+    values = sorted(set(sizes))
     axes.set_xscale("log", base=2)
     axes.xaxis.set_minor_locator(NullLocator())
     octaves = max(math.log2(values[-1] / values[0]), 1.0)
-    room = 0.045 * columns * octaves
+    upright = across > 2
+    room = (0.13 if upright else 0.3) * octaves * across / 6.3  # inches as octaves
     named = [value for value, above in zip(values, [*values[1:], math.inf])
              if math.log2(above / value) > room]  # fmt: skip
     axes.set_xticks(values, [f"{value:,}" if value in named else "" for value in values],
-                    rotation=90 if columns > 1 else 0, size=8)
+                    rotation=90 if upright else 0, size=8)
     axes.set_xlim(values[0] * 2 ** (-0.06 * octaves), values[-1] * 2 ** (0.07 * octaves))
     if lowest:
         axes.set_xlabel("numbers in the code", size=9)
@@ -198,15 +212,17 @@ def _size_axis(axes: Axes, sizes: pd.DataFrame, columns: int, lowest: bool = Tru
         axes.tick_params(labelbottom=False)
 
 
-def _scale(axes: Axes, values: pd.Series, which: str = "y") -> None:
+def _scale(axes: Axes, values: pd.Series, which: str = "y", wide: float = WIDE) -> None:
     """A log axis where values differ by a factor, with plain numbers; else one from 0."""
     low, high = values.min(), values.max()
-    if not (low > 0 and high > WIDE * low):
+    if not (low > 0 and high > wide * low):
         getattr(axes, f"set_{which}lim")(0, 1.15 * high if high > 0 else 1)
         return
     getattr(axes, f"set_{which}scale")("log", nonpositive="clip")
     axis = getattr(axes, f"{which}axis")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    few, some, many = (1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)
+    ticks = few if high > 100 * low else some if high > 4 * low else many
+    axis.set_major_locator(LogLocator(subs=ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -224,16 +240,18 @@ def cost_figure(sizes: pd.DataFrame) -> Figure:
     if sizes.empty:
         return style.sentence_figure(NOTHING)
     settings = list(dict.fromkeys(sizes["setting"]))
-    figure, grid, place = _grid(settings, len(COSTS), 2.15)
+    figure, grid, place = _grid(settings, len(COSTS))
+    beside = _beside(sizes)
     for row, (name, (label, unit)) in enumerate(COSTS.items()):
+        lowest = len(settings) == 1 or row == len(grid) - 1
         values = sizes[f"{name}_mean"].dropna() / unit
         for setting, axes in zip(settings, grid[row]):
             for kind, look in LOOKS.items():
                 rows = sizes[(sizes["setting"] == setting) & (sizes["kind"] == kind)]
-                axes.plot(rows["latent_size"] * SHIFTS[kind], rows[f"{name}_mean"] / unit,
+                axes.plot(rows["latent_size"] * beside[kind], rows[f"{name}_mean"] / unit,
                           color=look.colour, marker=look.marker, ms=5.5, lw=1.4)
             _scale(axes, values)
-            _size_axis(axes, sizes, len(settings), len(settings) == 1 or row == len(grid) - 1)
+            _size_axis(axes, sizes["latent_size"], max(2, len(settings)), lowest)
         grid[row][0].set_ylabel(label, size=9)
     _legend(place, _kind_handles(sizes))
     return figure
@@ -274,29 +292,42 @@ def pareto_figure(sizes: pd.DataFrame) -> Figure:
 def _draw_front(axes: Axes, sizes: pd.DataFrame, cost: str) -> None:
     """Points of one panel, the front as a line of steps, and the size beside each point."""
     front = ablation.pareto(sizes, (cost, "bce_excess"))
-    steps = sizes[front].sort_values(f"{cost}_mean")
-    axes.step(steps[f"{cost}_mean"], steps["bce_excess_mean"], where="post", color=style.FAINT,
-              lw=3, zorder=0)
-    y = np.log(sizes["bce_excess_mean"])
+    x, y = sizes[f"{cost}_mean"], sizes["bce_excess_mean"]
+    steps = x[front].sort_values()
+    axes.step(steps, y[steps.index], where="post", color=style.FAINT, lw=3, zorder=0)
     for kind, look in LOOKS.items():
-        rows = sizes[sizes["kind"] == kind].sort_values("bce_excess_mean")
-        x = rows[f"{cost}_mean"]
-        for filled, some in ((True, rows[front[rows.index]]), (False, rows[~front[rows.index]])):
-            axes.plot(some[f"{cost}_mean"], some["bce_excess_mean"], ls="", marker=look.marker,
-                      ms=6.5, mec=look.colour, mfc=look.colour if filled else "white")
-        # In inches of a panel about two high; bytes set points apart, times hardly do.
-        inches = 2.0 * (y[rows.index] - y.min()).to_numpy() / max(np.ptp(y), 0.1)
-        shown = _apart(inches, 0.13) if cost == "train_seconds" else inches
-        for size, at, value, move in zip(
-            rows["latent_size"], x, rows["bce_excess_mean"], shown - inches
-        ):
-            side = -1 if kind == "separate" else 1
-            axes.annotate(f"{size:,}", (at, value), (8 * side, 72 * move), size=7.5, va="center",
-                          textcoords="offset points", ha="right" if side < 0 else "left",
-                          color=style.MUTED)
-    _log_axis(axes)
-    _log_axis(axes, "x")
-    axes.margins(x=0.2, y=0.1)
+        for filled in (True, False):
+            some = (sizes["kind"] == kind) & (front == filled)
+            axes.plot(x[some], y[some], ls="", marker=look.marker, ms=6.5, mec=look.colour,
+                      mfc=look.colour if filled else "white")
+    if cost == "code_bytes":
+        # Bytes set sizes apart: one label a size, at its worst point, where the curve leaves room.
+        for row in sizes.groupby("latent_size")["bce_excess_mean"].idxmax():
+            _label_size(axes, sizes, row, x, (6, 6), "left")
+    else:
+        # Times hardly do: a column of labels a kind, pushed apart.
+        for kind, rows in sizes.groupby("kind"):
+            order = y[rows.index].sort_values().index
+            # In points, of a panel about two inches high.
+            points = np.log(y[order] / y.min()).to_numpy()
+            points *= 150 / max(np.log(y.max() / y.min()), 0.1)
+            for row, move in zip(order, _apart(points, 10) - points):
+                left = kind == "separate"
+                _label_size(axes, sizes, row, x, (-16 if left else 16, move - 3),
+                            "right" if left else "left")
+    _scale(axes, y, wide=1)
+    _scale(axes, x, "x")
+    axes.margins(y=0.1)
+
+
+def _label_size(
+    axes: Axes, sizes: pd.DataFrame, row: int, x: pd.Series, place: tuple, side: str
+) -> None:
+    """The size beside a point, `place` points away from it, with a thin line where that is far."""
+    line = {"arrowstyle": "-", "color": style.FAINT, "lw": 0.8, "shrinkB": 4}
+    axes.annotate(f"{sizes['latent_size'][row]:,}", (x[row], sizes["bce_excess_mean"][row]), place,
+                  textcoords="offset points", size=7.5, ha=side, color=style.MUTED,
+                  arrowprops=line if abs(place[0]) > 10 else None)
 
 
 def _apart(places: np.ndarray, gap: float) -> np.ndarray:
@@ -323,16 +354,18 @@ def nested_figure(gap: pd.DataFrame) -> Figure:
     rows, columns = style.grid_shape(len(settings))
     figure = style.new_figure(WIDTH, 2.9 * rows)
     extent = 1.25 * max(8.0, 100 * float(gap["gap"].abs().max()))
-    most = min(2.5 * extent, 105 * float(np.nanmax(np.abs(gap[["gap", "low", "high"]]))))
+    most = min(5 * extent, 105 * float(np.nanmax(np.abs(gap[["gap", "low", "high"]]))))
     for axes, setting in zip(style.panels(figure, len(settings), sharey=True), settings):
         own = gap[gap["setting"] == setting]
-        axes.axhspan(-5, 5, color=style.FAINT, alpha=0.6, lw=0, label="within 5 %")
+        axes.axhspan(-100 * NEAR, 100 * NEAR, color=style.FAINT, alpha=0.6, lw=0,
+                     label=f"within {100 * NEAR:.0f} %")
         axes.axhline(0, color=style.INK, lw=0.9)
         reach = 100 * np.array([own["gap"] - own["low"], own["high"] - own["gap"]])
         axes.errorbar(own["latent_size"], 100 * own["gap"], reach, color=style.ORANGE, marker="s",
                       ms=5.5, lw=1.4, elinewidth=1.2, capsize=3)
-        axes.set(title=setting, ylim=(-max(extent, most), max(extent, most)))
-        _size_axis(axes, gap, columns)
+        end = max(extent, most)
+        axes.set(title=textwrap.fill(setting, 66 // columns), ylim=(-end, end))
+        _size_axis(axes, gap["latent_size"], columns)
     figure.axes[0].set_ylabel("nested over separate, %\n(above 0: nested is worse)", size=9)
     figure.axes[0].legend(loc="lower right")
     return figure
@@ -387,6 +420,8 @@ def reconstructions_figure(
                 x = margin + place * cell
                 image = figures.colour_image(found[patch] if place else original)
                 axes.imshow(image, extent=(x, x + cell - gap, y + side, y))
-    figures.draw_scale_bar(axes, margin + cell - gap, heading + side, width * pixel_um, cell - gap)
+    # Away from the corner: the words are wider than the bar in so small an image.
+    right = margin + cell - gap - 0.08
+    figures.draw_scale_bar(axes, right, heading + side, width * pixel_um, cell - gap)
     axes.set(xlim=(0, across), ylim=(heading + len(originals) * block, 0), aspect="auto")
     return figure

@@ -1,8 +1,8 @@
 """What a sweep would cost: time, memory and disk, said before anything is built or trained."""
 
-import math
-import time
-from collections.abc import Mapping
+import functools
+import timeit
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -14,23 +14,23 @@ from ml_collections import ConfigDict
 from jaxcell.dataset.fields import select_fields
 from jaxcell.dataset.patches import windows
 from jaxcell.dataset.splits import FRACTIONS
-from jaxcell.experiment import Models, dataset_config, load_plates, make_models
+from jaxcell.experiment import dataset_config, load_plates
+from jaxcell.networks import Models, make_models
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.layout_form import VEHICLE_SHARE
 from jaxcell.plates.pixels import image_shape
-from jaxcell.plates.simulate import ASSOCIATION
-from jaxcell.plates.simulate import VIEWS as SIMULATED_VIEWS
+from jaxcell.plates.simulate import ASSOCIATION, VIEWS
+from jaxcell.report.words import count
 from jaxcell.sweep.members import Member, groups
 
 # Share of a matrix product's speed that training reaches. Measured on two CPU cores: 66 patches
 # a second of 340 million operations each, where the product reached 75 to 83 GFLOP/s.
 REACHED = 0.28
-# A training step to a forward pass: the gradients by images and by parameters cost one each.
-TRAINING = 3
-# Side of the matrices whose product is timed.
-SIDE = 2048
+TRAINING = 3  # forward passes that a training step costs: gradients by images and parameters
+SIDE = 2048  # of the matrices whose product is timed
 PIXEL_BYTES = 4  # two views of 16 bits
 NUMBER_BYTES = 4  # float32
+HEADING = "code size setting members done parameters MFLOP minutes MiB".split()
 
 
 class Patches(NamedTuple):
@@ -65,19 +65,15 @@ class Row(NamedTuple):
     """What a group, members that train together, still costs.
 
     Attributes:
-      kind: `separate`, `spatial` or `nested`.
-      setting: as in `Member`.
-      members: how many there are.
-      finished: how many of them need no more training.
+      members: its members.
+      left: how many of them are still to be trained.
       cost: of one.
       seconds: of training those that are left, one after the other.
       memory_bytes: of their arrays while they train together; 0 where none is left.
     """
 
-    kind: str
-    setting: str
-    members: int
-    finished: int
+    members: list[Member]
+    left: int
     cost: Cost
     seconds: float
     memory_bytes: int
@@ -109,45 +105,40 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
       finished: name of each member that needs no more training -> seconds that its training took,
         NaN where nobody knows. Where any is known, they replace the assumed speed.
 
-    Returns:
-      The plan.
-
     Raises:
       BadPlates: an image or a layout is bad.
       ValueError: a member's networks do not fit, or no window fits into a field.
     """
     plates = load_plates(members[0].config) if members and members[0].config.data.plates else None
-    together = groups(members)
-    patches = [count_patches(group[0].config, plates) for group in together]
-    costs = [_cost_of(group[0], counts) for group, counts in zip(together, patches, strict=True)]
-    known = [
-        (cost.training, finished[member.name])
-        for group, cost in zip(together, costs, strict=True)
-        for member in group
-        if math.isfinite(finished.get(member.name, math.nan))
-    ]
-    speed = _speed(known)
-    rows, data_sets = [], {}
-    for group, counts, cost in zip(together, patches, costs, strict=True):
-        config, left = group[0].config, sum(member.name not in finished for member in group)
-        size = sum(counts) * config.data.window**2 * PIXEL_BYTES
+    costs, known, data_sets = [], [], {}
+    for group in groups(members):
+        config = group[0].config
+        patches = count_patches(config, plates)
+        cost = cost_of(config, make_models(config), patches)
+        left = sum(member.name not in finished for member in group)
+        images = sum(patches) * config.data.window**2 * PIXEL_BYTES
         if left:
-            data_sets[config.data.to_json(sort_keys=True)] = size
-        memory = memory_bytes(cost, left, size, config.data.memory_gib)
-        rows.append(
-            Row(
-                kind="nested" if group[0].nested else _kind(config),
-                setting=group[0].setting,
-                members=len(group),
-                finished=len(group) - left,
-                cost=cost,
-                seconds=left * cost.training / speed,
-                memory_bytes=memory,
-            )
-        )
-    checkpoints = sum((row.members - row.finished) * row.cost.checkpoint_bytes for row in rows)
-    simulated = 0 if plates or not data_sets else _simulated_bytes(members[0].config)
-    return Plan(rows, speed, len(known), checkpoints, simulated + sum(data_sets.values()))
+            data_sets[config.data.to_json(sort_keys=True)] = images
+        held = images if images <= config.data.memory_gib * 2**30 else 0
+        # Parameters, gradients and Adam's two moments of all. Members take turns within a step, so
+        # that activations are of one.
+        memory = held + left * 4 * NUMBER_BYTES * cost.parameters + cost.activation_bytes
+        costs.append((group, left, cost, memory if left else 0))
+        times = (finished.get(member.name, 0.0) for member in group)
+        known += [(cost.training, took) for took in times if took > 0]  # NaN is not
+    operations, seconds = map(sum, zip(*known)) if known else (REACHED * matrix_product_speed(), 1)
+    speed = operations / seconds
+    rows = [
+        Row(group, left, cost, left * cost.training / speed, memory)
+        for group, left, cost, memory in costs
+    ]
+    data_bytes = sum(data_sets.values())
+    if data_sets and not plates:
+        told = members[0].config.simulate
+        fields = told.plates * told.rows * told.columns * told.fields
+        data_bytes += fields * told.field_size**2 * len(VIEWS) * 2  # bytes a pixel
+    checkpoint_bytes = sum(row.left * row.cost.checkpoint_bytes for row in rows)
+    return Plan(rows, speed, len(known), checkpoint_bytes, data_bytes)
 
 
 def count_patches(config: ConfigDict, plates: Plates | None) -> Patches:
@@ -155,8 +146,7 @@ def count_patches(config: ConfigDict, plates: Plates | None) -> Patches:
 
     Args:
       config: of a run, as `configs/default.py` describes.
-      plates: of `load_plates`; None: plates that will be simulated, whose wells are taken to be
-        split in just the shares wanted.
+      plates: of `load_plates`; None: simulated ones, taken to be split in just the shares wanted.
 
     Raises:
       ValueError: a field holds no window, or no well is left.
@@ -164,28 +154,27 @@ def count_patches(config: ConfigDict, plates: Plates | None) -> Patches:
     settings = dataset_config(config)
 
     def in_field(shape: tuple[int, int]) -> int:
-        # A view of one number: the cutting is asked itself, without an image.
+        # One number seen as a whole view: the cutting itself is asked, without an image.
         field = np.broadcast_to(np.zeros(1, bool), (*shape, 1))
         return len(windows(field, settings.window, settings.stride)[0])
 
     if plates is None:
         simulate = config.simulate
-        known = [name for name in settings.conditions if name in ASSOCIATION]
-        share = {"full": 1.0, "dual": len(known) / len(ASSOCIATION), "dmso": VEHICLE_SHARE}
-        wells = round(simulate.plates * simulate.rows * simulate.columns * share[settings.subset])
+        dual = sum(name in ASSOCIATION for name in settings.conditions) / len(ASSOCIATION)
+        share = {"full": 1.0, "dual": dual, "dmso": VEHICLE_SHARE}[settings.subset]
+        wells = round(simulate.plates * simulate.rows * simulate.columns * share)
         in_well = simulate.fields * in_field((simulate.field_size, simulate.field_size))
         return Patches(*(round(wells * FRACTIONS[name]) * in_well for name in Patches._fields))
     fields = select_fields(plates, settings)
-    # Cameras differ between plates at most.
+    # The fields of a plate are of one size.
     shapes = {plate: image_shape(some["t_cell"].iloc[0]) for plate, some in fields.groupby("plate")}
-    in_plate = {plate: in_field(shape) for plate, shape in shapes.items()}
-    counts = fields["plate"].map(in_plate)
-    if "split" in fields:
-        return Patches(*(int(counts[fields["split"] == name].sum()) for name in Patches._fields))
-    return Patches(*(round(int(counts.sum()) * FRACTIONS[name]) for name in Patches._fields))
+    counts = fields["plate"].map({plate: in_field(shape) for plate, shape in shapes.items()})
+    if "split" not in fields:
+        return Patches(*(round(int(counts.sum()) * FRACTIONS[name]) for name in Patches._fields))
+    return Patches(*(int(counts[fields["split"] == name].sum()) for name in Patches._fields))
 
 
-def cost(config: ConfigDict, models: Models, patches: Patches) -> Cost:
+def cost_of(config: ConfigDict, models: Models, patches: Patches) -> Cost:
     """What one member costs.
 
     Args:
@@ -196,178 +185,106 @@ def cost(config: ConfigDict, models: Models, patches: Patches) -> Cost:
     Returns:
       Operations as XLA counts them, a multiplication and an addition being two; none is done.
     """
-    autoencoder, window = models.autoencoder, config.data.window
-    batch = config.autoencoder.batch_size
+    (autoencoder, regressor), window = models, config.data.window
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
-    params = jax.eval_shape(autoencoder.init, jax.random.key(0), image)
-    code = jax.eval_shape(lambda *given: autoencoder.apply(*given, method="encode"), params, image)
-    on_code = config.model.regression == "dense_on_code"
-    seen = code if on_code else image
-    answering = jax.eval_shape(models.regressor.init, jax.random.key(0), seen)
-    forward = _operations(autoencoder, params, image)
-    encoding = _operations(autoencoder, params, image, method="encode")
-    regressing = _operations(models.regressor, answering, seen)
-    # One that is nested is validated and answered from at each of its sizes; it encodes but once.
-    sizes = max(1, len(config.model.nested_sizes))
-    validating = encoding + sizes * (forward - encoding)
+    key = jax.random.key(0)
+    params = jax.eval_shape(autoencoder.init, key, image)
+    encode = functools.partial(autoencoder.apply, method="encode")
+    code = jax.eval_shape(encode, params, image)
+    forward, encoding = (_operations(run, params, image) for run in (autoencoder.apply, encode))
+    # One that is nested is validated at each of its sizes; it encodes but once.
+    sizes = tuple(config.model.nested_sizes) or code.shape[1:]
+    validating = encoding + len(sizes) * (forward - encoding)
     training = _fitting(config.autoencoder, patches, forward, validating)
-    training += sizes * _fitting(config.regressor, patches, regressing, regressing)
-    training += sum(patches) * encoding if on_code else 0
-    numbers = _numbers(params)
+    weights = jax.eval_shape(regressor.init, key, image)
+    regressing = _operations(regressor.apply, weights, image)
+    training += _fitting(config.regressor, patches, regressing, regressing)
+    parameters = _numbers(params)
     return Cost(
-        latent_size=code.shape[-1],
-        parameters=numbers,
+        latent_size=code.shape[1],
+        parameters=parameters,
         forward=forward,
         training=training,
-        activation_bytes=_activation_bytes(autoencoder, params, (batch, *image.shape[1:])),
+        activation_bytes=config.autoencoder.batch_size * _answer_bytes(autoencoder, params, image),
         # The latest and the best, each of parameters and Adam's two moments.
-        checkpoint_bytes=2 * 3 * NUMBER_BYTES * (numbers + sizes * _numbers(answering)),
+        checkpoint_bytes=2 * 3 * NUMBER_BYTES * (parameters + _numbers(weights)),
     )
-
-
-def memory_bytes(cost: Cost, members: int, data_bytes: int, memory_gib: float) -> int:
-    """Bytes of the arrays of members that train together; 0 of none.
-
-    Args:
-      cost: of one.
-      members: how many.
-      data_bytes: of the data set's images.
-      memory_gib: GiB up to which a data set is held on the device.
-    """
-    if not members:
-        return 0
-    held = data_bytes if data_bytes <= memory_gib * 2**30 else 0
-    # Parameters, their gradients and Adam's two moments. Within a step members take turns, so that
-    # activations are of one.
-    return held + members * 4 * NUMBER_BYTES * cost.parameters + cost.activation_bytes
 
 
 def matrix_product_speed() -> float:
     """Floating-point operations a second of a large float32 matrix product, the best of three."""
     product, matrix = jax.jit(jnp.matmul), jnp.ones((SIDE, SIDE), jnp.float32)
-    product(matrix, matrix).block_until_ready()  # compiles
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        product(matrix, matrix).block_until_ready()
-        seconds.append(time.perf_counter() - began)
-    return 2 * SIDE**3 / min(seconds)
+    # The first of four compiles.
+    seconds = timeit.repeat(lambda: product(matrix, matrix).block_until_ready(), repeat=4, number=1)
+    return 2 * SIDE**3 / min(seconds[1:])
 
 
 def plan_text(plan: Plan) -> str:
-    """A plan as lines of text, at most 100 characters wide but for long settings."""
+    """A plan as a table and a few lines, for a terminal."""
     if not plan.rows:
         return "No member of the sweep falls to this share."
-    heading = ("code", "size", "setting", "members", "done", "parameters", "MFLOP", "minutes",
-               "MiB")  # fmt: skip
-    lines = [heading, *map(_cells, plan.rows)]
-    if not any(row.setting for row in plan.rows):
-        lines = [line[:2] + line[3:] for line in lines]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    words = ("code", "setting")
-    table = [
-        "  ".join(
-            f"{cell:<{width}}" if name in words else f"{cell:>{width}}"
-            for name, cell, width in zip(lines[0], line, widths, strict=True)
-        )
-        for line in lines
-    ]
-    rule = "-" * len(table[0])
-    members = sum(row.members for row in plan.rows)
-    done = sum(row.finished for row in plan.rows)
+    columns = [column for column in zip(HEADING, *map(_cells, plan.rows)) if any(column[1:])]
+    top, *table = map("  ".join, zip(*map(aligned, columns)))
+    rule, members = "-" * len(top), sum(len(row.members) for row in plan.rows)
+    source = f"taken to be {100 * REACHED:.0f} % of a matrix product's, just timed"
     if plan.measured:
-        source = f"measured on {plan.measured} finished members" if plan.measured > 1 else (
-            "measured on the one finished member"
-        )
-    else:
-        source = f"assumed: {REACHED:.0%} of a large matrix product's here, just timed"
-    disk = plan.checkpoint_bytes + plan.data_bytes
-    sentences = [
+        source = f"measured on {count(plan.measured, 'finished member')}"
+    return "\n".join([
+        top, rule, *table, rule,
         "size: numbers in a code. MFLOP: million operations of one patch, forward.",
         "minutes: to train the members left, all epochs. MiB: of their arrays while they train.",
         "",
-        f"members  {members}, of which {done} done",
-        f"time     about {_duration(sum(row.seconds for row in plan.rows))} on this machine at "
-        f"{plan.speed / 1e9:,.1f} GFLOP/s ({source});",
-        "         compiling, building data sets and evaluating come on top",
-        f"memory   {_gib(max(row.memory_bytes for row in plan.rows))} at most at a time, "
-        "the program itself not counted",
-        f"disk     {_gib(disk)} at most: checkpoints {_gib(plan.checkpoint_bytes)}, data "
-        f"{_gib(plan.data_bytes)} where not there yet",
-    ]
-    return "\n".join([table[0], rule, *table[1:], rule, *sentences])
-
-
-def _cost_of(member: Member, patches: Patches) -> Cost:
-    try:
-        return cost(member.config, make_models(member.config), patches)
-    except ValueError as error:
-        raise ValueError(f"member {member.name}: {error}") from error
-
-
-def _kind(config: ConfigDict) -> str:
-    return "separate" if config.model.latent_dim else "spatial"
-
-
-def _speed(known: list[tuple[float, float]]) -> float:
-    """Operations a second, from operations and seconds of members, or assumed without any."""
-    if not known:
-        return REACHED * matrix_product_speed()
-    operations, seconds = map(sum, zip(*known, strict=True))
-    return operations / seconds
+        f"members  {members}, of which {members - sum(row.left for row in plan.rows)} done",
+        f"time     about {duration(sum(row.seconds for row in plan.rows))} on this machine, at "
+        f"{plan.speed / 1e9:,.1f} GFLOP/s",
+        f"         ({source}); compiling, data, evaluation on top",
+        f"memory   {_gib(max(row.memory_bytes for row in plan.rows))} at a time, the program "
+        "itself not counted",
+        f"disk     {_gib(plan.checkpoint_bytes)} of checkpoints and at most "
+        f"{_gib(plan.data_bytes)} of images, where not there yet",
+    ])  # fmt: skip
 
 
 def _fitting(settings: ConfigDict, patches: Patches, forward: float, validating: float) -> float:
-    """Operations of all epochs of a network, of a patch's forward pass and of its validation."""
+    """Operations of all epochs of a network, given those of a patch forward and validated."""
     trained = patches.train // settings.batch_size * settings.batch_size
     return settings.epochs * (TRAINING * forward * trained + validating * patches.validation)
 
 
-def _operations(model: nn.Module, params: Any, given: jax.ShapeDtypeStruct, **how: str) -> float:
+def _operations(apply: Callable, params: Any, given: jax.ShapeDtypeStruct) -> float:
     """Floating-point operations of a forward pass, nothing computed."""
-    lowered = jax.jit(lambda *arrays: model.apply(*arrays, **how)).lower(params, given)
-    return float(lowered.cost_analysis()["flops"])
+    return float(jax.jit(apply).lower(params, given).cost_analysis()["flops"])
 
 
-def _activation_bytes(model: nn.Module, params: Any, shape: tuple[int, ...]) -> int:
-    """Bytes of what all modules answer to a batch of that shape, kept for the gradients, twice.
+def _answer_bytes(model: nn.Module, params: Any, image: jax.ShapeDtypeStruct) -> int:
+    """Bytes of what all modules answer to a patch, twice, for the gradients too.
 
-    Compiled training steps of the default networks took 1.1 to 1.3 times as much.
+    Compiled training steps of configs/latent_sweep.py take 1.1 to 1.3 times as much.
     """
-
-    def answers(params: Any, image: jax.Array) -> Any:
-        return model.apply(params, image, capture_intermediates=True)[1]["intermediates"]
-
-    kept = jax.eval_shape(answers, params, jax.ShapeDtypeStruct(shape, jnp.float32))
-    return 2 * sum(array.size * array.dtype.itemsize for array in jax.tree.leaves(kept))
+    applied = functools.partial(model.apply, capture_intermediates=True)
+    answers = jax.tree.leaves(jax.eval_shape(applied, params, image)[1]["intermediates"])
+    return 2 * sum(array.size * array.dtype.itemsize for array in answers)
 
 
 def _numbers(params: Any) -> int:
     return sum(array.size for array in jax.tree.leaves(params))
 
 
-def _simulated_bytes(config: ConfigDict) -> int:
-    simulate = config.simulate
-    fields = simulate.plates * simulate.rows * simulate.columns * simulate.fields
-    return fields * simulate.field_size**2 * len(SIMULATED_VIEWS) * 2  # bytes a pixel
+def _cells(row: Row) -> list[str]:
+    first, done = row.members[0], len(row.members) - row.left
+    kind = "separate" if first.config.model.latent_dim else "spatial"
+    words = ["nested" if first.nested else kind, f"{row.cost.latent_size:,}", first.setting]
+    numbers = [f"{row.cost.parameters:,}", f"{row.cost.forward / 1e6:,.1f}"]
+    left = [f"{row.seconds / 60:,.1f}", f"{row.memory_bytes / 2**20:,.0f}"]
+    return [*words, str(len(row.members)), str(done), *numbers, *(left if row.left else "––")]
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    left = row.finished < row.members
-    return (
-        row.kind,
-        f"{row.cost.latent_size:,}",
-        row.setting,
-        str(row.members),
-        str(row.finished),
-        f"{row.cost.parameters:,}",
-        f"{row.cost.forward / 1e6:,.1f}",
-        f"{row.seconds / 60:,.1f}" if left else "–",
-        f"{row.memory_bytes / 2**20:,.0f}" if left else "–",
-    )
+def aligned(column: tuple[str, ...]) -> list[str]:
+    side = "<" if column[0] in ("code", "setting") else ">"
+    return [f"{cell:{side}{max(map(len, column))}}" for cell in column]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 

@@ -7,6 +7,7 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxcell.training.optimizer import Optimizer, init_plateau
@@ -55,11 +56,14 @@ def make_init(
     seed: int,
 ) -> Init:
     """The jitted first state of one run; as `first_state`, of a seed, replicated."""
-    return jax.jit(
-        functools.partial(first_state(task, optimizer, prepare), seed),
-        in_shardings=(shardings.replicated, shardings.batch, shardings.replicated),
-        out_shardings=shardings.replicated,
+    replicated, batch = shardings
+    init = jax.jit(
+        first_state(task, optimizer, prepare),
+        in_shardings=(replicated, replicated, batch, replicated),
+        out_shardings=replicated,
     )
+    # An argument of the program: other seeds then find it compiled.
+    return functools.partial(init, np.int32(seed))
 
 
 def first_state(

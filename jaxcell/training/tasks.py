@@ -1,5 +1,6 @@
 """What is trained, as a value: a pair of pure functions, so that every task shares one loop."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -56,7 +57,6 @@ def autoencoder_task(
         raise ValueError(
             f"autoencoder.loss is {loss!r}: use {' or '.join(RECONSTRUCTION_LOSSES)}"
         )
-    sizes = tuple(nested_sizes)
 
     def init(key: Array, batch: Batch) -> Params:
         return model.init(key, batch["image"])["params"]
@@ -73,24 +73,19 @@ def autoencoder_task(
         return cross_entropy, {"squared_error": squared_error}
 
     def task_loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict]:
-        image = batch["image"]
-        if not sizes:  # nothing in it is random
-            return of_codes(params, image, None)
-        if key is not None:
-            kept = jax.random.choice(key, jnp.array(sizes, jnp.int32), (len(image),))
-            return of_codes(params, image, kept)
-        each = [of_codes(params, image, jnp.full(len(image), k, jnp.int32)) for k in sizes]
-        return jax.tree.map(lambda *values: sum(values) / len(sizes), *each)
+        of_size = functools.partial(of_codes, params, batch["image"])
+        return _of_sizes(of_size, nested_sizes, len(batch["image"]), key)
 
     return Task(init, task_loss)
 
 
-def regressor_task(model: nn.Module) -> Task:
+def regressor_task(model: nn.Module, nested_sizes: Sequence[int] = ()) -> Task:
     """Prediction of a measure of interaction from an image, judged by squared error.
 
     Args:
       model: linen module, (float [B, H, W, C] in [0, 1], train: bool) -> float [B], in the unit of
-        the batch's `target`.
+        the batch's `target`; with `nested_sizes` called with `kept`, as `DenseRegressor` is.
+      nested_sizes: as for `autoencoder_task`: it answers from the first k numbers of a code.
 
     Returns:
       A Task; its loss is in that unit squared, its metrics are `absolute_error` and `predicted`,
@@ -104,13 +99,36 @@ def regressor_task(model: nn.Module) -> Task:
 
     def loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict[str, Array]]:
         rngs = None if key is None else {"dropout": key}
-        predicted = model.apply(
-            {"params": params}, batch["image"], train=key is not None, rngs=rngs
-        ).astype(jnp.float32)
-        error = predicted - batch["target"]
-        return jnp.square(error), {"absolute_error": jnp.abs(error), "predicted": predicted}
+
+        def of_codes(kept: Array | None) -> tuple[Array, dict[str, Array]]:
+            given = {} if kept is None else {"kept": kept}
+            predicted = model.apply(
+                {"params": params}, batch["image"], train=key is not None, rngs=rngs, **given
+            ).astype(jnp.float32)
+            error = predicted - batch["target"]
+            return jnp.square(error), {"absolute_error": jnp.abs(error), "predicted": predicted}
+
+        return _of_sizes(of_codes, nested_sizes, len(batch["image"]), key)
 
     return Task(init, loss)
+
+
+def _of_sizes(
+    of_codes: Callable[[Array | None], tuple[Array, dict]],
+    sizes: Sequence[int],
+    examples: int,
+    key: Array | None,
+) -> tuple[Array, dict]:
+    """Loss and metrics of codes cut to one of some sizes, drawn for each example (training), or to
+    each of them, averaged (evaluation); of whole codes where there are no sizes."""
+    if not sizes:
+        return of_codes(None)
+    if key is not None:
+        # The key itself goes to dropout.
+        drawn = jax.random.choice(jax.random.fold_in(key, 0), len(sizes), (examples,))
+        return of_codes(jnp.array(sizes, jnp.int32)[drawn])
+    each = [of_codes(jnp.full(examples, size, jnp.int32)) for size in sizes]
+    return jax.tree.map(lambda *values: sum(values) / len(sizes), *each)
 
 
 # How much the distance counts beside the area of the cells.

@@ -86,7 +86,8 @@ def by_size(members: pd.DataFrame) -> pd.DataFrame:
       standard error, and `NAME_low`, `NAME_high`, the 95 % interval by Student's t, NaN for one
       seed. Values that are not finite are left out; NaN where none is left.
     """
-    done = members[members["state"] == "done"]
+    # The size of a spatial code may be unknown until it is done, which makes the column float.
+    done = members[members["state"] == "done"].astype({"latent_size": int})
     keys = ["setting", "kind", "latent_size"]
     rows = []
     for key, group in done.groupby(keys, sort=False):

@@ -5,22 +5,31 @@
     python train.py --config=jaxcell/configs/latent_sweep.py --config.sweep.shard=1/4
 
 The first trains, measures and reports all; the second only says what it would do and how long
-that takes; the third does its share, and the first, called later, collects. On another network,
-such as the reference study's, put `--config.model...` behind, or start from the fields here.
+that takes; the third does its share, and the first, called later, collects. The same on the
+reference study's network, best on an accelerator: `--config=jaxcell/configs/latent_sweep.py:study`.
+
+Expect about an hour on two cores; the README has the curve.
 """
 
 from ml_collections import ConfigDict
 
-from jaxcell.configs import demo
+from jaxcell.configs import demo, dissertation
 
 
-def get_config() -> ConfigDict:
-    """Returns the demonstration's data, a small network that answers from its code, and the grid.
+def get_config(network: str = "small") -> ConfigDict:
+    """Returns the demonstration's data, a network that answers from its code, and the grid.
+
+    Args:
+      network: `small`, or `study` for the reference study's.
     """
     config = demo.get_config()
     config.experiment = "sweep"
-    # The default network at a third of its arithmetic, with the reference study's 6 x 6 places.
+    # The default network at less than half its arithmetic, with the study's 6 x 6 places.
     config.model.autoencoder.update({"patch": 16, "code_features": 32})
+    if network == "study":
+        config.model = dissertation.get_config().model
+    elif network != "small":
+        raise ValueError(f"latent_sweep.py:{network} is not there: use small or study")
     # Interaction is read from the code, so that its size matters; the encoder is trained on.
     config.model.regression = "dense"
     config.model.regressor = ConfigDict({"hidden": (128, 64), "dropout": 0.15})
@@ -32,11 +41,12 @@ def get_config() -> ConfigDict:
             "latent_dim": (2, 4, 8, 16, 64, 256, 512, 1152, 0),  # 0: the spatial code, 6 x 6 x 32
             "seed": (0, 1, 2),
             "window": (),  # pixels: (96, 192, 384)
-            "depth": (),  # stages: (3, 4, 5) poolings of the plain architecture
+            "depth": (),  # stages, of the study's network poolings: (3, 4, 5)
             "masked": (),  # (False, True)
-            "activation": (),  # ("prelu", "relu"), plain architecture
-            "downsampling": (),  # ("pool", "stride"), plain architecture
+            "activation": (),  # ("prelu", "relu"), the study's network
+            "downsampling": (),  # ("pool", "stride"), the study's network
             "loss": (),  # ("cross_entropy", "squared_error")
+            "learning_rate": (),  # of the autoencoder: (1e-3, 3e-3)
             # One more model a seed, of the largest size, whose first k numbers are a code of size k
             "nested": True,
             "nested_epochs": 8,  # of its autoencoder; the others have autoencoder.epochs

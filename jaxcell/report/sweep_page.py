@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxcell.analysis import ablation
 from jaxcell.report import folder as report_folder
+from jaxcell.report import sweep_comparisons as comparisons
 from jaxcell.report import sweep_figures as figures
 from jaxcell.report.folder import flat, plain
 from jaxcell.report.words import count, joined, number
@@ -42,7 +43,7 @@ def write_sweep_report(
     Args:
       folder: the report folder itself; a report that is there stays until the new one is whole.
       members: as `ablation.by_size` takes, and member, reason, validation_loss.
-      pictures: as `sweep_figures.reconstructions_figure` takes; empty where there are none.
+      pictures: as `sweep_comparisons.reconstructions_figure` takes; empty where there are none.
       window: pixels, side of the patches in `pictures`.
       pixel_um: µm, edge of their pixels.
       facts: words -> value, on how the sweep was made; `auroc_of_position` and `auroc_of_overlap`,
@@ -81,9 +82,9 @@ def write_sweep_report(
     temporary = report_folder.begin(folder, metrics)
     members.to_csv(temporary / "members.csv", index=False)
     sizes.to_csv(temporary / "sizes.csv", index=False)
-    builders = _builders(sizes, members, gap, facts)
+    builders = _builders(sizes, members, gap, metrics["facts"])
     if len(pictures.get("original", ())):
-        builders["reconstructions"] = lambda: figures.reconstructions_figure(pictures, pixel_um)
+        builders["reconstructions"] = lambda: comparisons.reconstructions_figure(pictures, pixel_um)
     page = report_folder.render(
         "sweep.html.jinja",
         title=title,
@@ -124,10 +125,10 @@ def _builders(
         builders |= {
             f"quality_{place}": lambda own=own, some=some: figures.quality_figure(own, some, facts),
             f"cost_{place}": lambda own=own: figures.cost_figure(own),
-            f"pareto_{place}": lambda own=own: figures.pareto_figure(own),
+            f"pareto_{place}": lambda own=own: comparisons.pareto_figure(own),
         }
     if len(gap):
-        builders["nested"] = lambda: figures.nested_figure(gap)
+        builders["nested"] = lambda: comparisons.nested_figure(gap)
     return builders
 
 
@@ -137,7 +138,7 @@ def _made(metrics: Mapping) -> dict[str, object]:
     if metrics["best_member"]:
         rows["best member, by validation loss"] = metrics["best_member"]
     return {key.replace(".", " · ").replace("_", " "):
-            number(value, 3) if isinstance(value, float) else value
+            number(value, 3) if isinstance(value, float | None) else value
             for key, value in rows.items()}  # fmt: skip
 
 
@@ -207,8 +208,7 @@ def on_reference(metrics: Mapping, setting: str) -> list[str]:
     """What codes of the reference study's size give, in brackets those that keep places."""
     rows = {row["kind"]: row for row in metrics["sizes"] if row["setting"] == setting
             and row["latent_size"] == figures.REFERENCE_SIZE}  # fmt: skip
-    shown = [rows[kind] for kind in ("separate", "spatial") if kind in rows]
-    shown = shown or list(rows.values())
+    shown = [rows[kind] for kind in ("separate", "spatial") if kind in rows] or [*rows.values()]
     if not shown:
         return []
     parts = []

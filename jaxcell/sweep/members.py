@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from jaxcell.training.tasks import RECONSTRUCTION_LOSSES
+
 # Axis -> the field of a run's config that it sets; `depth` sets the number of stages.
 AXES = {
     "window": "data.window",
@@ -13,6 +15,14 @@ AXES = {
     "activation": "model.autoencoder.activation",
     "downsampling": "model.autoencoder.downsampling",
     "loss": "autoencoder.loss",
+    "learning_rate": "autoencoder.optimizer.learning_rate",
+}
+# What else would be found out only by a training that fails.
+_FITS = {
+    "latent_dim": (lambda value: value >= 0, "0 or more numbers"),
+    "depth": (lambda value: value >= 1, "1 or more stages"),
+    "loss": (lambda value: value in RECONSTRUCTION_LOSSES, " or ".join(RECONSTRUCTION_LOSSES)),
+    "learning_rate": (lambda value: value > 0, "above 0"),
 }
 # Fields that belong to a call, not to the sweep.
 OF_A_CALL = ("shard", "plan")
@@ -55,6 +65,10 @@ def grid(config: ConfigDict) -> list[Member]:
             raise ValueError(f"sweep.{axis} is empty: give at least one value")
         if len(set(values)) < len(values):
             raise ValueError(f"sweep.{axis} has a value twice: {values}")
+        fits, wanted = _FITS.get(axis, (lambda value: True, ""))
+        for value in values:
+            if not fits(value):
+                raise ValueError(f"sweep.{axis} holds {value!r}: use {wanted}")
     axes = [axis for axis in AXES if sweep[axis]]
     members = []
     for values in itertools.product(*(sweep[axis] for axis in axes)):
@@ -148,7 +162,7 @@ def _in_words(axis: str, value: Any) -> str:
     units = {"window": " pixels", "depth": " stages"}
     if axis == "masked":
         return "masked" if value else "plain images"
-    return f"{axis} {value}{units.get(axis, '')}"
+    return f"{axis.replace('_', ' ')} {value}{units.get(axis, '')}"
 
 
 def _but_the_seed(member: Member) -> str:

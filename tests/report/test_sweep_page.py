@@ -11,6 +11,7 @@ import pytest
 from drawing import words
 
 from jaxcell.analysis import ablation
+from jaxcell.report import sweep_comparisons as comparisons
 from jaxcell.report import sweep_figures as figures
 from jaxcell.report import sweep_page as writer
 from jaxcell.report.sweep_page import write_sweep_report
@@ -227,6 +228,23 @@ def test_an_old_report_stays_until_the_new_one_is_whole(tmp_path, arguments, no_
         write_sweep_report(tmp_path / "mine", **arguments)
 
 
+def test_what_is_not_known_is_neither_drawn_nor_written(tmp_path, arguments, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(writer.report_folder, "save_figures", lambda folder, builders: drawn.append(
+        words(builders["quality_1"]())) or {name: {"failure": "-"} for name in builders})
+    members = sweep()
+    members = without(members, members["kind"].eq("spatial"), "diverged")
+    # The size of a spatial code is not known before it is trained; sizes are then not integers.
+    members.loc[members["kind"] == "spatial", "latent_size"] = np.nan
+    facts = {"auroc_of_position": np.nan, "auroc_of_overlap": 0.6}
+    metrics = write_sweep_report(tmp_path / "report", **arguments | {"members": members,
+                                                                     "facts": facts})
+    read(tmp_path / "report")
+    assert "plate position" not in drawn[0] and "nan" not in drawn[0] and "8.0" not in drawn[0]
+    assert [row["latent_size"] for row in metrics["sizes"]] == [*SIZES, *SIZES]
+    assert all(isinstance(row["latent_size"], int) for row in metrics["sizes"])
+
+
 @pytest.mark.slow
 def test_every_figure_finds_its_layout(tmp_path, arguments):
     for settings in (("",), ("window 96 pixels", "window 192 pixels")):
@@ -287,22 +305,22 @@ def test_a_wild_interval_does_not_squeeze_the_rest_of_its_panel():
 
 
 def test_a_patch_stands_in_one_row_at_every_size():
-    figure = figures.reconstructions_figure(pictures())
+    figure = comparisons.reconstructions_figure(pictures())
     # Two patches: the original, three sizes and the spatial code; below, three nested ones.
     places = [image.get_extent() for image in figure.axes[0].images]
     assert len(places) == 2 * (1 + 3 + 1 + 3)
     rows = sorted({round(place[3], 3) for place in places})
     assert [sum(round(place[3], 3) == row for place in places) for row in rows] == [5, 3, 5, 3]
     assert "1,152 spatial" in words(figure) and "µm" in words(figure)
-    assert len(figures.reconstructions_figure(pictures(("spatial",))).axes[0].images) == 4
+    assert len(comparisons.reconstructions_figure(pictures(("spatial",))).axes[0].images) == 4
 
 
 def test_figures_of_nothing_say_so():
     members = without(sweep(), slice(None), "diverged")
     sizes = ablation.by_size(members)
     for figure in (figures.quality_figure(sizes, members), figures.cost_figure(sizes),
-                   figures.pareto_figure(sizes)):
+                   comparisons.pareto_figure(sizes)):
         assert words(figure) == figures.NOTHING
     assert "both a nested and a separate" in words(
-        figures.nested_figure(ablation.nested_gap(members)))
-    assert "no patches" in words(figures.reconstructions_figure({"original": np.zeros((0,))}))
+        comparisons.nested_figure(ablation.nested_gap(members)))
+    assert "no patches" in words(comparisons.reconstructions_figure({"original": np.zeros((0,))}))

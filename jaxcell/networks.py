@@ -1,7 +1,7 @@
 """The networks that a config names, proved to fit its windows and its target."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,22 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
     jax.eval_shape(autoencoder.init, jax.random.key(0), image)
     return models
+
+
+def operations(apply: Callable, *given: Any) -> float:
+    """Floating-point operations of a function as XLA counts them; nothing is computed.
+
+    Args:
+      apply: what is to be counted.
+      *given: its arguments, or `jax.ShapeDtypeStruct`s in their place.
+
+    Returns:
+      Operations, a multiplication and an addition being two.
+    """
+    # Backends that are plugins, such as CUDA's, count nothing.
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), given)
+        return float(jax.jit(apply).lower(*shapes).cost_analysis()["flops"])
 
 
 def _require_answer(regression: str, target: str) -> None:

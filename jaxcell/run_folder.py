@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 # What each kind of run makes first.
 FIRST_MADE = ("autoencoder", "unet", "wells", "members")
-CLAIMS = {"config.json", "sweep.json", "dataset.json", "findings.json", "images.json"}
+CLAIMS = {"config.json", "sweep.json", "dataset.json", "findings.json", "images.json", "locks"}
 
 
 def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
@@ -26,14 +26,19 @@ def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
       ValueError: the folder belongs to something else.
     """
     path = workdir / name
-    if _is_begun(workdir) and path.exists():
+    if _is_begun(workdir) and not path.exists():
+        raise ValueError(
+            f"{workdir} belongs to a run of another kind, which has no {name}: choose another "
+            "--workdir"
+        )
+    if _is_begun(workdir):
         differing = _difference(json.loads(path.read_text()), json.loads(_as_json(content)))
         if differing:
             raise ValueError(
                 f"{workdir} belongs to a run with another {what} ({'; '.join(differing)}): "
                 "choose another --workdir, or start with the same settings to go on with it"
             )
-    elif not _is_begun(workdir) and workdir.exists():
+    elif workdir.exists():
         if {path.name for path in workdir.iterdir() if path.suffix != ".tmp"} - CLAIMS:
             raise ValueError(f"{workdir} is not empty and is not a run: choose another --workdir")
 

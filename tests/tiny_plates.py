@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jax
@@ -12,6 +13,9 @@ from ml_collections import ConfigDict
 from jaxcell.configs import default
 
 ROOT = Path(__file__).parents[1]
+# Scripts that are started again and again find their programs compiled, and nobody's own cache is
+# touched.
+_COMPILED = tempfile.TemporaryDirectory(prefix="jaxcell-compiled-")
 SETTINGS = {
     "simulate.plates": 1,
     "simulate.rows": 3,
@@ -49,12 +53,16 @@ def make_config(folder: Path, **changes) -> ConfigDict:
 
 
 def start(
-    script: str, *arguments: str, devices: int = 1, settings: dict | None = None
+    script: str,
+    *arguments: str,
+    devices: int = 1,
+    settings: dict | None = None,
+    config: str = "default",
 ) -> subprocess.Popen:
-    """Starts a script of the project; `settings` are those of the default config to change."""
+    """Starts a script of the project; `settings` are those of the config to change."""
     command = [sys.executable, str(ROOT / script), *arguments]
     if settings is not None:
-        command.append("--config=" + str(ROOT / "jaxcell" / "configs" / "default.py"))
+        command.append("--config=" + str(ROOT / "jaxcell" / "configs" / f"{config}.py"))
         command += [f"--config.{name}={value}" for name, value in settings.items()]
     environment = {
         **os.environ,
@@ -62,6 +70,8 @@ def start(
         # One device, as on a user's machine; compiling is most of what so small a run does.
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} "
         "--xla_backend_optimization_level=0",
+        "JAX_COMPILATION_CACHE_DIR": _COMPILED.name,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     return subprocess.Popen(
         command,

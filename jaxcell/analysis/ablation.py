@@ -283,7 +283,10 @@ def states(members: pd.DataFrame) -> dict[str, int]:
 
 
 def best_member(members: pd.DataFrame) -> str | None:
-    """The done member with the lowest validation loss, nested ones left out; None without any."""
+    """The done member with the lowest held-out excess, nested ones left out; None without any.
+
+    Validation losses would not do: sweeps may differ in loss and images, and so in their floors.
+    """
     chosen = (members["state"] == "done") & (members["kind"] != "nested")
-    losses = members.loc[chosen & members["validation_loss"].notna(), "validation_loss"]
+    losses = members.loc[chosen & members["bce_excess"].notna(), "bce_excess"]
     return None if losses.empty else str(members.loc[losses.idxmin(), "member"])

@@ -42,7 +42,7 @@ def write_sweep_report(
 
     Args:
       folder: the report folder itself; a report that is there stays until the new one is whole.
-      members: as `ablation.by_size` takes, and member, reason, validation_loss.
+      members: as `ablation.by_size` takes, and member, reason.
       pictures: as `sweep_comparisons.reconstructions_figure` takes; empty where there are none.
       window: pixels, side of the patches in `pictures`.
       pixel_um: µm, edge of their pixels.
@@ -136,7 +136,7 @@ def _made(metrics: Mapping) -> dict[str, object]:
     """Rows of the table on how it was made."""
     rows = metrics["facts"] | flat({"versions": metrics["versions"]})
     if metrics["best_member"]:
-        rows["best member, by validation loss"] = metrics["best_member"]
+        rows["best member, by held-out cross-entropy"] = metrics["best_member"]
     return {key.replace(".", " · ").replace("_", " "):
             number(value, 3) if isinstance(value, float | None) else value
             for key, value in rows.items()}  # fmt: skip

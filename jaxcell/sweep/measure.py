@@ -14,6 +14,7 @@ from jaxcell.analysis.structure import CODES, structure
 from jaxcell.analysis.summary import summarise
 from jaxcell.dataset.pipeline import Examples, device_data, evaluation_batches, prepare
 from jaxcell.experiment import Run
+from jaxcell.networks import operations
 from jaxcell.sweep.members import Member
 
 # Only AUROC is wanted of the structure of a member's codes: no p, no intervals over wells.
@@ -30,7 +31,8 @@ def measure(member: Member, run: Run, examples: Examples) -> list[dict]:
 
     Returns:
       Rows of the table of members: `latent_size`, `bce_excess` (nats), `psnr_db`, `ssim`,
-      `rmse_over_sd`, `auroc` (None where it cannot be said), `auroc_of_position`,
+      `rmse_over_sd`, `auroc` (of a linear probe on the code as it is, in the same folds of wells
+      for every member; None where it cannot be said), `auroc_of_position` (of the better reader),
       `auroc_of_overlap`, `parameters`, `flops` (of one patch, forward), `train_seconds`,
       `code_bytes`, `validation_loss`.
     """
@@ -53,7 +55,7 @@ def measure(member: Member, run: Run, examples: Examples) -> list[dict]:
             **{name: autoencoder[name] for name in ("bce_excess", "psnr_db", "ssim")},
             "rmse_over_sd": _ratio(regressor["rmse"], regressor["sd_true"]),
             "auroc": _auroc(told, CODES),
-            "auroc_of_position": _auroc(told, "position"),
+            "auroc_of_position": _auroc(told, "position", ("probe", "neighbours")),
             "auroc_of_overlap": _auroc(told, "overlap"),
             "code_bytes": 4 * code.shape[1],
             **cost,
@@ -149,10 +151,9 @@ def _cost(config: ConfigDict, run: Run) -> dict:
     """What a member cost, and what it costs to use."""
     params, window = run.params["autoencoder"], config.data.window
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
-    forward = jax.jit(lambda params, image: run.models.autoencoder.apply({"params": params}, image))
     return {
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
-        "flops": float(forward.lower(params, image).cost_analysis()["flops"]),
+        "flops": operations(run.models.autoencoder.apply, {"params": params}, image),
         "train_seconds": sum(row["seconds"] for rows in run.histories.values() for row in rows),
         "validation_loss": min(row["validation_loss"] for row in run.histories["autoencoder"]),
     }
@@ -162,6 +163,6 @@ def _ratio(value: float | None, unit: float | None) -> float | None:
     return value / unit if value is not None and unit else None
 
 
-def _auroc(scores: dict, name: str) -> float | None:
-    probe = scores.get(name, {}).get("probe")
-    return probe["auroc"] if probe else None
+def _auroc(scores: dict, name: str, readers: tuple[str, ...] = ("probe",)) -> float | None:
+    found = [scores.get(name, {}).get(reader) for reader in readers]
+    return max((reading["auroc"] for reading in found if reading), default=None)

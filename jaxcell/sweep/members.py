@@ -20,6 +20,7 @@ AXES = {
 # What else would be found out only by a training that fails.
 _FITS = {
     "latent_dim": (lambda value: value >= 0, "0 or more numbers"),
+    "seed": (lambda value: 0 <= value < 2**31, "0 to 2147483647"),
     "depth": (lambda value: value >= 1, "1 or more stages"),
     "loss": (lambda value: value in RECONSTRUCTION_LOSSES, " or ".join(RECONSTRUCTION_LOSSES)),
     "learning_rate": (lambda value: value > 0, "above 0"),

@@ -2,7 +2,7 @@
 
 import functools
 import timeit
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -15,13 +15,14 @@ from jaxcell.dataset.fields import select_fields
 from jaxcell.dataset.patches import windows
 from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.experiment import dataset_config, load_plates
-from jaxcell.networks import Models, make_models
+from jaxcell.networks import Models, make_models, operations
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.layout_form import VEHICLE_SHARE
 from jaxcell.plates.pixels import image_shape
 from jaxcell.plates.simulate import ASSOCIATION, VIEWS
 from jaxcell.report.words import count
 from jaxcell.sweep.members import Member, groups
+from jaxcell.training.optimizer import make_optimizer
 
 # Share of a matrix product's speed that training reaches. Measured on two CPU cores: 66 patches
 # a second of 340 million operations each, where the product reached 75 to 83 GFLOP/s.
@@ -107,13 +108,15 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
 
     Raises:
       BadPlates: an image or a layout is bad.
-      ValueError: a member's networks do not fit, or no window fits into a field.
+      ValueError: a member's networks or learning rates do not fit, there are too few patches, or
+        no window fits into a field.
     """
     plates = load_plates(members[0].config) if members and members[0].config.data.plates else None
     costs, known, data_sets = [], [], {}
     for group in groups(members):
         config = group[0].config
         patches = count_patches(config, plates)
+        _require_steps(group[0].name, config, patches)
         cost = cost_of(config, make_models(config), patches)
         left = sum(member.name not in finished for member in group)
         images = sum(patches) * config.data.window**2 * PIXEL_BYTES
@@ -191,13 +194,13 @@ def cost_of(config: ConfigDict, models: Models, patches: Patches) -> Cost:
     params = jax.eval_shape(autoencoder.init, key, image)
     encode = functools.partial(autoencoder.apply, method="encode")
     code = jax.eval_shape(encode, params, image)
-    forward, encoding = (_operations(run, params, image) for run in (autoencoder.apply, encode))
+    forward, encoding = (operations(run, params, image) for run in (autoencoder.apply, encode))
     # One that is nested is validated at each of its sizes; it encodes but once.
     sizes = tuple(config.model.nested_sizes) or code.shape[1:]
     validating = encoding + len(sizes) * (forward - encoding)
     training = _fitting(config.autoencoder, patches, forward, validating)
     weights = jax.eval_shape(regressor.init, key, image)
-    regressing = _operations(regressor.apply, weights, image)
+    regressing = operations(regressor.apply, weights, image)
     training += _fitting(config.regressor, patches, regressing, regressing)
     parameters = _numbers(params)
     return Cost(
@@ -245,15 +248,26 @@ def plan_text(plan: Plan) -> str:
     ])  # fmt: skip
 
 
+def _require_steps(name: str, config: ConfigDict, patches: Patches) -> None:
+    """Finds out now what would otherwise stop a sweep when half of it is trained."""
+    for network in ("autoencoder", "regressor"):
+        settings = config[network]
+        steps = settings.epochs * (patches.train // settings.batch_size)
+        if not steps:
+            raise ValueError(
+                f"{name}: {network}.epochs {settings.epochs} and batch_size {settings.batch_size} "
+                f"make no step of {patches.train} training patches"
+            )
+        try:
+            make_optimizer(steps, **settings.optimizer)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}, {network}: {error}") from error
+
+
 def _fitting(settings: ConfigDict, patches: Patches, forward: float, validating: float) -> float:
     """Operations of all epochs of a network, given those of a patch forward and validated."""
     trained = patches.train // settings.batch_size * settings.batch_size
     return settings.epochs * (TRAINING * forward * trained + validating * patches.validation)
-
-
-def _operations(apply: Callable, params: Any, given: jax.ShapeDtypeStruct) -> float:
-    """Floating-point operations of a forward pass, nothing computed."""
-    return float(jax.jit(apply).lower(params, given).cost_analysis()["flops"])
 
 
 def _answer_bytes(model: nn.Module, params: Any, image: jax.ShapeDtypeStruct) -> int:

@@ -103,6 +103,6 @@ def closing(metrics: Mapping, members: pd.DataFrame, workdir: Path, elapsed: flo
     waiting = state.loc[state["state"] == "waiting", "member"]
     if len(waiting):
         lines.append(
-            f"WAITING  {len(waiting)} members, which another call is at; start again to collect"
+            f"WAITING  {len(waiting)} members, which another call is at, or was: start again"
         )
     return "\n".join(["", *lines])

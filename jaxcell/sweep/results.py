@@ -9,6 +9,7 @@ import pandas as pd
 from ml_collections import ConfigDict
 
 from jaxcell import experiment
+from jaxcell.analysis.ablation import best_member
 from jaxcell.analysis.summary import spread_over_target
 from jaxcell.dataset.immune_cells import open_built
 from jaxcell.dataset.pipeline import Examples, open_examples
@@ -44,7 +45,7 @@ def members_table(members: list[Member], folder: Path) -> pd.DataFrame:
       `seed`, `state` (`done`, `diverged` or `waiting`), `reason`, and as `measure` gives, NaN
       where it is not done.
     """
-    rows = []
+    rows, words = [], ("member", "kind", "setting", "seed", "state", "reason", "latent_size")
     for member in members:
         path, why = folder / member.name / MEASURED, reason(folder / member.name)
         about = {
@@ -58,7 +59,7 @@ def members_table(members: list[Member], folder: Path) -> pd.DataFrame:
         nothing = [{"latent_size": member.config.model.latent_dim or math.nan}]
         measured = json.loads(path.read_text()) if path.exists() and not why else nothing
         rows += [about | row for row in measured]
-    return pd.DataFrame(rows).reindex(columns=[*about, "latent_size", *NUMBERS]).astype(
+    return pd.DataFrame(rows).reindex(columns=[*words, *NUMBERS]).astype(
         dict.fromkeys(NUMBERS, float)
     )
 
@@ -76,7 +77,7 @@ def report(config: ConfigDict, workdir: Path, members: list[Member], table: pd.D
       The content of metrics.json.
     """
     done = table[table["state"] == "done"]
-    shown = _shown(members, set(done["member"]))
+    shown = _shown(members, set(done["member"]), best_member(table))
     examples = _examples(shown[0].config, workdir / "members" / shown[0].name) if shown else None
     return write_sweep_report(
         workdir / "report",
@@ -97,14 +98,12 @@ def _kind(member: Member) -> str:
     return "separate" if member.config.model.latent_dim else "spatial"
 
 
-def _shown(members: list[Member], done: set[str]) -> list[Member]:
-    """Members whose reconstructions are shown: done, of one setting and one seed."""
+def _shown(members: list[Member], done: set[str], best: str | None) -> list[Member]:
+    """Members whose reconstructions are shown: done, of the best one's setting, of one seed."""
     some = [member for member in members if member.name in done]
-    return [
-        member
-        for member in some
-        if (member.setting, member.seed) == (some[0].setting, some[0].seed)
-    ]
+    setting = {member.name: member.setting for member in some}.get(best)
+    some = [member for member in some if setting in (None, member.setting)]
+    return [member for member in some if member.seed == some[0].seed]
 
 
 def _examples(config: ConfigDict, folder: Path) -> Examples:

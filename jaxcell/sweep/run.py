@@ -40,13 +40,18 @@ def run(config: ConfigDict, workdir: Path) -> str:
     for group in groups(members):
         make_models(group[0].config)  # only to see that they fit, before anything is read
     check_claim(workdir, "sweep.json", identity(config), "sweep")
+    if not own:
+        return f"No member of the sweep falls to share {config.sweep.shard}."
     plan = make_plan(own, _finished(own, folder))
     if config.sweep.plan:
         return plan_text(plan)
-    claim(workdir, "sweep.json", identity(config), "sweep")
+    locks = workdir / "locks"
+    with locked(locks / "sweep.lock", wait=True):
+        claim(workdir, "sweep.json", identity(config), "sweep")
     began = time.monotonic()
-    for _, some in itertools.groupby(groups(own), lambda group: _data_set(group[0])):
-        _train(list(some), own, folder, plan, began)
+    for _ in range(2):  # once more for what another call had, and perhaps was killed over
+        for _, some in itertools.groupby(groups(own), lambda group: _data_set(group[0])):
+            _train(list(some), own, folder, plan, began)
     print(status(members_table(own, folder), set(), plan, time.monotonic() - began), flush=True)
     table = members_table(members, folder)
     waiting = table.loc[table["state"] == "waiting", "member"].nunique()
@@ -56,7 +61,8 @@ def run(config: ConfigDict, workdir: Path) -> str:
             if waiting
             else "All members are there: start once more without --config.sweep.shard to report."
         )
-    metrics = report(config, workdir, members, table)
+    with locked(locks / "report.lock", wait=True):
+        metrics = report(config, workdir, members, table)
     return closing(metrics, table, workdir, time.monotonic() - began)
 
 

@@ -5,13 +5,11 @@ from pathlib import Path
 
 from jaxcell import experiment
 from jaxcell.experiment import Opened
-from jaxcell.networks import Models
 from jaxcell.run_folder import write
 from jaxcell.sweep.members import Member
 from jaxcell.training.checkpoint import best_params
-from jaxcell.training.loop import fit
 from jaxcell.training.together import Lane, fit_together
-from jaxcell.trainings import autoencoder_training, regressor_training
+from jaxcell.trainings import Training, autoencoder_training, regressor_training
 
 # What a member that diverged leaves, beside what was sound until then.
 DIVERGED = "diverged.json"
@@ -33,44 +31,44 @@ def train_group(members: list[Member], folder: Path, opened: Opened) -> None:
         for member in members
     }
     sound = [member for member in members if reason(folder / member.name) is None]
-    if not sound:
-        return
     trainings = [
         autoencoder_training(member.config, models[member.name], opened.examples)
         for member in sound
     ]
+    sound = _fit(sound, folder, "autoencoder", trainings)
+    trainings = [
+        regressor_training(
+            member.config,
+            models[member.name],
+            opened.examples,
+            best_params(folder / member.name / "autoencoder" / "checkpoints"),
+        )
+        for member in sound
+    ]
+    for member in _fit(sound, folder, "regressor", trainings):
+        experiment.end(folder / member.name)
+
+
+def _fit(
+    members: list[Member], folder: Path, name: str, trainings: list[Training]
+) -> list[Member]:
+    """Trains one network of each member, and gives back those that did not diverge."""
+    if not members:
+        return []
     lanes = [
-        Lane(folder / member.name, member.seed, training.train_batches)
-        for member, training in zip(sound, trainings, strict=True)
+        Lane(folder / member.name, member.seed, training.train_batches, training.init_params)
+        for member, training in zip(members, trainings, strict=True)
     ]
     shared = trainings[0]._asdict()
     del shared["train_batches"], shared["init_params"]
-    failures = fit_together(**shared, lanes=lanes, name="autoencoder")
-    for member, failure in zip(sound, failures, strict=True):
+    failures = fit_together(**shared, lanes=lanes, name=name)
+    for member, failure in zip(members, failures, strict=True):
         if failure:
-            _note(folder / member.name, failure)
-        else:
-            _train_regressor(member, folder / member.name, models[member.name], opened)
+            write(folder / member.name / DIVERGED, {"reason": failure})
+    return [member for member, failure in zip(members, failures) if not failure]
 
 
 def reason(folder: Path) -> str | None:
     """Why a member diverged; None unless it did."""
     path = folder / DIVERGED
     return json.loads(path.read_text())["reason"] if path.exists() else None
-
-
-def _train_regressor(
-    member: Member, folder: Path, models: Models, opened: Opened
-) -> None:
-    autoencoder = best_params(folder / "autoencoder" / "checkpoints")
-    training = regressor_training(member.config, models, opened.examples, autoencoder)
-    try:
-        fit(**training._asdict(), folder=folder, name="regressor")
-    except FloatingPointError as error:
-        _note(folder, str(error))
-    else:
-        experiment.end(folder)
-
-
-def _note(folder: Path, failure: str) -> None:
-    write(folder / DIVERGED, {"reason": failure})

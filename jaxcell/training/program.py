@@ -26,7 +26,8 @@ class Program(NamedTuple):
     """The compiled steps of k members; every state, and `raw` where it says so, has k rows first.
 
     Attributes:
-      init: (seeds int32 [k], data, raw of any one member) -> states.
+      init: (seeds int32 [k], params to start from [k, ...], data, raw of any one member) ->
+        states.
       train: (states, data, raw [k, ...], active bool [k]) -> (states, metrics); states are donated.
         A member that is not active stays as it is, and costs nothing.
       evaluate: (params, data, raw of all members) -> per-example values [k, B].
@@ -35,7 +36,7 @@ class Program(NamedTuple):
       whole: sharding of what all members share.
     """
 
-    init: Callable[[Array, Any, Any], TrainState]
+    init: Callable[[Array, Params, Any, Any], TrainState]
     train: Callable[[TrainState, Any, Any, Array], tuple[TrainState, dict[str, Array]]]
     evaluate: Callable[[Params, Any, Any], dict[str, Array]]
     end_epoch: Callable[[TrainState, Array, Array], TrainState]
@@ -70,8 +71,8 @@ def make_program(
     step, judge = train_step(task, optimizer, prepare), eval_step(task, prepare)
     begin, end = first_state(task, optimizer, prepare), epoch_step(optimizer, early_stopping_epochs)
 
-    def init(seeds: Array, data: Any, raw: Any) -> TrainState:
-        return jax.lax.map(lambda seed: begin(seed, data, raw, {}), seeds)
+    def init(seeds: Array, starts: Params, data: Any, raw: Any) -> TrainState:
+        return jax.lax.map(lambda given: begin(given[0], data, raw, given[1]), (seeds, starts))
 
     def train(states: TrainState, data: Any, raw: Any, active: Array) -> tuple:
         def one(given: tuple) -> tuple:
@@ -93,7 +94,7 @@ def make_program(
 
     shared = functools.partial(_over_devices, mesh)
     return Program(
-        jax.jit(shared(init, "m--")),
+        jax.jit(shared(init, "mm--")),
         jax.jit(shared(train, "m-mm"), donate_argnums=0),
         jax.jit(shared(evaluate, "m--")),
         jax.jit(shared(end_epoch, "mmm"), donate_argnums=0),

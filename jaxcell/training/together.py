@@ -22,7 +22,7 @@ from jaxcell.training.program import Program, make_program
 from jaxcell.training.records import log, not_finite, rewind
 from jaxcell.training.state import TrainState
 from jaxcell.training.steps import Prepare
-from jaxcell.training.tasks import Task
+from jaxcell.training.tasks import Params, Task
 
 # Steps between two looks at the device's results: looking at each would stall the device.
 _WATCH_STEPS = 20
@@ -35,11 +35,13 @@ class Lane(NamedTuple):
       folder: of its run; everything is written to `folder / name`.
       seed: of its parameters and of all randomness in its steps.
       batches: start step -> its raw batches of that step, the next, ...
+      init_params: parameters of whole top-level modules to start from.
     """
 
     folder: Path
     seed: int
     batches: Callable[[int], Iterator[Any]]
+    init_params: Params | None = None
 
 
 
@@ -53,6 +55,7 @@ class _Run:
       manager: of its checkpoints.
       events: of TensorBoard.
       step: steps taken.
+      new_steps: of them since the clock was last set.
       history: rows of its metrics.jsonl.
       raws: its batches from `step` on.
       ended: whether there is nothing left to do for it.
@@ -71,6 +74,7 @@ class _Run:
     ended: bool
     watched: list[tuple[int, Any, Any]] = dataclasses.field(default_factory=list)
     validation_loss: float | None = None
+    new_steps: int = 0
     failure: str | None = None
 
 
@@ -120,21 +124,21 @@ def fit_together(
             step += 1
             for run in going:
                 run.step, run.validation_loss = step, None
-                run.watched.append((step, raws[run.index], metrics))
+                run.new_steps += 1
+                # Not the whole batch: one that is streamed carries its images.
+                run.watched.append((step, {"index": raws[run.index]["index"]}, metrics))
             bar.update(config.batch_size * len(going))
 
             epoch_ends = step % config.steps_per_epoch == 0
             every = config.checkpoint_every_steps
             saves = epoch_ends or (every > 0 and step % every == 0)
-            if saves or len(going[0].watched) >= _WATCH_STEPS:
+            if saves or max(len(run.watched) for run in going) >= _WATCH_STEPS:
                 _look(going, describe_batch)
             if epoch_ends:
-                patches = config.steps_per_epoch * config.batch_size
                 rates = np.asarray(metrics["learning_rate"])
                 trained = time.monotonic() - began
                 _validate(program, states, data, validation_batches, going, describe_batch)
-                seconds = time.monotonic() - began
-                _write_rows(going, states, rates, patches, trained, seconds)
+                _write_rows(runs, going, states, rates, config, trained, time.monotonic() - began)
                 began = time.monotonic()
                 losses = np.float32([run.validation_loss or 0.0 for run in runs])
                 states = program.end_epoch(states, losses, active)
@@ -157,7 +161,9 @@ def _open(
 ) -> tuple[list[_Run], TrainState]:
     """Opens each member's folder: what was done so far, and the states to go on from."""
     raw = next(iter(lanes[0].batches(0)))
-    states = program.init(np.array([lane.seed for lane in lanes], np.int32), data, raw)
+    seeds = np.array([lane.seed for lane in lanes], np.int32)
+    starts = _stacked([lane.init_params or {} for lane in lanes])
+    states = program.init(seeds, starts, data, raw)
     abstract = jax.eval_shape(lambda states: _member(states, 0), states)
     here = SingleDeviceSharding(jax.local_devices()[0])
     runs, rows = [], []
@@ -183,7 +189,7 @@ def _member(states: Any, index: int) -> Any:
 
 
 def _stacked(raws: list[Any]) -> Any:
-    """Raw batches [k, ...]; a member that has none is given another's, and does not look at it."""
+    """Trees of arrays as one [k, ...]; in the place of None another's stands, never looked at."""
     filler = next(raw for raw in raws if raw is not None)
     return jax.tree.map(
         lambda *rows: np.stack(rows), *(filler if raw is None else raw for raw in raws)
@@ -194,7 +200,7 @@ def _look(going: list[_Run], describe_batch: Callable[[Any], str]) -> None:
     """Finds out which members are not finite any more, and where that began."""
     for run in going:
         watched, run.watched = run.watched, []
-        for step, raw, metrics in watched:
+        for step, raw, metrics in jax.device_get(watched):
             if not metrics["finite"][run.index] and not run.failure:
                 what = f"training is not finite (loss {metrics['loss'][run.index]})"
                 run.failure = str(not_finite(describe_batch, run.manager, what, step, raw))
@@ -209,12 +215,14 @@ def _validate(
     describe_batch: Callable[[Any], str],
 ) -> None:
     """Gives each member the mean loss of its state over the real validation examples."""
-    values, weights = [], []
+    values, weights, indices = [], [], []
     for raw in batches():
         result = program.evaluate(states.params, data, raw)
         values.append(result["loss"])
         weights.append(raw["weight"])
+        indices.append(raw["index"])
     real = np.concatenate(weights) > 0
+    indices = np.concatenate(indices)[real]
     if not real.any():
         raise ValueError("there are no validation examples: give the split some wells")
     losses = np.concatenate(jax.device_get(values), axis=1)[:, real].astype(np.float64)
@@ -222,35 +230,39 @@ def _validate(
         loss = float(losses[run.index].mean())
         if not np.isfinite(loss) and not run.failure:
             what = "the validation loss is not finite"
-            bad = next(raw for raw in batches())
-            run.failure = str(not_finite(describe_batch, run.manager, what, run.step, bad))
+            whose = np.flatnonzero(~np.isfinite(losses[run.index]))[0]
+            raw = {"index": indices[whose:whose + 1]}
+            run.failure = str(not_finite(describe_batch, run.manager, what, run.step, raw))
         run.validation_loss = loss
 
 
 def _write_rows(
+    runs: list[_Run],
     going: list[_Run],
     states: TrainState,
     rates: np.ndarray,
-    patches: int,
+    config: ConfigDict,
     trained: float,
     seconds: float,
 ) -> None:
-    """A row of metrics.jsonl for each member; of what they took together, each is given a share."""
+    """A row of metrics.jsonl for each member that ended an epoch, with its share of the time."""
     sums, weights = jax.device_get((states.epoch_loss, states.epoch_weight))
+    all_steps = sum(run.new_steps for run in runs)
     for run in going:
-        if run.failure:
-            continue
-        epoch = len(run.history) + 1
-        row = {
-            "epoch": epoch,
-            "step": run.step,
-            "train_loss": float(sums[run.index]) / float(weights[run.index]),
-            "validation_loss": run.validation_loss,
-            "learning_rate": float(rates[run.index]),
-            "patches_per_second": round(patches * len(going) / trained, 2),
-            "seconds": round(seconds / len(going), 3),
-        }
-        log(row, run.folder / "metrics.jsonl", run.history, run.events)
+        share = run.new_steps / all_steps
+        if not run.failure:
+            row = {
+                "epoch": run.step // config.steps_per_epoch,
+                "step": run.step,
+                "train_loss": float(sums[run.index]) / float(weights[run.index]),
+                "validation_loss": run.validation_loss,
+                "learning_rate": float(rates[run.index]),
+                "patches_per_second": round(all_steps * config.batch_size / trained, 2),
+                "seconds": round(share * seconds, 3),
+            }
+            log(row, run.folder / "metrics.jsonl", run.history, run.events)
+    for run in runs:
+        run.new_steps = 0
 
 
 def _save(going: list[_Run], states: TrainState) -> None:

@@ -1,9 +1,11 @@
 """Windows, labels and scaling."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcell.analysis.reconstruction import entropy_floor
 from jaxcell.dataset.patches import (
     decoded,
     field_masks,
@@ -134,3 +136,17 @@ def test_scaling_does_not_blow_up_noise():
     scaled = scale(jnp.asarray(noise))
     assert scaled.max() < 0.2 and scaled.min() == 0
     assert not scale(jnp.zeros((1, 8, 8, 2), jnp.uint16)).any()
+
+
+def test_scaled_patches_stay_within_0_and_1_however_they_are_compiled():
+    """Division by a constant may become a product, and what is above 1 has no entropy."""
+    counts = np.random.default_rng(0).integers(255, 4000, (64, 16, 16, 2), dtype=np.uint16)
+
+    @jax.jit
+    def scaled_with_entropy(counts):
+        image = scale(counts)
+        return image, entropy_floor(image)
+
+    image, floor = scaled_with_entropy(counts)
+    assert image.min() == 0 and image.max() == 1
+    assert np.isfinite(floor).all() and (floor > 0).all()

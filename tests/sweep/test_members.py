@@ -23,7 +23,7 @@ def _config(**sweep):
 def _plain(**sweep):
     config = _config(**sweep)
     config.model.update(dissertation.get_config().model)
-    config.model.regression = "dense_on_code"
+    config.model.regression = "dense"
     # The residual network's own fields stay behind an update.
     del config.model.autoencoder.patch, config.model.autoencoder.blocks
     return config

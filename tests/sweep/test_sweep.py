@@ -59,16 +59,9 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(data) -> Path:
-    """A sweep of two sizes and a nested code, two seeds each, done in two shares and collected."""
+    """A sweep of two sizes and a nested code, two seeds each."""
     workdir = data / "whole"
-    first = start(data, workdir, shard="1/2")
-    assert "not there yet" in first and not (workdir / "report").exists()
-    assert "All members are there" in start(data, workdir, shard="2/2")
-    made = {path: path.stat().st_mtime_ns for path in (workdir / "members").rglob("checkpoints/*")}
-    closing = start(data, workdir)
-    now = {path: path.stat().st_mtime_ns for path in (workdir / "members").rglob("checkpoints/*")}
-    assert made == now, "collecting trained something again"
-    assert str(workdir / "report" / "index.html") in closing
+    assert str(workdir / "report" / "index.html") in start(data, workdir)
     return workdir
 
 
@@ -89,6 +82,25 @@ def test_every_member_is_there_once_with_its_scores(whole):
     assert (members["code_bytes"] == 4 * members["latent_size"]).all()
 
 
+def test_started_again_it_repeats_nothing(whole, data):
+    made = {path: path.stat().st_mtime_ns for path in (whole / "members").rglob("*")}
+    start(data, whole)
+    assert made == {path: path.stat().st_mtime_ns for path in (whole / "members").rglob("*")}
+
+
+@pytest.mark.slow
+def test_shares_together_are_the_whole(whole, data, tmp_path):
+    workdir = tmp_path / "shared"
+    first = start(data, workdir, shard="1/2")
+    assert "not there yet" in first and not (workdir / "report").exists()
+    assert "All members are there" in start(data, workdir, shard="2/2")
+    start(data, workdir)
+    one, other = (pd.read_csv(place / "report" / "members.csv") for place in (whole, workdir))
+    assert one["member"].tolist() == other["member"].tolist()
+    np.testing.assert_allclose(one["bce_excess"], other["bce_excess"], rtol=1e-5)
+
+
+@pytest.mark.slow
 def test_a_members_scores_are_those_of_an_ordinary_evaluation(whole):
     """`evaluate.py` takes a member's folder, and says what the sweep says."""
     name = json.loads((whole / "report" / "metrics.json").read_text())["best_member"]
@@ -103,6 +115,7 @@ def test_a_members_scores_are_those_of_an_ordinary_evaluation(whole):
     assert (folder / "report" / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_a_nested_member_at_its_largest_size_is_its_whole_code(whole):
     folder = whole / "members" / "nested-seed_0"
     config, run = experiment.load(folder)
@@ -114,6 +127,7 @@ def test_a_nested_member_at_its_largest_size_is_its_whole_code(whole):
     assert own.loc[4, "rmse_over_sd"] != own.loc[8, "rmse_over_sd"]
 
 
+@pytest.mark.slow
 def test_a_member_is_what_train_py_makes_of_its_config(whole, tmp_path):
     member = whole / "members" / "latent_4-seed_1"
     config = ConfigDict(json.loads((member / "config.json").read_text()))
@@ -136,6 +150,7 @@ def test_a_plan_makes_nothing(data, tmp_path):
     assert not (tmp_path / "planned").exists()
 
 
+@pytest.mark.slow
 def test_a_member_that_diverges_is_reported_and_the_rest_go_on(data, tmp_path):
     axes = {
         "latent_dim": (4,), "seed": (0,), "nested": False, "learning_rate": (3e-3, 1e37),
@@ -154,9 +169,28 @@ def test_a_member_that_diverges_is_reported_and_the_rest_go_on(data, tmp_path):
     assert (tmp_path / "some" / "members").stat().st_mtime_ns == began
 
 
+@pytest.mark.slow
 def test_what_another_call_is_at_is_left_alone(data, tmp_path):
     workdir = tmp_path / "busy"
     axes = {"latent_dim": (4,), "seed": (0,), "nested": False}
     with sweep.locked(workdir / "locks" / "latent_4-seed_0.lock"):
         closing = start(data, workdir, **axes)
     assert "WAITING" in closing and not (workdir / "members").exists()
+
+
+def test_a_sweep_killed_before_its_first_member_began_is_started_again(data, tmp_path):
+    workdir = tmp_path / "early"
+    with sweep.locked(workdir / "locks" / "latent_4-seed_0.lock"):
+        pass  # and killed: all that is there is a lock that nobody holds
+    sweep.check_claim(workdir, "sweep.json", {}, "sweep")
+
+
+def test_runs_of_another_kind_are_refused(whole, data):
+    with pytest.raises(ValueError, match="another kind"):
+        experiment.train(tiny_plates.make_config(data), whole)
+    with pytest.raises(ValueError, match="another kind"):
+        start(data, whole / "members" / "latent_4-seed_0")
+
+
+def test_an_empty_share_is_said(data, tmp_path):
+    assert "No member of the sweep" in start(data, tmp_path / "none", shard="9/9")

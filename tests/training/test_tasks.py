@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import tiny_run
 from flax import linen as nn
 
@@ -45,3 +46,36 @@ def test_regressor_loss_is_squared_percent_and_dropout_needs_a_key():
     one, _ = task.loss(params, batch, jax.random.key(1))
     other, _ = task.loss(params, batch, jax.random.key(2))
     assert np.any(np.asarray(one) != np.asarray(other))
+
+
+class FirstNumbers(nn.Module):
+    """Answers everywhere with the number of numbers kept, as a logit."""
+
+    @nn.compact
+    def __call__(self, image, kept=None):
+        scale = self.param("scale", nn.initializers.ones, (), jnp.float32)
+        kept = jnp.full(len(image), 8, jnp.int32) if kept is None else kept
+        return scale * jnp.ones_like(image) * kept.astype(jnp.float32)[:, None, None, None]
+
+
+def test_a_nested_code_is_trained_at_every_size_and_judged_at_all():
+    sizes, image = (1, 2, 4), jnp.ones((3000, 1, 1, 2))
+    task = autoencoder_task(FirstNumbers(), nested_sizes=sizes)
+    params = task.init(jax.random.key(0), {"image": image})
+    of_size = {size: np.log1p(np.exp(-size)) for size in sizes}  # cross-entropy of a white pixel
+    judged, _ = task.loss(params, {"image": image}, None)
+    np.testing.assert_allclose(judged, np.mean(list(of_size.values())), rtol=1e-5)
+    drawn, _ = task.loss(params, {"image": image}, jax.random.key(1))
+    for size, loss in of_size.items():  # a third each, within four standard errors
+        assert abs(np.isclose(drawn, loss, rtol=1e-4).mean() - 1 / 3) < 0.035, size
+
+
+def test_squared_error_can_be_the_loss_and_others_cannot():
+    image = jnp.full((2, 4, 4, 2), 0.25)
+    task = autoencoder_task(Logits(), "squared_error")
+    params = task.init(jax.random.key(0), {"image": image})
+    loss, metrics = task.loss(params, {"image": image}, None)
+    np.testing.assert_allclose(loss, (1 / (1 + np.exp(-2.0)) - 0.25) ** 2, rtol=1e-5)
+    np.testing.assert_array_equal(loss, metrics["squared_error"])
+    with pytest.raises(ValueError, match="autoencoder.loss is 'mse': use cross_entropy or"):
+        autoencoder_task(Logits(), "mse")

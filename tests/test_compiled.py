@@ -1,0 +1,39 @@
+"""Compiled programs are kept for the next run, unless the user's own settings say otherwise."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+from jaxcell.compiled import keep_compiled
+import jax, jax.numpy as jnp
+keep_compiled()
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((4, 4))).block_until_ready()
+print(jax.config.jax_compilation_cache_dir)
+"""
+
+
+def _run(**settings: str) -> Path:
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    result = subprocess.run(
+        [sys.executable, "-c", CODE],
+        cwd=Path(__file__).parents[1],
+        env={**environment, **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(result.stdout.strip())
+
+
+def test_programs_are_kept_in_the_users_cache_folder(tmp_path):
+    folder = _run(XDG_CACHE_HOME=str(tmp_path))
+    assert folder.is_relative_to(tmp_path / "jaxcell") and any(folder.iterdir())
+
+
+def test_the_users_own_folder_is_kept_to(tmp_path):
+    own = tmp_path / "own"
+    assert _run(XDG_CACHE_HOME=str(tmp_path), JAX_COMPILATION_CACHE_DIR=str(own)) == own
+    assert not (tmp_path / "jaxcell").exists()

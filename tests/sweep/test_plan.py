@@ -1,6 +1,5 @@
 """A plan says what would be trained and what it costs, and leaves no trace."""
 
-import math
 
 import numpy as np
 import pandas as pd

@@ -129,7 +129,7 @@ def test_bfloat16_is_for_the_arithmetic_alone(kind, latent_dim):
 
 def test_strides_in_place_of_pooling_give_codes_of_the_same_shape_and_other_values():
     pooled, strided = (_small("plain", downsampling=how) for how in ("pool", "stride"))
-    params, image = _initialised(pooled), jax.random.uniform(jax.random.key(1), (2, 32, 32, 2))
+    params, image = _initialised(pooled)
     one, other = (_apply(model, params, image, "encode") for model in (pooled, strided))
     assert one.shape == other.shape and np.abs(one - other).max() > 1e-3
     with pytest.raises(ValueError, match="downsampling is 'mean': use pool or stride"):
@@ -139,7 +139,8 @@ def test_strides_in_place_of_pooling_give_codes_of_the_same_shape_and_other_valu
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_kept_of_a_code_has_no_say(kind):
     model = _small(kind, latent_dim=6)
-    params, image = _initialised(model), jax.random.uniform(jax.random.key(1), (3, 32, 32, 2))
+    params, _ = _initialised(model)
+    image = jax.random.uniform(jax.random.key(1), (3, 32, 32, 2))
     kept = jnp.array([0, 2, 6], jnp.int32)
     cut = model.apply({"params": params}, image, kept)
     code = model.apply({"params": params}, image, method="encode")

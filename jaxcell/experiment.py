@@ -77,7 +77,7 @@ def train(config: ConfigDict, workdir: Path) -> Run:
       FloatingPointError: a loss is not finite.
     """
     check_claim(workdir, "config.json", config.to_dict(), "config")
-    make_models(config)  # only to see that they fit, before anything is read
+    require_sound(config)
     opened = open_data(config)
     models = begin(config, workdir, opened)
     training = autoencoder_training(config, models, opened.examples)
@@ -86,6 +86,16 @@ def train(config: ConfigDict, workdir: Path) -> Run:
     fit(**training._asdict(), folder=workdir, name="regressor")
     end(workdir)
     return load(workdir)[1]
+
+
+def require_sound(config: ConfigDict) -> None:
+    """Finds out, before anything is read, whether data set and networks of a config fit.
+
+    Raises:
+      ValueError: they do not.
+    """
+    dataset_config(config)
+    make_models(config)
 
 
 def open_data(config: ConfigDict) -> Opened:

@@ -10,7 +10,6 @@ from ml_collections import ConfigDict
 
 from jaxcell import experiment
 from jaxcell.experiment import Opened
-from jaxcell.networks import make_models
 from jaxcell.run_folder import check_claim, claim, locked, write
 from jaxcell.sweep.measure import measure
 from jaxcell.sweep.members import Member, grid, groups, identity, share
@@ -38,7 +37,7 @@ def run(config: ConfigDict, workdir: Path) -> str:
     members, folder = grid(config), workdir / "members"
     own = share(members, config.sweep.shard)
     for group in groups(members):
-        make_models(group[0].config)  # only to see that they fit, before anything is read
+        experiment.require_sound(group[0].config)
     check_claim(workdir, "sweep.json", identity(config), "sweep")
     if not own:
         return f"No member of the sweep falls to share {config.sweep.shard}."

@@ -8,8 +8,6 @@ import jax
 
 # Programs that compile faster than this, in seconds, are not worth a file.
 WORTH_KEEPING = 0.3
-# Bytes; what was not used for longest goes first.
-LARGEST = 2 * 2**30
 
 
 def keep_compiled() -> None:
@@ -23,4 +21,3 @@ def keep_compiled() -> None:
         folder = Path(home) / "jaxcell" / "compiled" / (platform.node() or "here")
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
-        jax.config.update("jax_compilation_cache_max_size", LARGEST)

@@ -102,7 +102,7 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
     """Estimates what members of a sweep cost. Reads tags of images; builds and trains nothing.
 
     Args:
-      members: of `grid` or `share`.
+      members: of `grid` or `share`, at least one.
       finished: name of each member that needs no more training -> seconds that its training took,
         NaN where nobody knows. Where any is known, they replace the assumed speed.
 
@@ -111,7 +111,7 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
       ValueError: a member's networks or learning rates do not fit, there are too few patches, or
         no window fits into a field.
     """
-    plates = load_plates(members[0].config) if members and members[0].config.data.plates else None
+    plates = load_plates(members[0].config) if members[0].config.data.plates else None
     costs, known, data_sets = [], [], {}
     for group in groups(members):
         config = group[0].config
@@ -224,8 +224,6 @@ def matrix_product_speed() -> float:
 
 def plan_text(plan: Plan) -> str:
     """A plan as a table and a few lines, for a terminal."""
-    if not plan.rows:
-        return "No member of the sweep falls to this share."
     columns = [column for column in zip(HEADING, *map(_cells, plan.rows)) if any(column[1:])]
     top, *table = map("  ".join, zip(*map(aligned, columns)))
     rule, members = "-" * len(top), sum(len(row.members) for row in plan.rows)

@@ -2,11 +2,11 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from html_page import Page
 
 from jaxcell.interaction.catalogue import MEASURES
 from jaxcell.report import measurement_figures as figures
@@ -16,37 +16,6 @@ from jaxcell.report.measurement_page import Shown, write_measurement_report
 
 COUNTED = {"area_um2": 60.0, "eccentricity": 0.5, "solidity": 0.95, "mean_intensity": 900.0,
            "granularity_1": 40.0, "granularity_2": 20.0}
-
-
-class Page(HTMLParser):
-    """Collects text, rows of tables and images, and fails on tags that do not close."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.images, self.text, self.rows = [], [], "", []
-        self.feed(html)
-        assert not self.open, self.open
-        self.text = " ".join(self.text.split())
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        assert tag not in ("script", "link")
-        assert all(attributes.get(key, "#").startswith(("#", "data:image/"))
-                   for key in ("href", "src"))
-        self.images += [attributes] if tag == "img" else []
-        self.rows += [[]] if tag == "tr" else []
-        if tag in ("td", "th"):
-            self.rows[-1].append("")
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += "" if "style" in self.open else data
-        if {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
 
 
 def read(path):

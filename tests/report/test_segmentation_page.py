@@ -2,43 +2,17 @@
 
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from html_page import Page
 
 from jaxcell.report import segmentation_page as writer
 from jaxcell.report.segmentation_page import Example, write_segmentation_report
 
 KINDS = ("t_cell", "dendritic_cell")
 SCORES = ("pixel_iou", "f1", "precision", "recall", "mean_ap", "count_ratio")
-
-
-class Page(HTMLParser):
-    """Collects text and attributes of images, and fails on tags that do not close."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.images, self.text = [], [], ""
-        self.feed(html)
-        assert not self.open, self.open
-        self.text = " ".join(self.text.split())
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        assert tag not in ("script", "link")
-        assert all(attributes.get(key, "#").startswith(("#", "data:image/"))
-                   for key in ("href", "src"))
-        self.images += [attributes] if tag == "img" else []
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += "" if "style" in self.open else data
 
 
 def scores(f1, cells=200):

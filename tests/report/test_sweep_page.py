@@ -3,12 +3,12 @@
 import json
 import re
 import warnings
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 from drawing import words
+from html_page import Page
 
 from jaxcell.analysis import ablation
 from jaxcell.report import sweep_comparisons as comparisons
@@ -21,32 +21,6 @@ VALUES = ("validation_loss", "bce_excess", "psnr_db", "ssim", "rmse_over_sd", "a
           "parameters", "flops", "train_seconds", "code_bytes")  # fmt: skip
 FIGURES = ("quality_1", "cost_1", "pareto_1", "nested", "reconstructions")
 SIMPLE = ("nested", "reconstructions")
-
-
-class Page(HTMLParser):
-    """Collects text and attributes of images, and fails on tags that do not close."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.images, self.text = [], [], ""
-        self.feed(html)
-        assert not self.open, self.open
-        self.text = " ".join(self.text.split())
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        assert tag not in ("script", "link")
-        assert all(attributes.get(key, "#").startswith(("#", "data:image/"))
-                   for key in ("href", "src"))
-        self.images += [attributes] if tag == "img" else []
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += "" if "style" in self.open else data
 
 
 def sweep(settings=("",), seeds=3, kinds=("separate", "nested", "spatial"), sizes=SIZES):

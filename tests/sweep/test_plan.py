@@ -237,10 +237,6 @@ def test_the_text_names_settings_where_there_are_some():
     assert max(map(len, text.splitlines())) <= 100
 
 
-def test_a_share_of_nobody_is_said():
-    assert "No member" in plan_text(make_plan([], {}))
-
-
 def test_the_product_is_timed(monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(plan, "SIDE", 256)

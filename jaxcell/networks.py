@@ -35,9 +35,10 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
         not have, or windows that the networks cannot shrink.
     """
     model, window = config.model, config.data.window
-    if model.nested_sizes and max(model.nested_sizes) > model.latent_dim:
+    nested = tuple(sorted(model.nested_sizes))
+    if nested and nested[-1] > model.latent_dim:
         raise ValueError(
-            f"model.nested_sizes {tuple(model.nested_sizes)} are sizes of a dense code, and "
+            f"model.nested_sizes {nested} are sizes of a dense code, and "
             f"model.latent_dim is {model.latent_dim}: set it to the largest of them"
         )
     architectures = {"plain": plain_autoencoder, "residual": residual_autoencoder}
@@ -48,10 +49,10 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     _require_answer(model.regression, config.data.target)
     try:
         autoencoder = architectures[model.architecture](
-            window, model.latent_dim, **model.autoencoder.to_dict(), **shared
+            window, model.latent_dim, nested, **model.autoencoder.to_dict(), **shared
         )
         if model.regression == "dense":
-            shared["encoder"] = autoencoder.encoder
+            shared |= {"encoder": autoencoder.encoder, "nested_sizes": nested}
             if dataset and config.data.target != "iou":
                 # A target that never varies has no SD: its mean is then all there is to answer.
                 sd = dataset["training_sd"] or 1.0

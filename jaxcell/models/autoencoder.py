@@ -1,10 +1,13 @@
 """The autoencoder: an encoder and the decoder that mirrors it."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 from jax import Array
 
 from jaxcell.models.decoder import Decoder, ResidualDecoder
-from jaxcell.models.encoder import Encoder, ResidualEncoder, first_numbers
+from jaxcell.models.encoder import Encoder, ResidualEncoder
+from jaxcell.models.nested import first_numbers
 
 
 class Autoencoder(nn.Module):
@@ -30,7 +33,7 @@ class Autoencoder(nn.Module):
           Logits, float32 [B, H, W, 2].
         """
         code = self.encoder(image)
-        return self.decoder(code if kept is None else first_numbers(code, kept))
+        return self.decoder(code if kept is None else first_numbers(code, kept), kept)
 
     def encode(self, image: Array) -> Array:
         """Image float [B, H, W, 2] in [0, 1] -> code float32 [B, latent size]."""
@@ -39,18 +42,24 @@ class Autoencoder(nn.Module):
 
 
 def plain_autoencoder(
-    window: int, latent_dim: int, downsampling: str = "pool", **hyperparameters
+    window: int,
+    latent_dim: int,
+    nested_sizes: Sequence[int] = (),
+    downsampling: str = "pool",
+    **hyperparameters,
 ) -> Autoencoder:
-    """The reference study's architecture; `downsampling` and `hyperparameters` as in `Encoder`."""
+    """The reference study's architecture; fields as in `Encoder` and `Decoder`."""
     return Autoencoder(
         Encoder(latent_dim=latent_dim, downsampling=downsampling, **hyperparameters),
-        Decoder(window=window, **hyperparameters),
+        Decoder(window=window, nested_sizes=nested_sizes, **hyperparameters),
     )
 
 
-def residual_autoencoder(window: int, latent_dim: int, **hyperparameters) -> Autoencoder:
-    """The default architecture; `hyperparameters` as in `ResidualEncoder`."""
+def residual_autoencoder(
+    window: int, latent_dim: int, nested_sizes: Sequence[int] = (), **hyperparameters
+) -> Autoencoder:
+    """The default architecture; fields as in `ResidualEncoder` and `ResidualDecoder`."""
     return Autoencoder(
         ResidualEncoder(latent_dim=latent_dim, **hyperparameters),
-        ResidualDecoder(window=window, **hyperparameters),
+        ResidualDecoder(window=window, nested_sizes=nested_sizes, **hyperparameters),
     )

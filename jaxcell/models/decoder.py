@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxcell.models.blocks import Convolution, Residual, SameConvolution, depth_to_space
+from jaxcell.models.nested import SizeAdjustment
 
 
 class Decoder(nn.Module):
@@ -17,6 +18,7 @@ class Decoder(nn.Module):
       window: side of the patches in pixels.
       features: of the encoder; used in reverse.
       code_features: of the encoder; the first convolution's channels.
+      nested_sizes: sizes of dense codes that it is called with, if several.
       activation: `prelu` or `relu`.
       dtype: of the arithmetic; parameters stay float32.
     """
@@ -24,14 +26,16 @@ class Decoder(nn.Module):
     window: int = 192
     features: Sequence[int] = (64, 32, 32, 32)
     code_features: int = 32
+    nested_sizes: Sequence[int] = ()
     activation: str = "prelu"
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, code: Array) -> Array:
-        """Code [B, h, w, C] or [B, latent_dim] -> logits float32 [B, H, W, 2]."""
+    def __call__(self, code: Array, kept: Array | None = None) -> Array:
+        """Code [B, h, w, C] or [B, latent_dim], of which `kept` int [B] numbers are no filling
+        (None: all) -> logits float32 [B, H, W, 2]."""
         side = self.window // 2 ** (len(self.features) + 1)
-        x = _spatial(code, side, self.code_features, self.dtype)
+        x = _unfold(code, kept, self, side)
         x = Convolution(self.code_features, activation=self.activation, dtype=self.dtype)(x)
         for features in reversed(self.features):
             x = Convolution(
@@ -50,6 +54,7 @@ class ResidualDecoder(nn.Module):
       features: of the encoder; used in reverse.
       blocks: residual blocks a stage.
       code_features: of the encoder.
+      nested_sizes: sizes of dense codes that it is called with, if several.
       dtype: of the arithmetic; parameters stay float32.
     """
 
@@ -58,13 +63,15 @@ class ResidualDecoder(nn.Module):
     features: Sequence[int] = (48, 96)
     blocks: int = 1
     code_features: int = 8
+    nested_sizes: Sequence[int] = ()
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, code: Array) -> Array:
-        """Code [B, h, w, C] or [B, latent_dim] -> logits float32 [B, H, W, 2]."""
+    def __call__(self, code: Array, kept: Array | None = None) -> Array:
+        """Code [B, h, w, C] or [B, latent_dim], of which `kept` int [B] numbers are no filling
+        (None: all) -> logits float32 [B, H, W, 2]."""
         side = self.window // (self.patch * 2 ** (len(self.features) - 1))
-        x = _spatial(code, side, self.code_features, self.dtype)
+        x = _unfold(code, kept, self, side)
         x = SameConvolution(self.features[-1], (3, 3), dtype=self.dtype)(x)
         for stage, features in enumerate(reversed(self.features)):
             if stage:
@@ -75,9 +82,15 @@ class ResidualDecoder(nn.Module):
         return depth_to_space(x, self.patch).astype(jnp.float32)
 
 
-def _spatial(code: Array, side: int, features: int, dtype: Any) -> Array:
-    """A dense code [B, latent_dim] as [B, side, side, features]; a spatial one as it is."""
+def _unfold(
+    code: Array, kept: Array | None, decoder: Decoder | ResidualDecoder, side: int
+) -> Array:
+    """A dense code [B, latent_dim] as [B, side, side, code_features]; a spatial one as it is."""
+    code = code.astype(decoder.dtype)
     if code.ndim == 4:
-        return code.astype(dtype)
-    x = nn.Dense(side * side * features, dtype=dtype, name="unfold")(code.astype(dtype))
-    return x.reshape(len(x), side, side, features)
+        return code
+    units = side * side * decoder.code_features
+    x = nn.Dense(units, dtype=decoder.dtype, name="unfold")(code)
+    if decoder.nested_sizes:
+        x = SizeAdjustment(decoder.nested_sizes)(x, kept)
+    return x.reshape(len(x), side, side, decoder.code_features)

@@ -92,12 +92,6 @@ class ResidualEncoder(nn.Module):
         return _bottleneck(x, self.latent_dim, self.dtype)
 
 
-def first_numbers(code: Array, kept: Array) -> Array:
-    """The first `kept` int [B] numbers of codes float [B, K]; zeros in place of the others."""
-    places = jnp.arange(code.shape[-1], dtype=kept.dtype)
-    return jnp.where(places[None] < kept[:, None], code, jnp.zeros_like(code))
-
-
 def _bottleneck(code: Array, latent_dim: int, dtype: Any) -> Array:
     if not latent_dim:
         return code

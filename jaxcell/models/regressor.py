@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.encoder import first_numbers
+from jaxcell.models.nested import SizeAdjustment, first_numbers
 
 
 class DenseRegressor(nn.Module):
@@ -21,6 +21,7 @@ class DenseRegressor(nn.Module):
       mean: what is added to the network's answer, in the unit of the target. The target's mean, so
         that correlations and hundreds of micrometres train alike; 0 as in the study.
       sd: what the network's answer is multiplied by first. The target's SD; 1 as in the study.
+      nested_sizes: sizes of codes that it is called with, if several.
       dtype: of the arithmetic; parameters stay float32.
     """
 
@@ -29,6 +30,7 @@ class DenseRegressor(nn.Module):
     dropout: float = 0.15
     mean: float = 0.0
     sd: float = 1.0
+    nested_sizes: Sequence[int] = ()
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -46,7 +48,10 @@ class DenseRegressor(nn.Module):
         code = self.encoder(image)
         x = code.reshape(len(code), -1)
         x = x if kept is None else first_numbers(x, kept)
-        x = nn.relu(nn.Dense(self.hidden[0], dtype=self.dtype)(x))
+        x = nn.Dense(self.hidden[0], dtype=self.dtype)(x)
+        if self.nested_sizes:
+            x = SizeAdjustment(self.nested_sizes)(x, kept)
+        x = nn.relu(x)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         x = nn.Dense(self.hidden[1], dtype=self.dtype)(x).astype(jnp.float32)
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), (self.hidden[1], 1))

@@ -194,14 +194,11 @@ def cost_of(config: ConfigDict, models: Models, patches: Patches) -> Cost:
     params = jax.eval_shape(autoencoder.init, key, image)
     encode = functools.partial(autoencoder.apply, method="encode")
     code = jax.eval_shape(encode, params, image)
-    forward, encoding = (operations(run, params, image) for run in (autoencoder.apply, encode))
-    # One that is nested is validated at each of its sizes; it encodes but once.
-    sizes = tuple(config.model.nested_sizes) or code.shape[1:]
-    validating = encoding + len(sizes) * (forward - encoding)
-    training = _fitting(config.autoencoder, patches, forward, validating)
+    forward = operations(autoencoder.apply, params, image)
+    training = _fitting(config.autoencoder, patches, forward)
     weights = jax.eval_shape(regressor.init, key, image)
     regressing = operations(regressor.apply, weights, image)
-    training += _fitting(config.regressor, patches, regressing, regressing)
+    training += _fitting(config.regressor, patches, regressing)
     parameters = _numbers(params)
     return Cost(
         latent_size=code.shape[1],
@@ -262,10 +259,10 @@ def _require_steps(name: str, config: ConfigDict, patches: Patches) -> None:
             raise ValueError(f"{name}, {network}: {error}") from error
 
 
-def _fitting(settings: ConfigDict, patches: Patches, forward: float, validating: float) -> float:
-    """Operations of all epochs of a network, given those of a patch forward and validated."""
+def _fitting(settings: ConfigDict, patches: Patches, forward: float) -> float:
+    """Operations of all epochs of a network, given those of a patch forward."""
     trained = patches.train // settings.batch_size * settings.batch_size
-    return settings.epochs * (TRAINING * forward * trained + validating * patches.validation)
+    return settings.epochs * forward * (TRAINING * trained + patches.validation)
 
 
 def _answer_bytes(model: nn.Module, params: Any, image: jax.ShapeDtypeStruct) -> int:

@@ -41,7 +41,7 @@ def autoencoder_task(
         and channels.
       nested_sizes: sizes k whose first k numbers of a code shall be a code. In training each
         patch is reconstructed from a code of one of them, drawn at random; in evaluation from
-        each, and the losses averaged. Empty: from the whole code, always.
+        a code of one of them, always the same, by its index. Empty: from the whole code.
 
     Returns:
       A Task; its metric `squared_error` is the mean squared difference of image and
@@ -74,7 +74,7 @@ def autoencoder_task(
 
     def task_loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict]:
         of_size = functools.partial(of_codes, params, batch["image"])
-        return _of_sizes(of_size, nested_sizes, len(batch["image"]), key)
+        return of_size(_sizes(nested_sizes, batch, key))
 
     return Task(init, task_loss)
 
@@ -108,27 +108,21 @@ def regressor_task(model: nn.Module, nested_sizes: Sequence[int] = ()) -> Task:
             error = predicted - batch["target"]
             return jnp.square(error), {"absolute_error": jnp.abs(error), "predicted": predicted}
 
-        return _of_sizes(of_codes, nested_sizes, len(batch["image"]), key)
+        return of_codes(_sizes(nested_sizes, batch, key))
 
     return Task(init, loss)
 
 
-def _of_sizes(
-    of_codes: Callable[[Array | None], tuple[Array, dict]],
-    sizes: Sequence[int],
-    examples: int,
-    key: Array | None,
-) -> tuple[Array, dict]:
-    """Loss and metrics of codes cut to one of some sizes, drawn for each example (training), or to
-    each of them, averaged (evaluation); of whole codes where there are no sizes."""
+def _sizes(sizes: Sequence[int], batch: Batch, key: Array | None) -> Array | None:
+    """The size of each example's code, int32 [B]: drawn in training, in evaluation the sizes in
+    turn, so that a set of examples costs no more than one of one size. None if there are none."""
     if not sizes:
-        return of_codes(None)
+        return None
+    which = batch["index"] % len(sizes)
     if key is not None:
         # The key itself goes to dropout.
-        drawn = jax.random.choice(jax.random.fold_in(key, 0), len(sizes), (examples,))
-        return of_codes(jnp.array(sizes, jnp.int32)[drawn])
-    each = [of_codes(jnp.full(examples, size, jnp.int32)) for size in sizes]
-    return jax.tree.map(lambda *values: sum(values) / len(sizes), *each)
+        which = jax.random.choice(jax.random.fold_in(key, 0), len(sizes), which.shape)
+    return jnp.array(sizes, jnp.int32)[which]
 
 
 # How much the distance counts beside the area of the cells.

@@ -1,0 +1,235 @@
+"""The networks of `jaxcell.models` as one would write them in PyTorch, with the same weights.
+
+Layers are the ordinary ones (`nn.Conv2d`, `nn.MaxPool2d`, `nn.Upsample`, ...); images are
+[B, C, H, W] in channels-last memory. Parameters come from those of the linen modules, so that
+both are the same function.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from jaxcell.models.autoencoder import Autoencoder
+from jaxcell.models.encoder import Encoder
+from jaxcell.models.regressor import DenseRegressor
+from jaxcell.models.unet import UNet
+
+Params = Mapping[str, Any]
+
+
+def torch_network(model: Any, params: Params) -> nn.Module:
+    """A linen module's twin.
+
+    Args:
+      model: `Autoencoder`, `DenseRegressor` with the study's encoder (dropout is left out), or
+        `UNet`; of spatial codes.
+      params: of it.
+
+    Returns:
+      A module, float [B, C, H, W] -> what the linen module answers, images as [B, C, H, W].
+
+    Raises:
+      TypeError: another kind of module.
+    """
+    if isinstance(model, UNet):
+        return _UNet(model, params)
+    if isinstance(model, DenseRegressor):
+        return _DenseRegressor(model, params)
+    if isinstance(model, Autoencoder) and isinstance(model.encoder, Encoder):
+        return nn.Sequential(
+            plain_encoder(model.encoder, params["encoder"]), _plain_decoder(params["decoder"])
+        )
+    if isinstance(model, Autoencoder):
+        return nn.Sequential(
+            _residual_encoder(model.encoder, params["encoder"]),
+            _residual_decoder(model.decoder, params["decoder"]),
+        )
+    raise TypeError(f"{type(model).__name__} has no twin")
+
+
+def plain_encoder(model: Encoder, params: Params) -> nn.Sequential:
+    """The study's encoder, to the spatial code [B, C, h, w]."""
+    layers: list[nn.Module] = []
+    for stage in range(len(model.features)):
+        layers += _with_slope(params[f"Convolution_{stage}"]) + [nn.MaxPool2d(2)]
+    # Of stride 2 `SAME` pads an even image after its last row and column alone.
+    last = params[f"Convolution_{len(model.features)}"]
+    return nn.Sequential(
+        *layers, nn.ZeroPad2d((0, 1, 0, 1)), *_with_slope(last, stride=2, padding=0)
+    )
+
+
+def _plain_decoder(params: Params) -> nn.Sequential:
+    layers = _with_slope(params["Convolution_0"])
+    for stage in range(1, len(params)):
+        layers += [nn.Upsample(scale_factor=2), *_with_slope(params[f"Convolution_{stage}"])]
+    return nn.Sequential(*layers)
+
+
+def _residual_encoder(model: Any, params: Params) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for stage in range(len(model.features)):
+        layers.append(_SpaceToDepth(2 if stage else model.patch))
+        layers.append(_convolution(params[f"Conv_{stage}"]))
+        layers += [
+            _Residual(params[f"Residual_{stage * model.blocks + block}"])
+            for block in range(model.blocks)
+        ]
+    return nn.Sequential(*layers, _convolution(params[f"Conv_{len(model.features)}"]))
+
+
+def _residual_decoder(model: Any, params: Params) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for stage in range(len(model.features)):
+        layers.append(_convolution(params[f"Conv_{stage}"]))
+        if stage:
+            layers.append(_DepthToSpace(2))
+        layers += [
+            _Residual(params[f"Residual_{stage * model.blocks + block}"])
+            for block in range(model.blocks)
+        ]
+    last = _convolution(params[f"Conv_{len(model.features)}"])
+    return nn.Sequential(*layers, nn.SiLU(), last, _DepthToSpace(model.patch))
+
+
+class _Residual(nn.Module):
+    def __init__(self, params: Params):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for place in (0, 1):
+            own = params[f"GroupNorm_{place}"]
+            norm = nn.GroupNorm(8, len(own["scale"]), eps=1e-6)
+            _fill(norm, own["scale"], own["bias"])
+            layers += [norm, nn.SiLU(), _convolution(params[f"Conv_{place}"])]
+        self.branch = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)
+
+
+class _DenseRegressor(nn.Module):
+    def __init__(self, model: DenseRegressor, params: Params):
+        super().__init__()
+        self.encoder = plain_encoder(model.encoder, params["encoder"])
+        self.first, self.second = _dense(params["Dense_0"]), _dense(params["Dense_1"])
+        self.last = _dense(params)
+
+    def forward(self, x: Tensor) -> Tensor:
+        code = self.encoder(x).permute(0, 2, 3, 1).flatten(1)
+        x = self.second(functional.relu(self.first(code)))
+        # As there: non-negative in use, free underneath.
+        free = self.last.weight
+        weight = free + (functional.relu(free) - free).detach()
+        return functional.linear(x, weight, self.last.bias)[:, 0]
+
+
+class _UNet(nn.Module):
+    def __init__(self, model: UNet, params: Params):
+        super().__init__()
+        self.stages, branches = len(model.features), iter(range(2 * len(model.features) - 1))
+        convolution = [_convolution(params[f"Conv_{n}"]) for n in range(self.stages + 3)]
+        self.narrow = nn.ModuleList(convolution[: self.stages])
+        self.full, self.mix, self.last = convolution[self.stages :]
+        self.branch = nn.ModuleList(_Branch(params[f"_Branch_{n}"]) for n in branches)
+        ups = (_convolution({"kernel": params[f"up_{n}"]}) for n in range(self.stages - 1))
+        self.up = nn.ModuleList(ups)
+        self.patch = model.patch
+
+    def forward(self, image: Tensor) -> Tensor:
+        x, skips = _space_to_depth(image, self.patch), []
+        for stage in range(self.stages):
+            if stage:
+                skips.append(x)
+                x = _space_to_depth(x, 2)
+            x = self.narrow[stage](x)
+            x = self.branch[stage](x) + x
+        for step, (stage, skip) in enumerate(reversed(list(enumerate(skips)))):
+            x = skip + self.up[stage](functional.interpolate(x, scale_factor=2))
+            x = self.branch[self.stages + step](x) + x
+        x = torch.cat([_depth_to_space(self.full(x), self.patch), image], 1)
+        return self.last(functional.silu(self.mix(x)))
+
+
+class _Branch(nn.Module):
+    def __init__(self, params: Params):
+        super().__init__()
+        self.norms, self.convolutions = nn.ModuleList(), nn.ModuleList()
+        for place in (0, 1):
+            own = params[f"LayerNorm_{place}"]
+            norm = nn.LayerNorm(len(own["scale"]), eps=1e-6)
+            _fill(norm, own["scale"], own["bias"])
+            self.norms.append(norm)
+            self.convolutions.append(_convolution(params[f"Conv_{place}"]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            # Channels are last in memory: neither permutation copies.
+            x = norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            x = convolution(functional.silu(x))
+        return x
+
+
+class _SpaceToDepth(nn.Module):
+    def __init__(self, block: int):
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _space_to_depth(x, self.block)
+
+
+class _DepthToSpace(_SpaceToDepth):
+    def forward(self, x: Tensor) -> Tensor:
+        return _depth_to_space(x, self.block)
+
+
+def _space_to_depth(x: Tensor, block: int) -> Tensor:
+    batch, channels, height, width = x.shape
+    x = x.reshape(batch, channels, height // block, block, width // block, block)
+    x = x.permute(0, 3, 5, 1, 2, 4)
+    return x.reshape(batch, -1, height // block, width // block)
+
+
+def _depth_to_space(x: Tensor, block: int) -> Tensor:
+    batch, channels, height, width = x.shape
+    x = x.reshape(batch, block, block, channels // block**2, height, width)
+    return x.permute(0, 3, 4, 1, 5, 2).reshape(batch, -1, block * height, block * width)
+
+
+def _with_slope(params: Params, **settings: Any) -> list[nn.Module]:
+    """A convolution, and PReLU where it has slopes."""
+    layers: list[nn.Module] = [_convolution(params, **settings)]
+    if "slope" in params:
+        layers.append(nn.PReLU(len(params["slope"])))
+        layers[-1].weight.data = _tensor(params["slope"])
+    return layers
+
+
+def _convolution(params: Params, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+    kernel = np.asarray(params["kernel"])
+    side, _, inputs, outputs = kernel.shape
+    padding = side // 2 if padding is None else padding
+    layer = nn.Conv2d(inputs, outputs, side, stride, padding, bias="bias" in params)
+    _fill(layer, kernel.transpose(3, 2, 0, 1), params.get("bias"))
+    return layer
+
+
+def _dense(params: Params) -> nn.Linear:
+    kernel = np.asarray(params["kernel"])
+    layer = nn.Linear(*kernel.shape)
+    _fill(layer, kernel.T, params["bias"])
+    return layer
+
+
+def _fill(layer: Any, weight: Any, bias: Any) -> None:
+    layer.weight.data = _tensor(weight)
+    if bias is not None:
+        layer.bias.data = _tensor(bias)
+
+
+def _tensor(array: Any) -> Tensor:
+    return torch.from_numpy(np.array(array, np.float32))

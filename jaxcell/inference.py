@@ -1,5 +1,6 @@
 """A trained run over patches: predictions, scores of the images, codes, and small pictures."""
 
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from jaxcell.analysis import reconstruction
 from jaxcell.dataset.pipeline import Examples, evaluation_batches, prepare
 from jaxcell.experiment import Run
+from jaxcell.training import chunks
 
 # What the raw images are reduced to, as a baseline that has learnt nothing; and the memory that the
 # images from which the directions are found may take: a thousand patches of 192 x 192.
@@ -61,8 +63,7 @@ def look(
     """
     mean, directions = jax.device_put(_pixel_directions(examples, rows, seed))
 
-    @jax.jit
-    def step(params: dict, raw: dict, mean: Array, directions: Array) -> dict[str, Array]:
+    def see(params: dict, raw: dict) -> dict[str, Array]:
         image = prepare({}, raw)["image"]
         variables = {"params": params["autoencoder"]}
         logits = run.models.autoencoder.apply(variables, image)
@@ -77,14 +78,17 @@ def look(
             "psnr_db": reconstruction.psnr_db(shown, image),
             "ssim": reconstruction.ssim(shown, image),
             "code": run.models.autoencoder.apply(variables, image, method="encode"),
-            "raw_pixels": (image.reshape(len(image), -1) - mean[None]) @ directions,
+            "raw_pixels": (image.reshape(len(image), -1) - params["mean"][None])
+            @ params["directions"],
             "intensity": raw["image"].astype(jnp.float32).mean(axis=(1, 2)),
             "thumbnail": jnp.round(255 * small).astype(jnp.uint8),
         }
 
+    step = jax.jit(functools.partial(chunks.apply, see))
+    params = run.params | {"mean": mean, "directions": directions}
     parts: list[dict] = []
     for raw, real in _streamed(examples, rows, batch_size, "evaluating"):
-        values = jax.device_get(step(run.params, raw, mean, directions))
+        values = jax.device_get(step(params, raw))
         parts.append({name: array[real] for name, array in values.items()})
     # Taken out as they are joined: codes and thumbnails of a screen fill gigabytes.
     whole = {name: np.concatenate([part.pop(name) for part in parts]) for name in list(parts[0])}
@@ -103,10 +107,10 @@ def look(
 def predict(run: Run, examples: Examples, rows: np.ndarray, batch_size: int) -> np.ndarray:
     """The regressor's answers, float32 [N], to some rows, in the unit of the target."""
 
-    @jax.jit
-    def step(params: dict, raw: dict) -> Array:
+    def answer(params: dict, raw: dict) -> Array:
         return run.models.regressor.apply({"params": params}, prepare({}, raw)["image"])
 
+    step = jax.jit(functools.partial(chunks.apply, answer))
     answers = [
         jax.device_get(step(run.params["regressor"], raw))[real]
         for raw, real in _streamed(examples, rows, batch_size, "calibrating")

@@ -11,6 +11,7 @@ equal answers, equal losses, gradients of equal norm. PyTorch runs eagerly and t
 """
 
 import argparse
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from jaxcell.benchmarks.timing import Machine, Timing, keep, measure_machine, ta
 from jaxcell.configs import default, dissertation, segmentation
 from jaxcell.models.unet import UNet
 from jaxcell.networks import make_models
+from jaxcell.training import chunks
 from jaxcell.training.optimizer import make_optimizer
 from jaxcell.training.state import first_state
 from jaxcell.training.steps import train_step
@@ -130,27 +132,46 @@ def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
     start = jax.tree.map(jnp.copy, params)
     held = [jax.jit(begin)(0, (), raw, start)]
     step = jax.jit(train_step(case.task, optimizer, _as_it_is), donate_argnums=0)
-    answer = jax.jit(lambda params, image: case.model.apply({"params": params}, image))
+    answer = jax.jit(functools.partial(chunks.apply, _answers(case.model)))
 
     def train() -> float:
         held[0], metrics = step(held[0], (), raw)
         return float(metrics["loss"])
 
+    length = len(raw["image"])
+    size = chunks.chunk_size(
+        lambda params, raw: case.task.loss(params, raw, None)[0], params, raw
+    )
+    some = jax.tree.map(lambda leaf: leaf[:size], raw)
     return {
-        "train": {"jaxcell": _way(train, step, held[0], (), raw)},
+        "train": {
+            "jaxcell": _way(
+                train, step.lower(held[0], (), raw), step.lower(held[0], (), some), length // size
+            )
+        },
         "answer": {
-            "jaxcell": _way(lambda: answer(params, raw["image"]), answer, params, raw["image"])
+            "jaxcell": _way(
+                lambda: answer(params, raw["image"]),
+                answer.lower(params, raw["image"]),
+                answer.lower(params, some["image"]),
+                length // size,
+            )
         },
     }
 
 
-def _way(call: Callable[[], Any], program: Any, *given: Any) -> Way:
-    """A way with what XLA says of its program."""
-    compiled = program.lower(*given).compile()
-    cost, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
+def _answers(model: Any) -> Callable[[Any, Any], Any]:
+    return lambda params, image: model.apply({"params": params}, image)
+
+
+def _way(call: Callable[[], Any], whole: Any, chunk: Any, chunks: int) -> Way:
+    """A way with what XLA says of its program: memory of the whole batch; operations and bytes of
+    a chunk, since it counts the body of a loop over chunks but once."""
+    memory, cost = whole.compile().memory_analysis(), chunk.compile().cost_analysis()
     # The arguments too: what lies on the device while it runs.
     held = memory.temp_size_in_bytes + memory.argument_size_in_bytes
-    return Way(call, program.lower(*given).cost_analysis()["flops"], cost["bytes accessed"], held)
+    flops = chunk.cost_analysis()["flops"]
+    return Way(call, chunks * flops, chunks * cost["bytes accessed"], held)
 
 
 def _as_it_is(data: Any, raw: dict) -> dict:

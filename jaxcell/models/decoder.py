@@ -7,8 +7,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.blocks import Convolution, Residual, SameConvolution, depth_to_space
+from jaxcell.models.blocks import Convolution, Residual, SameConvolution
 from jaxcell.models.nested import SizeAdjustment
+from jaxcell.models.operations import depth_to_space
 
 
 class Decoder(nn.Module):

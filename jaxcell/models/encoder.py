@@ -7,14 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.blocks import (
-    Convolution,
-    Residual,
-    SameConvolution,
-    max_pool,
-    require_divisible,
-    space_to_depth,
-)
+from jaxcell.models.blocks import Convolution, Residual, SameConvolution, require_divisible
+from jaxcell.models.operations import space_to_depth
 
 
 class Encoder(nn.Module):
@@ -50,8 +44,7 @@ class Encoder(nn.Module):
         pooled = self.downsampling == "pool"
         shared = {"activation": self.activation, "dtype": self.dtype}
         for features in self.features:
-            x = Convolution(features, 1 if pooled else 2, **shared)(x)
-            x = max_pool(x) if pooled else x
+            x = Convolution(features, 1 if pooled else 2, pooled=pooled, **shared)(x)
         x = Convolution(self.code_features, 2, **shared)(x)
         return _bottleneck(x, self.latent_dim, self.dtype)
 

@@ -7,13 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.blocks import (
-    SameConvolution,
-    depth_to_space,
-    require_divisible,
-    space_to_depth,
-    upsampled_convolution,
-)
+from jaxcell.models.blocks import SameConvolution, require_divisible
+from jaxcell.models.operations import depth_to_space, space_to_depth, upsampled_convolution
 
 
 class UNet(nn.Module):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxcell.training import chunks
 from jaxcell.training.optimizer import Optimizer, advance_plateau, learning_rate_at, updated
 from jaxcell.training.sharding import Shardings
 from jaxcell.training.state import TrainState
@@ -67,11 +68,12 @@ def train_step(task: Task, optimizer: Optimizer, prepare: Prepare) -> TrainStep:
         key = jax.random.fold_in(state.rng, state.step)
         examples = jnp.sum(batch["weight"])
 
-        def mean_loss(params: Params) -> Array:
-            loss, _ = task.loss(params, batch, key)
-            return jnp.sum(loss * batch["weight"]) / jnp.maximum(examples, 1.0)
+        def share(params: Params, some: dict[str, Array], key: Array) -> Array:
+            """The part that some of its examples have in the batch's mean loss."""
+            loss, _ = task.loss(params, some, key)
+            return jnp.sum(loss * some["weight"]) / jnp.maximum(examples, 1.0)
 
-        loss, gradients = jax.value_and_grad(mean_loss)(state.params)
+        loss, gradients = chunks.value_and_grad(share, state.params, batch, key)
         rate = learning_rate_at(optimizer, state.step, state.plateau_state)
         params, opt_state = updated(
             optimizer, gradients, state.params, state.opt_state, state.plateau_state
@@ -117,7 +119,7 @@ def eval_step(task: Task, prepare: Prepare) -> EvalStep:
 
     def step(params: Params, data: Any, raw: Any) -> dict[str, Array]:
         batch = prepare(data, raw)
-        loss, metrics = task.loss(params, batch, None)
+        loss, metrics = chunks.apply(lambda *given: task.loss(*given, None), params, batch)
         return {"loss": loss, "weight": batch["weight"], "index": batch["index"], **metrics}
 
     return step

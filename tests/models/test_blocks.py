@@ -1,4 +1,4 @@
-"""Fast forms of known operations, against the plain ones."""
+"""The modules that networks are made of, by hand."""
 
 import flax.linen as nn
 import jax
@@ -10,62 +10,12 @@ from jaxcell.models.blocks import (
     Convolution,
     Residual,
     SameConvolution,
-    convolve,
-    depth_to_space,
-    max_pool,
     require_divisible,
-    space_to_depth,
-    upsampled_convolution,
 )
 
 
 def _normal(seed: int, *shape: int) -> jax.Array:
     return jax.random.normal(jax.random.key(seed), shape)
-
-
-def _plain_upsampled(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    big = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-    layout = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(big, kernel, (1, 1), "SAME", dimension_numbers=layout)
-
-
-@pytest.mark.parametrize("height,width", [(4, 6), (1, 3)])
-def test_upsampled_convolution_is_upsampling_then_convolution(height, width):
-    x, kernel = _normal(0, 2, height, width, 3), _normal(1, 3, 3, 3, 5)
-    weight = _normal(2, 2, 2 * height, 2 * width, 5)
-
-    def both(function):
-        value = function(x, kernel)
-        gradients = jax.grad(lambda *args: jnp.sum(weight * function(*args)), (0, 1))(x, kernel)
-        return value, gradients
-
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
-        both(upsampled_convolution),
-        both(_plain_upsampled),
-    )
-
-
-@pytest.mark.parametrize(
-    "side,padding", [(3, ((1, 1), (1, 1))), (2, ((1, 0), (0, 1))), (1, ((0, 0), (0, 0)))]
-)
-def test_convolve_is_convolution_in_values_and_gradients(side, padding):
-    x, kernel = _normal(0, 2, 5, 6, 3), _normal(1, side, side, 3, 4)
-
-    def plain(x, kernel):
-        layout = ("NHWC", "HWIO", "NHWC")
-        return jax.lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=layout)
-
-    def both(function):
-        weight = _normal(2, *plain(x, kernel).shape)
-        gradients = jax.grad(lambda *args: jnp.sum(weight * function(*args)), (0, 1))(x, kernel)
-        return function(x, kernel), gradients
-
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
-        both(lambda x, kernel: convolve(x, kernel, padding)),
-        both(plain),
-    )
 
 
 def test_same_convolution_is_flax_convolution():
@@ -76,26 +26,6 @@ def test_same_convolution_is_flax_convolution():
     np.testing.assert_allclose(ours.apply(variables, x), module.apply(variables, x), atol=1e-5)
     with pytest.raises(ValueError, match="strides"):
         SameConvolution(4, (3, 3), strides=2).init(jax.random.key(1), x)
-
-
-def test_max_pool_is_max_pool():
-    x, weight = _normal(0, 2, 6, 8, 3), _normal(1, 2, 3, 4, 3)  # no ties among random numbers
-
-    def both(function):
-        return function(x), jax.grad(lambda x: jnp.sum(weight * function(x)))(x)
-
-    expected = both(lambda x: nn.max_pool(x, (2, 2), (2, 2)))
-    jax.tree.map(np.testing.assert_array_equal, both(max_pool), expected)
-
-
-@pytest.mark.parametrize("block", [1, 2, 4])
-def test_depth_and_space_are_inverse(block):
-    x = _normal(0, 2, 8, 12, 3)
-    deep = space_to_depth(x, block)
-    assert deep.shape == (2, 8 // block, 12 // block, 3 * block**2)
-    np.testing.assert_array_equal(depth_to_space(deep, block), x)
-    square = x[1, block : 2 * block, :block]
-    np.testing.assert_array_equal(deep[1, 1, 0], square.reshape(-1))
 
 
 def test_convolution_with_prelu_by_hand():

@@ -1,0 +1,164 @@
+"""A roofline of a network: each layer's time beside the shortest that the machine allows.
+
+    python -m jaxcell.benchmarks.layers [--network=study] [--batch=16] [--json=FILE]
+
+The shortest time of a layer is that of its operations at the speed of a large matrix product, or
+that of its compulsory bytes (its input, answer and parameters, once each, and in training their
+gradients) at the speed of a large copy, whichever is longer. Layers are timed alone, forward and
+in training, in chunks as the training step takes them.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxcell.benchmarks.networks import WINDOW, cases
+from jaxcell.benchmarks.timing import Machine, keep, measure_machine, table, take_turns
+from jaxcell.models.blocks import Convolution
+from jaxcell.training import chunks
+
+LAYERS = (Convolution, nn.Conv, nn.Dense)
+HEADING = ["layer", "in", "out", "MFLOP", "MB", "bound by", "forward, ms", "of limit",
+           "training, ms", "of limit"]  # fmt: skip
+
+
+class Layer(NamedTuple):
+    """A layer of a network, unbound, and the shapes of one example."""
+
+    path: tuple[str, ...]
+    module: nn.Module
+    given: tuple[int, ...]
+
+
+def layers_of(model: nn.Module, params: Any, image: Any) -> list[Layer]:
+    """The layers of a network in the order in which an image meets them; nothing is computed."""
+    found: list[Layer] = []
+
+    def note(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+        module = context.module
+        if context.method_name == "__call__" and isinstance(module, LAYERS):
+            unbound = module.clone(parent=None, name=None)
+            found.append(Layer(module.path, unbound, args[0].shape[1:]))
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(note):
+        jax.eval_shape(lambda params, image: model.apply({"params": params}, image), params, image)
+    return found
+
+
+def ways(layer: Layer, params: Any, batch: int, dtype: str, first: bool) -> dict[str, Callable]:
+    """Forward and training of a layer alone.
+
+    Args:
+      layer: which.
+      params: of the network.
+      batch: examples.
+      dtype: of what comes in.
+      first: whether it is the network's first, whose input's gradient nobody asks for.
+    """
+    for name in layer.path:
+        params = params[name]
+    x = jnp.asarray(np.random.default_rng(0).random((batch, *layer.given), np.float32), dtype)
+
+    def answer(params: Any, x: Array) -> Array:
+        return layer.module.apply({"params": params}, x)
+
+    def learn(params: Any, x: Array) -> Any:
+        own = (params,) if first else (params, x)
+        answers, back = jax.vjp(lambda params, x=x: answer(params, x), *own)
+        return back(answers)
+
+    size = chunks.chunk_size(answer, params, x)
+    split = x.reshape(-1, size, *x.shape[1:])
+
+    def in_chunks(function: Callable) -> Callable:
+        @jax.jit
+        def program(params: Any, split: Array) -> Array:
+            def add(total: Array, chunk: Array) -> tuple[Array, None]:
+                leaves = jax.tree.leaves(function(params, chunk))
+                return total + sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in leaves), None
+
+            return jax.lax.scan(add, jnp.float32(0), split)[0]
+
+        return lambda: program(params, split)
+
+    return {"forward": in_chunks(answer), "training": in_chunks(learn)}
+
+
+def bounds(layer: Layer, params: Any, batch: int, dtype: str) -> dict[str, Any]:
+    """Operations and compulsory bytes of a layer's forward pass over a batch, as plainly written.
+
+    A multiplication and an addition are two operations; a 3x3 convolution has 9 of either for each
+    pair of channels and each pixel of its answer.
+    """
+    for name in layer.path:
+        params = params[name]
+    x = jax.ShapeDtypeStruct((batch, *layer.given), jnp.dtype(dtype))
+    answer = jax.eval_shape(lambda params, x: layer.module.apply({"params": params}, x), params, x)
+    kernel = params["kernel"]
+    shrunk = 4 if getattr(layer.module, "pooled", False) else 1
+    # Upsampled, four taps of nine fall on pixels of their own.
+    taps = 4 / 9 if getattr(layer.module, "upsampled", False) else 1
+    flops = 2 * taps * kernel.size * shrunk * answer.size / kernel.shape[-1]
+    weights = sum(leaf.size for leaf in jax.tree.leaves(params)) * 4
+    moved = (x.size + answer.size) * x.dtype.itemsize + weights
+    return {"flops": flops, "bytes": moved, "answer": answer.shape[1:]}
+
+
+def row(
+    layer: Layer, about: dict, seconds: dict[str, float], machine: Machine, first: bool
+) -> list[str]:
+    """A layer's row of the table."""
+    arithmetic, traffic = about["flops"] / machine.flops, about["bytes"] / machine.bytes
+    least = max(arithmetic, traffic)
+    # Training: forward, the parameters' gradient and, but for the first layer, the input's.
+    shares = {"forward": least, "training": (2 if first else 3) * least}
+    times = [
+        cell
+        for name, shortest in shares.items()
+        for cell in (f"{1000 * seconds[name]:.1f}", f"{100 * shortest / seconds[name]:.0f} %")
+    ]
+    return [
+        "/".join(layer.path), _shape(layer.given), _shape(about["answer"]),
+        f"{about['flops'] / 1e6:.0f}", f"{about['bytes'] / 1e6:.1f}",
+        "arithmetic" if arithmetic > traffic else "memory", *times,
+    ]  # fmt: skip
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def main() -> None:
+    """Measures, prints the table and keeps the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", default="study")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json", default="", help="file for the figures; printed without it")
+    given = parser.parse_args()
+    model = cases(given.batch, given.dtype)[given.network].model
+    image = jnp.zeros((1, WINDOW, WINDOW, 2))
+    params = jax.jit(model.init)(jax.random.key(0), image)["params"]
+    machine, shown, kept = measure_machine(jnp.dtype(given.dtype)), [], []
+    for place, layer in enumerate(layers_of(model, params, image)):
+        about = bounds(layer, params, given.batch, given.dtype)
+        found = take_turns(ways(layer, params, given.batch, given.dtype, place == 0), given.repeats)
+        seconds = {name: timing.median for name, timing in found.items()}
+        shown.append(row(layer, about, seconds, machine, place == 0))
+        kept.append({"layer": "/".join(layer.path), **about, "seconds": seconds})
+    print(f"{given.network}, {given.batch} patches; limits {machine.flops / 1e9:,.0f} GFLOP/s, "
+          f"{machine.bytes / 1e9:,.1f} GB/s")  # fmt: skip
+    print(table(HEADING, shown))
+    keep({"machine": machine._asdict(), "settings": vars(given), "layers": kept}, given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -8,16 +8,14 @@ the other inside one program, as sweeps do; `vmap`, members side by side, whose 
 become grouped ones; `unrolled`, members written out one by one in one program.
 """
 
-import json
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from jaxcell.benchmarks.timing import keep, take_turns
 from jaxcell.configs import latent_sweep
 from jaxcell.networks import make_models
 from jaxcell.training.optimizer import make_optimizer
@@ -65,32 +63,16 @@ def main(members: int = 3, batch: int = 16) -> None:
     }
     for name, program in compiled.items():
         ways[name] = lambda program=program: program(states, raw)
-    result = _measured(ways)
+    result = take_turns(ways, REPEATS)
     print(f"{members} members, batch {batch}, {versions()['device']}")
-    for name, (compiling, seconds) in result.items():
+    for name, timing in result.items():
         print(
-            f"{name:<9} {np.median(seconds):7.3f} s a step of all ({min(seconds):.3f} to "
-            f"{max(seconds):.3f}), {members * batch / np.median(seconds):7.1f} patches a second, "
-            f"compiling {compiling:.1f} s"
+            f"{name:<9} {timing.median:7.3f} s a step of all ({timing.spread}), "
+            f"{members * batch / timing.median:7.1f} patches a second, "
+            f"first call {timing.first:.1f} s"
         )
-    print(json.dumps({"members": members, "batch": batch, **versions(), "seconds": result}))
-
-
-def _measured(ways: dict[str, Callable[[], Any]]) -> dict[str, tuple[float, list[float]]]:
-    """Seconds of each way's first call and of its repeats, which take turns."""
-    first, seconds = {}, {name: [] for name in ways}
-    for name, way in ways.items():
-        first[name] = _seconds(way)
-    for _ in range(REPEATS):
-        for name, way in ways.items():
-            seconds[name].append(_seconds(way))
-    return {name: (first[name], seconds[name]) for name in ways}
-
-
-def _seconds(way: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    jax.block_until_ready(way())
-    return time.perf_counter() - began
+    seconds = {name: timing._asdict() for name, timing in result.items()}
+    keep({"members": members, "batch": batch, "seconds": seconds}, "")
 
 
 def _as_it_is(data: Any, raw: dict) -> dict:

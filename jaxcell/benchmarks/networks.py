@@ -164,14 +164,14 @@ def _answers(model: Any) -> Callable[[Any, Any], Any]:
     return lambda params, image: model.apply({"params": params}, image)
 
 
-def _way(call: Callable[[], Any], whole: Any, chunk: Any, chunks: int) -> Way:
+def _way(call: Callable[[], Any], whole: Any, chunk: Any, times: int) -> Way:
     """A way with what XLA says of its program: memory of the whole batch; operations and bytes of
     a chunk, since it counts the body of a loop over chunks but once."""
     memory, cost = whole.compile().memory_analysis(), chunk.compile().cost_analysis()
     # The arguments too: what lies on the device while it runs.
     held = memory.temp_size_in_bytes + memory.argument_size_in_bytes
     flops = chunk.cost_analysis()["flops"]
-    return Way(call, chunks * flops, chunks * cost["bytes accessed"], held)
+    return Way(call, times * flops, times * cost["bytes accessed"], held)
 
 
 def _as_it_is(data: Any, raw: dict) -> dict:

@@ -49,7 +49,7 @@ def get_config(network: str = "small") -> ConfigDict:
             "learning_rate": (),  # of the autoencoder: (1e-3, 3e-3)
             # One more model a seed, of the largest size, whose first k numbers are a code of size k
             "nested": True,
-            "nested_epochs": 11,  # of its autoencoder; the others have autoencoder.epochs
+            "nested_epochs": 13,  # of its autoencoder; the others have autoencoder.epochs
             "shard": "1/1",  # this call's share, i/n, of the members
             "plan": False,  # only say what would be done
         }

@@ -1,0 +1,313 @@
+"""Whole plates predicted in one pass from their files, without a data set in between.
+
+Threads read fields and cut them into windows, one more fills batches and sends them to the device,
+the caller's does nothing but answer them. Each is a bounded number ahead of the next, so that but
+for the tables memory does not grow with the plates.
+"""
+
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import Array
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jaxcell.dataset.fields import VIEWS, read_field, select_fields
+from jaxcell.dataset.flat_fields import FlatFields, estimate_flat_fields
+from jaxcell.dataset.immune_cells import ImmuneCellsConfig
+from jaxcell.dataset.patches import field_masks, patch_masks, remove_background, scale, windows
+from jaxcell.experiment import Run, dataset_config, load, load_plates
+from jaxcell.interaction.masks import BACKGROUND
+from jaxcell.interaction.targets import TARGETS
+from jaxcell.plates.findings import describe
+from jaxcell.plates.folder import Plates
+from jaxcell.plates.tables import WELL_COLUMNS
+from jaxcell.report import export
+from jaxcell.report.folder import replace
+from jaxcell.training import chunks
+
+# Threads that read and cut fields: each field ahead takes tens of MiB.
+THREADS = min(8, os.cpu_count() or 1)
+# Fields that each of them may be ahead, and batches that lie ready on the device.
+FIELDS_AHEAD, BATCHES_AHEAD = 2, 2
+# What a folder of predictions holds.
+WELLS, PATCHES = "wells.csv", "patches.parquet"
+WELL = ["plate", "well"]
+
+
+class Seconds(NamedTuple):
+    """Wall-clock seconds of a prediction.
+
+    Attributes:
+      preparing: compiling the step and, of a run that corrects fields, reading some to see how
+        they are lit; before the pass begins.
+      waiting: of the pass, in which the device had nothing to do, since no batch was ready.
+      answering: of the pass, from a batch's being there to its answers' being back.
+    """
+
+    preparing: float
+    waiting: float
+    answering: float
+
+    @property
+    def waiting_share(self) -> float:
+        """Share of the pass, in [0, 1], in which the step was starved."""
+        return self.waiting / (self.waiting + self.answering)
+
+
+class Predictions(NamedTuple):
+    """What a run predicts of plates.
+
+    Attributes:
+      patches: one row a patch, by plate, well, field and place: `plate`, `well`, `field`, `y` and
+        `x` (pixels, upper left corner), `faulty` and `predicted` (float32, in the unit of the
+        run's target).
+      wells: one row a well: the columns of the wells table, `fields`, `patches` and `faulty`
+        (counts), `predicted_mean` and `predicted_sd` over all its patches (of the population, so 0
+        for one patch).
+      seconds: what it took.
+    """
+
+    patches: pd.DataFrame
+    wells: pd.DataFrame
+    seconds: Seconds
+
+
+def predict_folder(workdir: Path, plates: str, skip: bool) -> str:
+    """Predicts a folder of plates and writes `workdir/predictions-NAME`: both tables, or nothing.
+
+    Args:
+      workdir: the run's folder.
+      plates: folder of plates; wells without layout have an empty condition.
+      skip: whether bad images are left out and listed instead of stopping.
+
+    Returns:
+      The closing table.
+
+    Raises:
+      ValueError, FileExistsError: said to the person who started it.
+    """
+    began = time.monotonic()
+    settings = workdir / "config.json"
+    kind = json.loads(settings.read_text()).get("experiment") if settings.exists() else None
+    if kind not in ("interaction", None):
+        raise ValueError(f"{workdir} is a run of {kind}, which predicts no interaction")
+    config, run = load(workdir)
+    source = Path(plates).resolve()
+    folder = workdir / f"predictions-{source.name}"
+    if folder.exists() and not all((folder / name).exists() for name in (WELLS, PATCHES)):
+        raise FileExistsError(f"{folder} exists and holds no predictions: move it away")
+    config.data.plates, config.data.on_bad_image = str(source), "skip" if skip else "stop"
+    found = load_plates(config, condition="")
+    predictions = predict_plates(run, config, found)
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    export.write_cells(temporary / PATCHES, predictions.patches)
+    export.write_csv(temporary / WELLS, predictions.wells)
+    replace(temporary, folder)
+    return _closing(predictions, config.data.target, found, folder, time.monotonic() - began)
+
+
+def _closing(
+    predictions: Predictions, target: str, plates: Plates, folder: Path, seconds: float
+) -> str:
+    """What a prediction came to, for a terminal."""
+    wells, spent, measure = predictions.wells, predictions.seconds, TARGETS[target]
+    unknown, faulty = int((wells["condition"] == "").sum()), int(wells["faulty"].sum())
+    rate = len(wells) / (spent.waiting + spent.answering)
+    sections = {
+        "wells": f"{len(wells)}" + (f", {unknown} without layout" if unknown else ""),
+        "patches": f"{len(predictions.patches):,}, {faulty:,} of them faulty (counted in)",
+        "predicted": f"{measure.label}, {measure.unit}".removesuffix(", "),
+        "speed": f"{rate:.2f} wells a second, {100 * spent.waiting_share:.1f} % of the time "
+        "waiting for input",
+        "time": f"{round(seconds) // 60} min {round(seconds) % 60} s, {spent.preparing:.0f} s of "
+        "it preparing",
+        "tables": f"{WELLS}, {PATCHES} in {folder}",
+    }
+    lines = [f"{name:<9}  {text}" for name, text in sections.items()]
+    lines += [f"left out   {describe(finding)}" for finding in plates.findings if finding.fatal]
+    rule = "-" * 80
+    return "\n".join(["", rule, *lines, rule])
+
+
+def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
+    """Predicts every window of every field of some plates, none of which need have a label.
+
+    The answers are those of `evaluation.evaluate_plates`: the same fields, windows, masks of a run
+    on masked images, flat fields and scaling.
+
+    Faulty patches, of which a view has no pixel above the background of unstained cells (a droplet,
+    an empty region), are predicted, marked and counted into their well's mean, as an evaluation
+    does: that needs no mask, and leaving them out is the reader's choice. Labels and what else
+    follows from masks are not computed.
+
+    Args:
+      run: the trained run; its regressor alone is used.
+      config: of the run.
+      plates: images and wells; any number.
+
+    Returns:
+      Tables of patches and wells, and the time.
+
+    Raises:
+      ValueError: no well has images, or a field cannot be read or cut; names plate, well and field.
+    """
+    began = time.perf_counter()
+    settings = dataclasses.replace(dataset_config(config, "none"), subset="full")
+    fields = select_fields(plates, settings)
+    flat = _flat_fields(plates, fields) if settings.flat_field else {}
+    params = jax.device_put(run.params["regressor"])
+    size = config.evaluation.batch_size
+    answer = _compiled(run, params, (size, settings.window, settings.window, 2))
+    number_of_well = fields.groupby(WELL, sort=False).ngroup().to_numpy()
+    preparing, waiting, answering = time.perf_counter() - began, 0.0, 0.0
+    batches = _batches_ahead(fields, settings, flat, size)
+    parts = []
+    with tqdm(
+        total=int(number_of_well[-1]) + 1, desc="predicting", unit=" wells", dynamic_ncols=True
+    ) as bar:
+        while True:
+            asked = time.perf_counter()
+            batch = next(batches)
+            there = time.perf_counter()
+            waiting += there - asked
+            if batch is None:
+                break
+            image, places = batch
+            predicted = jax.device_get(answer(params, image))[: len(places)]
+            answering += time.perf_counter() - there
+            parts.append(places.assign(predicted=predicted))
+            # A well counts once another has begun.
+            bar.update(int(number_of_well[places["number"].iloc[-1]]) - bar.n)
+        bar.update(bar.total - bar.n)
+    patches = _patches(fields, pd.concat(parts, ignore_index=True))
+    seconds = Seconds(preparing, waiting, answering)
+    return Predictions(patches, _wells(fields, patches), seconds)
+
+
+def _compiled(run: Run, params: Any, shape: tuple[int, ...]) -> Callable[[Any, Array], Array]:
+    """The step (params, uint16 images of one shape) -> float32 [B], compiled once and for all."""
+
+    def one(params: Any, image: Array) -> Array:
+        return run.models.regressor.apply({"params": params}, scale(image))
+
+    step = jax.jit(lambda params, image: chunks.apply(one, params, image))
+    return step.lower(params, jax.ShapeDtypeStruct(shape, jnp.uint16)).compile()
+
+
+def _flat_fields(plates: Plates, fields: pd.DataFrame) -> FlatFields:
+    """How the plates are lit, estimated from what a data set of them would be estimated from."""
+    images = plates.images
+    return estimate_flat_fields(
+        images[images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])]
+    )
+
+
+def _batches_ahead(
+    fields: pd.DataFrame, settings: ImmuneCellsConfig, flat: FlatFields, size: int
+) -> Iterator[tuple[Array, pd.DataFrame] | None]:
+    """Batches as `_batches` makes them, some of them before they are asked for; then None."""
+
+    def cut(row: tuple[int, Any]) -> tuple[np.ndarray, pd.DataFrame]:
+        return _cut(*row, settings, flat)
+
+    rows = enumerate(fields.itertuples(index=False))
+    batches = _batches(_ahead(cut, rows, THREADS, FIELDS_AHEAD), size)
+    # One thread, since a generator is nobody's to share: it waits for fields, copies and sends.
+    return _ahead(lambda _: next(batches, None), itertools.repeat(None), 1, BATCHES_AHEAD)
+
+
+def _ahead(work: Callable, items: Iterable, threads: int, each: int) -> Iterator:
+    """Results in the order of the items; beside the one asked for at most `each` a thread begun."""
+    items = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        begun = deque(pool.submit(work, item) for item in itertools.islice(items, each * threads))
+        while begun:
+            next_one = begun.popleft()
+            begun.extend(pool.submit(work, item) for item in itertools.islice(items, 1))
+            yield next_one.result()
+
+
+def _cut(
+    number: int, field: Any, settings: ImmuneCellsConfig, flat: FlatFields
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Patches of a field, uint16 [N, w, w, 2], and their number of field, y, x and `faulty`."""
+    try:
+        views = read_field(field, flat)
+        patches, corners = windows(views, settings.window, settings.stride)
+        # View by view, as `patches.label` has it, and before anything is masked.
+        brightest = [patches[..., view].max(axis=(1, 2)) for view in (0, 1)]
+        if settings.masked and settings.mask_scope == "field":
+            whole = field_masks(views, settings.mask_method, settings.pixel_um)[..., None]
+            masks = windows(whole, settings.window, settings.stride)[0][..., 0]
+            patches = remove_background(patches, masks)
+        elif settings.masked:
+            patches = remove_background(patches, patch_masks(patches, settings.mask_method))
+    except ValueError as error:
+        raise ValueError(f"{field.plate} {field.well}, field {field.field}: {error}") from error
+    y, x = corners.T
+    faulty = np.minimum(*brightest) <= BACKGROUND
+    return patches, pd.DataFrame({"number": number, "y": y, "x": x, "faulty": faulty})
+
+
+def _batches(
+    cut: Iterator[tuple[np.ndarray, pd.DataFrame]], size: int
+) -> Iterator[tuple[Array, pd.DataFrame]]:
+    """Patches of fields in batches of one size, on the device; the last is filled up with zeros.
+
+    Args:
+      cut: patches and places of fields, as `_cut` gives them.
+      size: patches a batch.
+
+    Yields:
+      uint16 [size, w, w, 2], and the places of those that are real.
+    """
+    filled, places = 0, []
+    for patches, about in cut:
+        taken = 0
+        while taken < len(patches):
+            if not filled:
+                # Another for each batch: the device may use the host's memory as it is.
+                image, places = np.zeros((size, *patches.shape[1:]), np.uint16), []
+            count = min(size - filled, len(patches) - taken)
+            image[filled : filled + count] = patches[taken : taken + count]
+            places.append(about.iloc[taken : taken + count])
+            taken, filled = taken + count, (filled + count) % size
+            if not filled:
+                yield jax.device_put(image), pd.concat(places)
+    if filled:
+        yield jax.device_put(image), pd.concat(places)
+
+
+def _patches(fields: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
+    """The table of patches: what field each is of, in place of the field's number."""
+    of = fields[[*WELL, "field"]].iloc[places["number"]].reset_index(drop=True)
+    return of.join(places.drop(columns="number"))
+
+
+def _wells(fields: pd.DataFrame, patches: pd.DataFrame) -> pd.DataFrame:
+    """The table of wells."""
+    groups = patches.groupby(WELL)
+    found = groups.agg(
+        fields=("field", "nunique"),
+        patches=("predicted", "size"),
+        faulty=("faulty", "sum"),
+        predicted_mean=("predicted", "mean"),
+    )
+    found["predicted_sd"] = groups["predicted"].std(ddof=0)
+    about = fields.drop_duplicates(WELL)[list(WELL_COLUMNS)]
+    return about.merge(found.reset_index(), on=WELL, validate="one_to_one")

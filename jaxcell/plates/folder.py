@@ -215,8 +215,8 @@ def _without_layout(
     """Says which wells have images and no layout, unless a finding says why already."""
     said = {(finding.plate, finding.well) for finding in layout_findings if finding.fatal}
     cure = (
-        "put the plate's layout (.xlsx) or a wells.csv into the folder; evaluate.py, which needs "
-        "no layout, takes --condition=NAME"
+        "put the plate's layout (.xlsx) or a wells.csv into the folder; predict.py needs none, "
+        "and evaluate.py takes --condition=NAME in its place"
     )
     findings = []
     without = images[~_keys(images, WELL).isin(_keys(wells, WELL))].drop_duplicates(WELL)

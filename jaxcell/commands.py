@@ -1,15 +1,14 @@
-"""What train.py and evaluate.py do, by the kind of experiment that a config names."""
+"""What train.py and evaluate.py do, by the kind of experiment that a config names.
+
+Modules are imported where they are needed: data sets, plotting and projections take seconds, and
+no command needs all of them at once.
+"""
 
 import json
 import time
 from pathlib import Path
 
 from ml_collections import ConfigDict
-
-from jaxcell import evaluation, experiment, mask_unet, segmentation
-from jaxcell.report.closing import closing_table
-from jaxcell.segmentation_evaluation import evaluate_segmentation
-from jaxcell.sweep import run as sweep
 
 EXPERIMENTS = ("interaction", "segmentation", "masks", "sweep")
 
@@ -28,19 +27,33 @@ def train(config: ConfigDict, workdir: Path) -> str:
       ValueError, FileExistsError, FloatingPointError: said to the person who started it.
     """
     if config.experiment == "sweep":
+        from jaxcell.sweep import run as sweep
+
         return sweep.run(config, workdir)
     began = time.monotonic()
     if config.experiment == "interaction":
+        from jaxcell import experiment
+
         run = experiment.train(config, workdir)
+        from jaxcell import evaluation
+
         metrics = evaluation.evaluate_run(workdir, config, run)
     elif config.experiment == "segmentation":
+        from jaxcell import segmentation
+
         segmenter = segmentation.train(config, workdir)
+        from jaxcell.segmentation_evaluation import evaluate_segmentation
+
         metrics = evaluate_segmentation(workdir, config, segmenter)
     elif config.experiment == "masks":
+        from jaxcell import mask_unet
+
         mask_unet.train(config, workdir)
         metrics = mask_unet.evaluate(workdir)
     else:
         raise ValueError(f"experiment is {config.experiment!r}: use {' or '.join(EXPERIMENTS)}")
+    from jaxcell.report.closing import closing_table
+
     return closing_table(metrics, workdir / "report" / "index.html", time.monotonic() - began)
 
 
@@ -73,10 +86,17 @@ def evaluate(
             f"--plates={plates} --segmentation={workdir}"
         )
     if kind == "segmentation":
+        from jaxcell import segmentation
+        from jaxcell.segmentation_evaluation import evaluate_segmentation
+
         metrics = evaluate_segmentation(workdir, *segmentation.load(workdir))
     elif kind == "masks":
+        from jaxcell import mask_unet
+
         metrics = mask_unet.evaluate(workdir)
     else:
+        from jaxcell import evaluation, experiment
+
         config, run = experiment.load(workdir)
         config.evaluation.standardise |= standardise
         if plates:
@@ -87,6 +107,8 @@ def evaluate(
             metrics, report = evaluation.evaluate_plates(workdir, config, run, found, name)
         else:
             metrics = evaluation.evaluate_run(workdir, config, run)
+    from jaxcell.report.closing import closing_table
+
     return closing_table(metrics, report / "index.html", time.monotonic() - began)
 
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 # room -> rooms it may import
 ALLOWED = {
@@ -55,8 +57,17 @@ def test_a_training_step_needs_no_data_set_library():
     assert result.stdout.strip() == "[]"
 
 
-def test_help_is_there_before_anything_heavy_is_imported():
-    code = "import sys, train; print([m for m in ('jax', 'pandas') if m in sys.modules])"
+@pytest.mark.parametrize(
+    "module,heavy",
+    [
+        *((script, "jax pandas") for script in ("train", "evaluate", "predict")),
+        ("measure", "jax matplotlib"),
+        ("jaxcell.commands", "umap tensorflow_datasets matplotlib bokeh sklearn"),
+        ("jaxcell.experiment", "umap matplotlib bokeh"),  # what a training begins with
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(module, heavy):
+    code = f"import sys, {module}; print([m for m in {heavy.split()} if m in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -12,6 +12,7 @@ equal answers, equal losses, gradients of equal norm. PyTorch runs eagerly and t
 
 import argparse
 import functools
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -52,12 +53,14 @@ class Case(NamedTuple):
 
 
 class Way(NamedTuple):
-    """One way to do a thing: a call, its operations, its bytes moved and its memory, if known."""
+    """One way to do a thing: a call; its operations, bytes moved and memory, if known; and seconds
+    in which it was compiled ahead of its first call."""
 
     call: Callable[[], Any]
     flops: float
     bytes: float | None = None
     memory: float | None = None
+    compiling: float = 0.0
 
 
 def cases(batch: int, dtype: str) -> dict[str, Case]:
@@ -167,11 +170,13 @@ def _answers(model: Any) -> Callable[[Any, Any], Any]:
 def _way(call: Callable[[], Any], whole: Any, chunk: Any, times: int) -> Way:
     """A way with what XLA says of its program: memory of the whole batch; operations and bytes of
     a chunk, since it counts the body of a loop over chunks but once."""
-    memory, cost = whole.compile().memory_analysis(), chunk.compile().cost_analysis()
+    began = time.perf_counter()
+    memory = whole.compile().memory_analysis()
+    compiling, cost = time.perf_counter() - began, chunk.compile().cost_analysis()
     # The arguments too: what lies on the device while it runs.
     held = memory.temp_size_in_bytes + memory.argument_size_in_bytes
     flops = chunk.cost_analysis()["flops"]
-    return Way(call, times * flops, times * cost["bytes accessed"], held)
+    return Way(call, times * flops, times * cost["bytes accessed"], held, compiling)
 
 
 def _as_it_is(data: Any, raw: dict) -> dict:
@@ -195,7 +200,7 @@ def rows(
                 f"{batch / timing.median:.1f}", *_rate(about.flops, timing, machine.flops),
                 *_rate(about.bytes, timing, machine.bytes),
                 f"{about.memory / 2**20:.0f}" if about.memory else "",
-                f"{timing.first:.1f}", f"{best / timing.median:.2f}" if ours else "",
+                f"{about.compiling + timing.first:.1f}", f"{best / timing.median:.2f}" if ours else "",
             ])  # fmt: skip
     return result
 

@@ -200,7 +200,8 @@ def rows(
                 f"{batch / timing.median:.1f}", *_rate(about.flops, timing, machine.flops),
                 *_rate(about.bytes, timing, machine.bytes),
                 f"{about.memory / 2**20:.0f}" if about.memory else "",
-                f"{about.compiling + timing.first:.1f}", f"{best / timing.median:.2f}" if ours else "",
+                f"{about.compiling + timing.first:.1f}",
+                f"{best / timing.median:.2f}" if ours else "",
             ])  # fmt: skip
     return result
 

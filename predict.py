@@ -21,10 +21,9 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag: see python predict.py --help")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import prediction  # heavy: not needed for --help
-    from jaxcell.compiled import keep_compiled
+    from jaxcell import compiled, prediction  # heavy: not needed for --help
 
-    keep_compiled()
+    compiled.set_up()
 
     try:
         print(prediction.predict_folder(Path(WORKDIR.value), PLATES.value, SKIP.value))

@@ -23,10 +23,9 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag; settings are given as --config.NAME=VALUE")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import commands  # heavy: not needed for --help
-    from jaxcell.compiled import keep_compiled
+    from jaxcell import commands, compiled  # heavy: not needed for --help
 
-    keep_compiled()
+    compiled.set_up()
 
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     try:

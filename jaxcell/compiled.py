@@ -1,13 +1,34 @@
-"""Compiled programs kept between runs: the same step need not be compiled twice."""
+"""How programs are compiled: kept between runs, and without kernels known to be slow."""
 
 import os
 import platform
 from pathlib import Path
 
 import jax
+import jaxlib
 
 # Programs that compile faster than this, in seconds, are not worth a file.
 WORTH_KEEPING = 0.3
+# jaxlib 0.10 hands convolutions on a CPU to YNNPACK, measured slower than XLA alone.
+# Others may not know the flag, and end the process over one that they do not know.
+SLOW_KERNELS = "--xla_cpu_experimental_ynn_fusion_type"
+KNOWS_THE_FLAG = (0, 10)
+
+
+def set_up() -> None:
+    """What every script does before it computes anything."""
+    avoid_slow_kernels()
+    keep_compiled()
+
+
+def avoid_slow_kernels() -> None:
+    """Has XLA compile convolutions itself, unless the user's XLA_FLAGS say otherwise.
+
+    Before anything is computed: flags are read once.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if jaxlib.version.__version_info__[:2] == KNOWS_THE_FLAG and SLOW_KERNELS not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {SLOW_KERNELS}=".strip()
 
 
 def keep_compiled() -> None:

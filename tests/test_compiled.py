@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from jaxcell import compiled
+
 CODE = """
 from jaxcell.compiled import keep_compiled
 import jax, jax.numpy as jnp
@@ -37,3 +41,26 @@ def test_the_users_own_folder_is_kept_to(tmp_path):
     own = tmp_path / "own"
     assert _run(XDG_CACHE_HOME=str(tmp_path), JAX_COMPILATION_CACHE_DIR=str(own)) == own
     assert not (tmp_path / "jaxcell").exists()
+
+
+@pytest.mark.parametrize("given", ["", "--xla_cpu_experimental_ynn_fusion_type=invalid"])
+def test_slow_kernels_are_avoided_unless_the_users_flags_say_otherwise(given):
+    code = """
+from jaxcell.compiled import avoid_slow_kernels
+import os, jax, jax.numpy as jnp
+avoid_slow_kernels(), avoid_slow_kernels()
+jnp.ones(3).sum().block_until_ready()  # an unknown flag ends the process here
+print(os.environ.get("XLA_FLAGS", ""))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "XLA_FLAGS": given, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if given:
+        assert result.stdout.strip() == given
+    else:
+        assert result.stdout.split() in ([f"{compiled.SLOW_KERNELS}="], [])

@@ -20,6 +20,7 @@ from jax import Array
 
 from jaxcell.benchmarks.networks import WINDOW, cases
 from jaxcell.benchmarks.timing import Machine, keep, measure_machine, table, take_turns
+from jaxcell.compiled import avoid_slow_kernels
 from jaxcell.models.blocks import Convolution
 from jaxcell.training import chunks
 
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
+    avoid_slow_kernels()
     model = cases(given.batch, given.dtype)[given.network].model
     image = jnp.zeros((1, WINDOW, WINDOW, 2))
     params = jax.jit(model.init)(jax.random.key(0), image)["params"]

@@ -38,7 +38,7 @@ def first_step() -> None:
     from jaxcell.training.steps import make_train_step
     from jaxcell.training.tasks import autoencoder_task
 
-    compiled.keep_compiled()
+    compiled.set_up()
     config = default.get_config()
     batch, window = config.autoencoder.batch_size, config.data.window
     task = autoencoder_task(make_models(config).autoencoder)

@@ -1,7 +1,7 @@
 """The reference study's whole autoencoder training, and several seeds of it together.
 
     python -m jaxcell.benchmarks.whole_training [--dtype=bfloat16] [--seeds=5] [--json=FILE]
-    python -m jaxcell.benchmarks.whole_training --patches=128 --epochs=2 --seeds=2   # a CPU's share
+    python -m jaxcell.benchmarks.whole_training --patches=64 --epochs=1 --seeds=2   # a CPU's share
 
 Its network, batch and recipe (`configs/dissertation.py`), 16,490 patches of 192 x 192 that lie on
 the device, 40 epochs without early stopping, by the loop that runs use, validation, metrics and

@@ -25,12 +25,11 @@ from jax import Array
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxcell.dataset.fields import VIEWS, read_field, select_fields
+from jaxcell.dataset.fields import VIEWS, masks_of, read_field, select_fields
 from jaxcell.dataset.flat_fields import FlatFields, estimate_flat_fields
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
-from jaxcell.dataset.patches import field_masks, patch_masks, remove_background, scale, windows
+from jaxcell.dataset.patches import faulty_patches, remove_background, scale, windows
 from jaxcell.experiment import Run, dataset_config, load, load_plates
-from jaxcell.interaction.masks import BACKGROUND
 from jaxcell.interaction.targets import TARGETS
 from jaxcell.plates.findings import describe
 from jaxcell.plates.folder import Plates
@@ -249,18 +248,12 @@ def _cut(
     try:
         views = read_field(field, flat)
         patches, corners = windows(views, settings.window, settings.stride)
-        # View by view, as `patches.label` has it, and before anything is masked.
-        brightest = [patches[..., view].max(axis=(1, 2)) for view in (0, 1)]
-        if settings.masked and settings.mask_scope == "field":
-            whole = field_masks(views, settings.mask_method, settings.pixel_um)[..., None]
-            masks = windows(whole, settings.window, settings.stride)[0][..., 0]
-            patches = remove_background(patches, masks)
-        elif settings.masked:
-            patches = remove_background(patches, patch_masks(patches, settings.mask_method))
+        faulty = faulty_patches(patches)  # before anything is masked
+        if settings.masked:
+            patches = remove_background(patches, masks_of(views, patches, settings))
     except ValueError as error:
         raise ValueError(f"{field.plate} {field.well}, field {field.field}: {error}") from error
     y, x = corners.T
-    faulty = np.minimum(*brightest) <= BACKGROUND
     return patches, pd.DataFrame({"number": number, "y": y, "x": x, "faulty": faulty})
 
 

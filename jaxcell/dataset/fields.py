@@ -68,6 +68,23 @@ def read_field(field: Any, flat: FlatFields) -> np.ndarray:
     return correct(views, field.plate, VIEWS, flat) if flat else views
 
 
+def masks_of(views: np.ndarray, patches: np.ndarray, config: Any) -> np.ndarray:
+    """Masks of a field's patches, found in each patch or in the field whole.
+
+    Args:
+      views: uint16 [H, W, 2], the field.
+      patches: uint16 [N, w, w, 2], its windows.
+      config: an `ImmuneCellsConfig`.
+
+    Returns:
+      As `patch_masks`.
+    """
+    if config.mask_scope != "field":
+        return patch_masks(patches, config.mask_method)
+    whole = field_masks(views, config.mask_method, config.pixel_um)[..., None]
+    return windows(whole, config.window, config.stride)[0][..., 0]
+
+
 def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iterator:
     """Reads, cuts and labels fields in threads, a few ahead of whoever consumes them, in order.
 
@@ -84,11 +101,7 @@ def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iter
     def work(field):
         views = read_field(field, flat)
         patches, corners = windows(views, config.window, config.stride)
-        if config.mask_scope == "field":
-            whole = field_masks(views, config.mask_method, config.pixel_um)[..., None]
-            masks = windows(whole, config.window, config.stride)[0][..., 0]
-        else:
-            masks = patch_masks(patches, config.mask_method)
+        masks = masks_of(views, patches, config)
         labels = label(patches, masks, config.target, config.pixel_um)
         if config.masked:
             patches = remove_background(patches, masks)

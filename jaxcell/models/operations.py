@@ -29,7 +29,6 @@ def upsampled_convolution(x: Array, kernel: Array) -> Array:
     Returns:
       float [B, 2 H, 2 W, F].
     """
-    batch, height, width, _ = x.shape
     if jax.default_backend() == "cpu" and 16 * kernel.shape[-1] <= FEW:
         return _upsampled_to_few(x, kernel)
     outputs = []

@@ -1,4 +1,4 @@
-"""How programs are compiled: kept between runs, and without kernels known to be slow."""
+"""How programs are compiled: for every core, kept, and without kernels known to be slow."""
 
 import os
 import platform
@@ -13,12 +13,30 @@ WORTH_KEEPING = 0.3
 # Others may not know the flag, and end the process over one that they do not know.
 SLOW_KERNELS = "--xla_cpu_experimental_ynn_fusion_type"
 KNOWS_THE_FLAG = (0, 10)
+# By which a user says how many devices a CPU is.
+DEVICES = "--xla_force_host_platform_device_count"
 
 
 def set_up() -> None:
     """What every script does before it computes anything."""
+    use_every_core()
     avoid_slow_kernels()
     keep_compiled()
+
+
+def use_every_core() -> None:
+    """Has JAX take each core of a CPU for a device, unless the user says how many there are.
+
+    The cores then share a batch (`training/chunks.py`): a program of one device does not keep them
+    busy. Before anything is computed; an accelerator is used as before.
+    """
+    if DEVICES not in os.environ.get("XLA_FLAGS", "") and jax.config.jax_num_cpu_devices < 0:
+        jax.config.update("jax_num_cpu_devices", cores())
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def avoid_slow_kernels() -> None:

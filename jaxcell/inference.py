@@ -1,6 +1,5 @@
 """A trained run over patches: predictions, scores of the images, codes, and small pictures."""
 
-import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from jaxcell.analysis import reconstruction
 from jaxcell.dataset.pipeline import Examples, evaluation_batches, prepare
 from jaxcell.experiment import Run
 from jaxcell.training import chunks
+from jaxcell.training.sharding import make_shardings
 
 # What the raw images are reduced to, as a baseline that has learnt nothing; and the memory that the
 # images from which the directions are found may take: a thousand patches of 192 x 192.
@@ -61,7 +61,7 @@ def look(
     Returns:
       What is said of them, in the order of `rows`.
     """
-    mean, directions = jax.device_put(_pixel_directions(examples, rows, seed))
+    mean, directions = _pixel_directions(examples, rows, seed)
 
     def see(params: dict, raw: dict) -> dict[str, Array]:
         image = prepare({}, raw)["image"]
@@ -84,8 +84,10 @@ def look(
             "thumbnail": jnp.round(255 * small).astype(jnp.uint8),
         }
 
-    step = jax.jit(functools.partial(chunks.apply, see))
+    shardings = make_shardings(batch_size)
+    step = chunks.jitted(see, shardings)
     params = run.params | {"mean": mean, "directions": directions}
+    params = jax.device_put(params, shardings.replicated)
     parts: list[dict] = []
     for raw, real in _streamed(examples, rows, batch_size, "evaluating"):
         values = jax.device_get(step(params, raw))
@@ -110,9 +112,11 @@ def predict(run: Run, examples: Examples, rows: np.ndarray, batch_size: int) -> 
     def answer(params: dict, raw: dict) -> Array:
         return run.models.regressor.apply({"params": params}, prepare({}, raw)["image"])
 
-    step = jax.jit(functools.partial(chunks.apply, answer))
+    shardings = make_shardings(batch_size)
+    step = chunks.jitted(answer, shardings)
+    params = jax.device_put(run.params["regressor"], shardings.replicated)
     answers = [
-        jax.device_get(step(run.params["regressor"], raw))[real]
+        jax.device_get(step(params, raw))[real]
         for raw, real in _streamed(examples, rows, batch_size, "calibrating")
     ]
     return np.concatenate(answers)

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jax import Array
+from jax.sharding import Sharding
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
@@ -37,6 +38,7 @@ from jaxcell.plates.tables import WELL_COLUMNS
 from jaxcell.report import export
 from jaxcell.report.folder import replace
 from jaxcell.training import chunks
+from jaxcell.training.sharding import Shardings, make_shardings
 
 # Threads that read and cut fields: each field ahead takes tens of MiB.
 THREADS = min(8, os.cpu_count() or 1)
@@ -169,12 +171,13 @@ def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
     settings = dataclasses.replace(dataset_config(config, "none"), subset="full")
     fields = select_fields(plates, settings)
     flat = _flat_fields(plates, fields) if settings.flat_field else {}
-    params = jax.device_put(run.params["regressor"])
     size = config.evaluation.batch_size
-    answer = _compiled(run, params, (size, settings.window, settings.window, 2))
+    shardings = make_shardings(size)
+    params = jax.device_put(run.params["regressor"], shardings.replicated)
+    answer = _compiled(run, params, (size, settings.window, settings.window, 2), shardings)
     number_of_well = fields.groupby(WELL, sort=False).ngroup().to_numpy()
     preparing, waiting, answering = time.perf_counter() - began, 0.0, 0.0
-    batches = _batches_ahead(fields, settings, flat, size)
+    batches = _batches_ahead(fields, settings, flat, size, shardings.batch)
     parts = []
     with tqdm(
         total=int(number_of_well[-1]) + 1, desc="predicting", unit=" wells", dynamic_ncols=True
@@ -198,13 +201,15 @@ def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
     return Predictions(patches, _wells(fields, patches), seconds)
 
 
-def _compiled(run: Run, params: Any, shape: tuple[int, ...]) -> Callable[[Any, Array], Array]:
+def _compiled(
+    run: Run, params: Any, shape: tuple[int, ...], shardings: Shardings
+) -> Callable[[Any, Array], Array]:
     """The step (params, uint16 images of one shape) -> float32 [B], compiled once and for all."""
 
     def one(params: Any, image: Array) -> Array:
         return run.models.regressor.apply({"params": params}, scale(image))
 
-    step = jax.jit(lambda params, image: chunks.apply(one, params, image))
+    step = chunks.jitted(one, shardings)
     return step.lower(params, jax.ShapeDtypeStruct(shape, jnp.uint16)).compile()
 
 
@@ -217,7 +222,11 @@ def _flat_fields(plates: Plates, fields: pd.DataFrame) -> FlatFields:
 
 
 def _batches_ahead(
-    fields: pd.DataFrame, settings: ImmuneCellsConfig, flat: FlatFields, size: int
+    fields: pd.DataFrame,
+    settings: ImmuneCellsConfig,
+    flat: FlatFields,
+    size: int,
+    sharding: Sharding,
 ) -> Iterator[tuple[Array, pd.DataFrame] | None]:
     """Batches as `_batches` makes them, some of them before they are asked for; then None."""
 
@@ -225,7 +234,7 @@ def _batches_ahead(
         return _cut(*row, settings, flat)
 
     rows = enumerate(fields.itertuples(index=False))
-    batches = _batches(_ahead(cut, rows, THREADS, FIELDS_AHEAD), size)
+    batches = _batches(_ahead(cut, rows, THREADS, FIELDS_AHEAD), size, sharding)
     # One thread, since a generator is nobody's to share: it waits for fields, copies and sends.
     return _ahead(lambda _: next(batches, None), itertools.repeat(None), 1, BATCHES_AHEAD)
 
@@ -258,13 +267,14 @@ def _cut(
 
 
 def _batches(
-    cut: Iterator[tuple[np.ndarray, pd.DataFrame]], size: int
+    cut: Iterator[tuple[np.ndarray, pd.DataFrame]], size: int, sharding: Sharding
 ) -> Iterator[tuple[Array, pd.DataFrame]]:
     """Patches of fields in batches of one size, on the device; the last is filled up with zeros.
 
     Args:
       cut: patches and places of fields, as `_cut` gives them.
       size: patches a batch.
+      sharding: where a batch lies.
 
     Yields:
       uint16 [size, w, w, 2], and the places of those that are real.
@@ -281,9 +291,9 @@ def _batches(
             places.append(about.iloc[taken : taken + count])
             taken, filled = taken + count, (filled + count) % size
             if not filled:
-                yield jax.device_put(image), pd.concat(places)
+                yield jax.device_put(image, sharding), pd.concat(places)
     if filled:
-        yield jax.device_put(image), pd.concat(places)
+        yield jax.device_put(image, sharding), pd.concat(places)
 
 
 def _patches(fields: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:

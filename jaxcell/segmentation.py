@@ -97,7 +97,8 @@ def train(config: ConfigDict, workdir: Path) -> Segmenter:
         describe_batch=lambda raw: ", ".join(sorted({fields.names[row] for row in raw["index"]})),
     )
     if not (workdir / "trained.json").exists():
-        untuned = _segmenter(config, fields.kinds, result.best_params, (0.9,) * len(fields.kinds))
+        params, necks = jax.device_get(result.best_params), (0.9,) * len(fields.kinds)
+        untuned = _segmenter(config, fields.kinds, params, necks)
         necks = choose_necks(untuned, fields)
         write(workdir / "trained.json", {"step": int(result.state.step), "necks": necks})
     return load(workdir)[1]

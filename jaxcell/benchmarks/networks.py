@@ -11,7 +11,6 @@ equal answers, equal losses, gradients of equal norm. PyTorch runs eagerly and t
 """
 
 import argparse
-import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,14 +21,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcell.benchmarks.timing import Machine, Timing, keep, measure_machine, table, take_turns
-from jaxcell.compiled import avoid_slow_kernels
+from jaxcell.compiled import avoid_slow_kernels, use_every_core
 from jaxcell.configs import default, dissertation, segmentation
 from jaxcell.models.unet import UNet
 from jaxcell.networks import make_models
 from jaxcell.training import chunks
 from jaxcell.training.optimizer import make_optimizer
-from jaxcell.training.state import first_state
-from jaxcell.training.steps import train_step
+from jaxcell.training.sharding import make_shardings
+from jaxcell.training.state import make_init
+from jaxcell.training.steps import make_train_step, train_step
 from jaxcell.training.tasks import Task, autoencoder_task, mask_task, regressor_task
 
 WINDOW = 192
@@ -104,8 +104,8 @@ def measure(case: Case, batch: int, dtype: str, repeats: int, compiled: bool) ->
       AssertionError: PyTorch's twin is another function.
     """
     image = np.random.default_rng(0).random((batch, WINDOW, WINDOW, 2), np.float32)
-    raw = jax.device_put({"image": image, "weight": np.ones(batch, np.float32), **case.truth})
-    params = jax.jit(case.model.init)(jax.random.key(0), raw["image"][:1])["params"]
+    raw = {"image": image, "weight": np.ones(batch, np.float32), **case.truth}
+    params = jax.device_get(jax.jit(case.model.init)(jax.random.key(0), image[:1])["params"])
     ways = _here(case, params, raw)
     try:
         from jaxcell.benchmarks import torch_ways
@@ -129,36 +129,40 @@ def measure(case: Case, batch: int, dtype: str, repeats: int, compiled: bool) ->
 
 
 def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
-    """Training and answering by this project's own step."""
+    """Training and answering by this project's own steps."""
     optimizer = make_optimizer(1000, name="adam", learning_rate=1e-3, epsilon=1e-7)
-    begin = first_state(case.task, optimizer, _as_it_is)
-    # A copy: the states are donated.
-    start = jax.tree.map(jnp.copy, params)
-    held = [jax.jit(begin)(0, (), raw, start)]
-    step = jax.jit(train_step(case.task, optimizer, _as_it_is), donate_argnums=0)
-    answer = jax.jit(functools.partial(chunks.apply, _answers(case.model)))
+    shardings = make_shardings(len(raw["image"]))
+    start, placed = jax.device_put((params, raw), (shardings.replicated, shardings.batch))
+    held = [make_init(case.task, optimizer, _as_it_is, shardings, 0)((), placed, params)]
+    step = make_train_step(case.task, optimizer, _as_it_is, shardings)
+    answer = chunks.jitted(_answers(case.model), shardings)
 
     def train() -> float:
-        held[0], metrics = step(held[0], (), raw)
+        held[0], metrics = step(held[0], (), placed)
         return float(metrics["loss"])
 
-    length = len(raw["image"])
+    # Of a chunk, on one device: XLA counts the body of a loop over chunks but once.
+    lone = jax.jit(train_step(case.task, optimizer, _as_it_is))
+    share = len(raw["image"]) // shardings.batch.mesh.size
     size = chunks.chunk_size(
-        lambda params, raw: case.task.loss(params, raw, None)[0], params, raw
+        lambda params, raw: case.task.loss(params, raw, None)[0],
+        params,
+        jax.tree.map(lambda leaf: leaf[:share], raw),
     )
     some = jax.tree.map(lambda leaf: leaf[:size], raw)
+    times = len(raw["image"]) // size
     return {
         "train": {
             "jaxcell": _way(
-                train, step.lower(held[0], (), raw), step.lower(held[0], (), some), length // size
+                train, step.lower(held[0], (), placed), lone.lower(held[0], (), some), times
             )
         },
         "answer": {
             "jaxcell": _way(
-                lambda: answer(params, raw["image"]),
-                answer.lower(params, raw["image"]),
-                answer.lower(params, some["image"]),
-                length // size,
+                lambda: answer(start, placed["image"]),
+                answer.lower(start, placed["image"]),
+                jax.jit(_answers(case.model)).lower(params, some["image"]),
+                times,
             )
         },
     }
@@ -169,8 +173,8 @@ def _answers(model: Any) -> Callable[[Any, Any], Any]:
 
 
 def _way(call: Callable[[], Any], whole: Any, chunk: Any, times: int) -> Way:
-    """A way with what XLA says of its program: memory of the whole batch; operations and bytes of
-    a chunk, since it counts the body of a loop over chunks but once."""
+    """A way with what XLA says of its program: memory, on each device, of the whole batch;
+    operations and bytes of a chunk."""
     began = time.perf_counter()
     memory = whole.compile().memory_analysis()
     compiling, cost = time.perf_counter() - began, chunk.compile().cost_analysis()
@@ -224,6 +228,7 @@ def main() -> None:
     parser.add_argument("--no-torch-compile", action="store_true")
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
+    use_every_core()
     avoid_slow_kernels()
     machine = measure_machine(jnp.dtype(given.dtype))
     print(f"limits: {machine.flops / 1e9:,.0f} GFLOP/s (matrix product, {given.dtype}), "

@@ -41,7 +41,9 @@ def get_config() -> ConfigDict:
             "target": "iou",
             "split_by": "well",  # `well`, `plate`, or `random_patch` (leaky; reference study)
             "split_seed": 0,
-            "memory_gib": 4.0,  # data sets up to this size are held on the device, others streamed
+            # Data sets up to this size are held on the device, on each core of a CPU, others
+            # streamed
+            "memory_gib": 4.0,
             "folder": "data",  # where simulated plates and data sets are kept between runs
         }
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import grain
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -45,7 +46,8 @@ def open_examples(builder: Any, memory_gib: float, with_masks: bool = False) -> 
 
     Args:
       builder: a prepared `ImmuneCells`.
-      memory_gib: the images are held in memory where they, and the masks, take no more than this.
+      memory_gib: the images are held in memory where they, and the masks, take no more than this,
+        counted once for each core of a CPU that is a device, since each has its own copy.
       with_masks: whether the cell masks are wanted too, as a segmentation trains on them.
 
     Returns:
@@ -56,7 +58,7 @@ def open_examples(builder: Any, memory_gib: float, with_masks: bool = False) -> 
     source = builder.as_data_source(split="+".join(splits))
     shape = builder.info.features["image"].shape
     bytes_a_pixel = 4 + with_masks
-    resident = count * np.prod(shape[:2]) * bytes_a_pixel <= memory_gib * 2**30
+    resident = fits(count * np.prod(shape[:2]) * bytes_a_pixel, memory_gib)
     images = np.empty((count, *shape), np.uint16) if resident else None
     masks = np.empty((count, *shape[:2]), np.uint8) if resident and with_masks else None
     rows = []
@@ -70,6 +72,12 @@ def open_examples(builder: Any, memory_gib: float, with_masks: bool = False) -> 
     table = pd.DataFrame(rows)
     table["split"] = np.repeat(list(splits), list(splits.values()))
     return Examples(table, images, source, with_masks, masks)
+
+
+def fits(size: float, memory_gib: float) -> bool:
+    """Whether so many bytes are held in that memory rather than streamed."""
+    copies = jax.local_device_count() if jax.default_backend() == "cpu" else 1
+    return copies * size <= memory_gib * 2**30
 
 
 def _text(value: Any) -> Any:

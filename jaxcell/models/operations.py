@@ -157,8 +157,9 @@ def _backward(
     """Gradients by image and kernel.
 
     XLA's own kernel gradient is a convolution by an image-sized kernel, which is slow on a CPU and
-    ten times as slow inside a loop; one matrix product a tap does the same arithmetic, or one for
-    all taps where their shifted images are small.
+    ten times as slow inside a loop. A product of matrices does the same arithmetic: of images
+    shifted by columns with gradients shifted by rows, which copies each three times for nine taps;
+    or of images shifted by all taps, where these are few numbers.
     """
     x, kernel = seen
     rows, columns = kernel.shape[:2]
@@ -167,22 +168,47 @@ def _backward(
         for side, (before, after) in zip((rows, columns), padding)
     )
     by_image = _convolve(gradient, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), mirrored)
-    height, width = gradient.shape[1:3]
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    flat = gradient.reshape(-1, gradient.shape[-1])
+    if rows * columns * x.shape[-1] <= FEW:
+        by_kernel = _by_taps(padded, gradient, rows, columns)
+    else:
+        by_kernel = _by_rows_and_columns(padded, gradient, rows, columns)
+    return by_image, by_kernel
+
+
+def _by_taps(padded: Array, gradient: Array, rows: int, columns: int) -> Array:
+    """Kernel gradient [h, w, C, F] of a padded image [B, H + h - 1, W + w - 1, C] and the gradient
+    [B, H, W, F] that arrives."""
+    height, width = gradient.shape[1:3]
     shifted = [
-        padded[:, row:row + height, column:column + width].reshape(-1, x.shape[-1])
+        padded[:, row:row + height, column:column + width]
         for row in range(rows)
         for column in range(columns)
     ]
-    if len(shifted) * x.shape[-1] <= FEW:
-        by_kernel = jnp.concatenate(shifted, axis=-1).T @ flat
-    else:
-        by_kernel = jnp.stack([own.T @ flat for own in shifted])
-    return by_image, by_kernel.reshape(kernel.shape)
+    by_kernel = _inner(jnp.concatenate(shifted, axis=-1), gradient)
+    return by_kernel.reshape(rows, columns, padded.shape[-1], -1)
+
+
+def _by_rows_and_columns(padded: Array, gradient: Array, rows: int, columns: int) -> Array:
+    """The same."""
+    height, width = padded.shape[1], gradient.shape[2]
+    images = [padded[:, :, column:column + width] for column in range(columns)]
+    # Where the image moves down by a row, the gradient may as well move up.
+    tall = jnp.pad(gradient, ((0, 0), (rows - 1, rows - 1), (0, 0), (0, 0)))
+    gradients = [tall[:, rows - 1 - row:rows - 1 - row + height] for row in range(rows)]
+    by_kernel = _inner(jnp.stack(images, axis=-2), jnp.stack(gradients, axis=-2))
+    shape = (columns, padded.shape[-1], rows, gradient.shape[-1])
+    return by_kernel.reshape(shape).transpose(2, 0, 1, 3)
+
+
+def _inner(left: Array, right: Array) -> Array:
+    """Sums over batch, rows and columns of products of all that a pixel holds: [M, N]."""
+    pixels = left.shape[0] * left.shape[1] * left.shape[2]
+    return left.reshape(pixels, -1).T @ right.reshape(pixels, -1)
 
 
 _with_sliced_gradient.defvjp(_forward, _backward)
+
 
 def prelu(x: Array, slope: Array) -> Array:
     """x [B, H, W, C] where it is positive, `slope` [C] times x elsewhere."""

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from jaxcell.dataset.fields import select_fields
 from jaxcell.dataset.patches import windows
+from jaxcell.dataset.pipeline import fits
 from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.experiment import dataset_config, load_plates
 from jaxcell.networks import Models, make_models, operations
@@ -122,7 +123,7 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
         images = sum(patches) * config.data.window**2 * PIXEL_BYTES
         if left:
             data_sets[config.data.to_json(sort_keys=True)] = images
-        held = images if images <= config.data.memory_gib * 2**30 else 0
+        held = images if fits(images, config.data.memory_gib) else 0
         # Parameters, gradients and Adam's two moments of all. Members take turns within a step, so
         # that activations are of one.
         memory = held + left * 4 * NUMBER_BYTES * cost.parameters + cost.activation_bytes

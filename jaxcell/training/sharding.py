@@ -1,5 +1,6 @@
 """Data parallelism over the local devices: parameters everywhere, a share of the batch on each."""
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,25 +16,25 @@ class Shardings(NamedTuple):
 
 
 def make_shardings(batch_size: int, devices: Sequence[jax.Device] | None = None) -> Shardings:
-    """Shardings for a batch over devices.
+    """Shardings for a batch over devices: over as many of them as divide it.
 
     Args:
       batch_size: examples in a batch.
-      devices: devices to use; all local ones if None.
+      devices: devices to use; all local ones if None. An accelerator that stays idle is warned
+        of; the cores of a CPU, each of which may be a device, help each other out.
 
     Returns:
       The replicated and the batch sharding over one mesh.
-
-    Raises:
-      ValueError: the batch cannot be split evenly.
     """
     devices = jax.local_devices() if devices is None else list(devices)
-    if batch_size % len(devices):
-        raise ValueError(
-            f"a batch of {batch_size} cannot be split evenly over {len(devices)} devices: "
-            f"set batch_size to a multiple of {len(devices)}"
+    used = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
+    if used < len(devices) and devices[0].platform != "cpu":
+        warnings.warn(
+            f"a batch of {batch_size} is split over {used} of {len(devices)} devices: "
+            f"a batch_size that is a multiple of {len(devices)} uses all",
+            stacklevel=2,
         )
-    mesh = jax.make_mesh((len(devices),), ("batch",), (AxisType.Auto,), devices=devices)
+    mesh = jax.make_mesh((used,), ("batch",), (AxisType.Auto,), devices=devices[:used])
     return Shardings(
         replicated=NamedSharding(mesh, PartitionSpec()),
         batch=NamedSharding(mesh, PartitionSpec("batch")),

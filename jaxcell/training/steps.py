@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import Mesh
 
 from jaxcell.training import chunks
 from jaxcell.training.optimizer import Optimizer, advance_plateau, learning_rate_at, updated
@@ -42,20 +43,23 @@ def make_train_step(
     """
     replicated, batch = shardings
     return jax.jit(
-        train_step(task, optimizer, prepare),
+        train_step(task, optimizer, prepare, batch.mesh),
         in_shardings=(replicated, replicated, batch),
         out_shardings=(replicated, replicated),
         donate_argnums=0,
     )
 
 
-def train_step(task: Task, optimizer: Optimizer, prepare: Prepare) -> TrainStep:
+def train_step(
+    task: Task, optimizer: Optimizer, prepare: Prepare, mesh: Mesh | None = None
+) -> TrainStep:
     """The training step as a pure function.
 
     Args:
       task: what is trained.
       optimizer: how.
       prepare: (data, raw) -> batch.
+      mesh: over which the batch is split; None where it lies on one device.
 
     Returns:
       (state, data, raw) -> (state, metrics). metrics: `loss`, float32, the
@@ -73,7 +77,7 @@ def train_step(task: Task, optimizer: Optimizer, prepare: Prepare) -> TrainStep:
             loss, _ = task.loss(params, some, key)
             return jnp.sum(loss * some["weight"]) / jnp.maximum(examples, 1.0)
 
-        loss, gradients = chunks.value_and_grad(share, state.params, batch, key)
+        loss, gradients = chunks.value_and_grad(share, state.params, batch, key, mesh)
         rate = learning_rate_at(optimizer, state.step, state.plateau_state)
         params, opt_state = updated(
             optimizer, gradients, state.params, state.opt_state, state.plateau_state
@@ -99,18 +103,19 @@ def make_eval_step(task: Task, prepare: Prepare, shardings: Shardings) -> EvalSt
     """The jitted evaluation step of one run; as `eval_step`, nothing is donated."""
     replicated, batch = shardings
     return jax.jit(
-        eval_step(task, prepare),
+        eval_step(task, prepare, batch.mesh),
         in_shardings=(replicated, replicated, batch),
         out_shardings=batch,
     )
 
 
-def eval_step(task: Task, prepare: Prepare) -> EvalStep:
+def eval_step(task: Task, prepare: Prepare, mesh: Mesh | None = None) -> EvalStep:
     """The evaluation step as a pure function.
 
     Args:
       task: what is evaluated.
       prepare: (data, raw) -> batch.
+      mesh: as for `train_step`.
 
     Returns:
       (params, data, raw) -> per-example values, each [B]: `loss`, the task's metrics, and the
@@ -119,7 +124,9 @@ def eval_step(task: Task, prepare: Prepare) -> EvalStep:
 
     def step(params: Params, data: Any, raw: Any) -> dict[str, Array]:
         batch = prepare(data, raw)
-        loss, metrics = chunks.apply(lambda *given: task.loss(*given, None), params, batch)
+        loss, metrics = chunks.apply(
+            lambda *given: task.loss(*given, None), params, batch, mesh
+        )
         return {"loss": loss, "weight": batch["weight"], "index": batch["index"], **metrics}
 
     return step

@@ -67,9 +67,9 @@ def test_batch_is_really_split_over_the_devices():
     assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(state.params))
 
 
-def test_batch_that_cannot_be_split_is_an_error():
-    with pytest.raises(ValueError, match="batch of 6 .* 4 devices"):
-        make_shardings(6, FOUR)
+def test_a_batch_is_split_over_as_many_devices_as_divide_it():
+    assert make_shardings(6, FOUR).batch.mesh.size == 3
+    assert make_shardings(5, FOUR).batch.mesh.size == 1
 
 
 def test_state_is_donated_in_training_and_not_in_evaluation():

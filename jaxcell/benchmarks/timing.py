@@ -14,6 +14,8 @@ from jaxcell.versions import versions
 
 # Side of the matrices and bytes of the array by which the machine is measured.
 SIDE, BYTES = 4096, 2**28
+# Seconds before each turn: threads of the way before may go on waiting for work, and burn a core.
+PAUSE = 0.2
 
 
 class Timing(NamedTuple):
@@ -55,6 +57,7 @@ def take_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[s
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
+            time.sleep(PAUSE)
             found[name].append(seconds(way))
     return {name: Timing(first[name], found[name]) for name in ways}
 

@@ -1,6 +1,5 @@
 """The pieces that encoder, decoder and regressor share."""
 
-import functools
 from typing import Any
 
 import flax.linen as nn
@@ -12,9 +11,9 @@ from jaxcell.models.operations import (
     convolve_in_strides,
     prelu,
     prelu_pool,
-    same_convolve,
     upsampled_convolution,
 )
+from jaxcell.models.sums import add_bias, group_norm
 
 
 class Convolution(nn.Module):
@@ -48,7 +47,7 @@ class Convolution(nn.Module):
             x = convolve(x, kernel, ((1, 1), (1, 1)))
         else:
             x = convolve_in_strides(x, kernel, self.stride)
-        x = x + bias[None, None, None]
+        x = add_bias(x, bias)
         if self.activation == "none":
             return x
         slope = jnp.zeros(self.features, self.dtype)
@@ -57,8 +56,45 @@ class Convolution(nn.Module):
         return prelu_pool(x, slope) if self.pooled else prelu(x, slope)
 
 
-# `nn.Conv` of stride 1, with parameters of the same names, by `convolve`.
-SameConvolution = functools.partial(nn.Conv, conv_general_dilated=same_convolve)
+class Conv(nn.Module):
+    """Convolution of stride 1 with zero padding to the image's own size, as `nn.Conv` without more.
+
+    Attributes:
+      features: output channels.
+      kernel_size: rows and columns, odd.
+      kernel_init: of the kernel, as in flax; the bias starts at zero.
+      dtype: of the arithmetic; parameters stay float32.
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    kernel_init: Any = nn.initializers.lecun_normal()
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        shape = (*self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x, kernel, bias = (array.astype(self.dtype) for array in (x, kernel, bias))
+        rows, columns = (side // 2 for side in self.kernel_size)
+        return add_bias(convolve(x, kernel, ((rows, rows), (columns, columns))), bias)
+
+
+class GroupNorm(nn.Module):
+    """`group_norm` with its scale and bias, as `nn.GroupNorm`; the statistics are float32.
+
+    Attributes:
+      groups: that divide the channels.
+    """
+
+    groups: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        return group_norm(x.astype(jnp.float32), scale, bias, self.groups)
 
 
 class Residual(nn.Module):
@@ -79,12 +115,11 @@ class Residual(nn.Module):
         features = x.shape[-1]
         y = x
         for last in (False, True):
-            # Its statistics are float32 whatever `dtype`; strict promotion wants that said.
-            y = nn.GroupNorm(self.groups)(y.astype(jnp.float32)).astype(self.dtype)
+            y = GroupNorm(self.groups)(y).astype(self.dtype)
             y = nn.swish(y)
             # The branch starts at zero, so that a deep net starts as a shallow one.
             kernel_init = nn.initializers.zeros if last else nn.initializers.he_normal()
-            y = SameConvolution(features, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(y)
+            y = Conv(features, (3, 3), dtype=self.dtype, kernel_init=kernel_init)(y)
         return x + y
 
 

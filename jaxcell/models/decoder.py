@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.blocks import Convolution, Residual, SameConvolution
+from jaxcell.models.blocks import Conv, Convolution, Residual
 from jaxcell.models.nested import SizeAdjustment
 from jaxcell.models.operations import depth_to_space
 
@@ -73,13 +73,13 @@ class ResidualDecoder(nn.Module):
         (None: all) -> logits float32 [B, H, W, 2]."""
         side = self.window // (self.patch * 2 ** (len(self.features) - 1))
         x = _unfold(code, kept, self, side)
-        x = SameConvolution(self.features[-1], (3, 3), dtype=self.dtype)(x)
+        x = Conv(self.features[-1], (3, 3), dtype=self.dtype)(x)
         for stage, features in enumerate(reversed(self.features)):
             if stage:
-                x = depth_to_space(SameConvolution(4 * features, (1, 1), dtype=self.dtype)(x), 2)
+                x = depth_to_space(Conv(4 * features, (1, 1), dtype=self.dtype)(x), 2)
             for _ in range(self.blocks):
                 x = Residual(self.dtype)(x)
-        x = SameConvolution(2 * self.patch**2, (3, 3), dtype=self.dtype)(nn.swish(x))
+        x = Conv(2 * self.patch**2, (3, 3), dtype=self.dtype)(nn.swish(x))
         return depth_to_space(x, self.patch).astype(jnp.float32)
 
 

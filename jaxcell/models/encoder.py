@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.blocks import Convolution, Residual, SameConvolution, require_divisible
+from jaxcell.models.blocks import Conv, Convolution, Residual, require_divisible
 from jaxcell.models.operations import space_to_depth
 
 
@@ -78,10 +78,10 @@ class ResidualEncoder(nn.Module):
         for stage, features in enumerate(self.features):
             if stage:
                 x = space_to_depth(x, 2)
-            x = SameConvolution(features, (1, 1), dtype=self.dtype)(x)
+            x = Conv(features, (1, 1), dtype=self.dtype)(x)
             for _ in range(self.blocks):
                 x = Residual(self.dtype)(x)
-        x = SameConvolution(self.code_features, (1, 1), dtype=self.dtype)(x)
+        x = Conv(self.code_features, (1, 1), dtype=self.dtype)(x)
         return _bottleneck(x, self.latent_dim, self.dtype)
 
 

@@ -121,17 +121,6 @@ def convolve(x: Array, kernel: Array, padding: Padding) -> Array:
     return _convolve(x, kernel, padding)
 
 
-def same_convolve(
-    x: Array, kernel: Array, strides: tuple[int, ...], padding: str, **layout: Any
-) -> Array:
-    """`convolve` as `nn.Conv` calls it, of an odd side, padded to the image's own size."""
-    if tuple(strides) != (1, 1) or padding != "SAME":
-        raise ValueError(f"strides {strides} and padding {padding} are not 1 and SAME")
-    del layout  # what nn.Conv says of it is the same wherever it is two-dimensional
-    rows, columns = kernel.shape[0] // 2, kernel.shape[1] // 2
-    return convolve(x, kernel, ((rows, rows), (columns, columns)))
-
-
 def convolve_in_strides(x: Array, kernel: Array, stride: int) -> Array:
     """Convolution [B, H, W, C] by [h, w, C, F] -> [B, H / stride, W / stride, F]."""
     return _convolve(x, kernel, "SAME", stride)

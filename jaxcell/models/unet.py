@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.blocks import SameConvolution, require_divisible
+from jaxcell.models.blocks import Conv, require_divisible
 from jaxcell.models.operations import depth_to_space, space_to_depth, upsampled_convolution
 
 
@@ -58,7 +58,7 @@ class UNet(nn.Module):
             if stage:
                 skips.append(x)
                 x = space_to_depth(x, 2)
-            x = SameConvolution(features, (1, 1), dtype=self.dtype)(x)
+            x = Conv(features, (1, 1), dtype=self.dtype)(x)
             x = _Branch(features, self.dtype)(x) + x
         for stage, skip in reversed(list(enumerate(skips))):
             features = skip.shape[-1]
@@ -66,11 +66,11 @@ class UNet(nn.Module):
             kernel = self.param(f"up_{stage}", nn.initializers.he_normal(), shape)
             x = skip + upsampled_convolution(x, kernel.astype(self.dtype))
             x = _Branch(features, self.dtype)(x) + x
-        full = SameConvolution(8 * self.patch**2, (1, 1), dtype=self.dtype)(x)
+        full = Conv(8 * self.patch**2, (1, 1), dtype=self.dtype)(x)
         full = depth_to_space(full, self.patch)
         full = jnp.concatenate([full, image.astype(self.dtype)], axis=-1)
-        full = nn.swish(SameConvolution(8, (3, 3), dtype=self.dtype)(full))
-        return SameConvolution(self.outputs, (3, 3), dtype=self.dtype)(full).astype(jnp.float32)
+        full = nn.swish(Conv(8, (3, 3), dtype=self.dtype)(full))
+        return Conv(self.outputs, (3, 3), dtype=self.dtype)(full).astype(jnp.float32)
 
 
 class _Branch(nn.Module):
@@ -84,5 +84,5 @@ class _Branch(nn.Module):
         for _ in range(2):
             # Its statistics are float32 whatever `dtype`; strict promotion wants that said.
             x = nn.LayerNorm()(x.astype(jnp.float32)).astype(self.dtype)
-            x = SameConvolution(self.features, (3, 3), dtype=self.dtype)(nn.swish(x))
+            x = Conv(self.features, (3, 3), dtype=self.dtype)(nn.swish(x))
         return x

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from jaxcell.models.blocks import (
+    Conv,
     Convolution,
     Residual,
-    SameConvolution,
     require_divisible,
 )
 
@@ -18,14 +18,12 @@ def _normal(seed: int, *shape: int) -> jax.Array:
     return jax.random.normal(jax.random.key(seed), shape)
 
 
-def test_same_convolution_is_flax_convolution():
-    x, module = _normal(0, 2, 6, 5, 3), nn.Conv(4, (3, 3))
+@pytest.mark.parametrize("size", [(3, 3), (1, 1)])
+def test_convolution_of_stride_1_is_flaxs(size):
+    x, module, ours = _normal(0, 2, 6, 5, 3), nn.Conv(4, size), Conv(4, size)
     variables = module.init(jax.random.key(1), x)
-    ours = SameConvolution(4, (3, 3))
-    assert jax.tree.structure(ours.init(jax.random.key(1), x)) == jax.tree.structure(variables)
+    jax.tree.map(np.testing.assert_array_equal, ours.init(jax.random.key(1), x), variables)
     np.testing.assert_allclose(ours.apply(variables, x), module.apply(variables, x), atol=1e-5)
-    with pytest.raises(ValueError, match="strides"):
-        SameConvolution(4, (3, 3), strides=2).init(jax.random.key(1), x)
 
 
 def test_convolution_with_prelu_by_hand():

@@ -1,0 +1,107 @@
+"""Biases and group normalisation, whose gradients are sums over pixels, fast on a CPU too.
+
+XLA adds up pixels there one number at a time, in strides; a product of matrices with ones does the
+same additions several times as fast. On a CPU these sums were an eighth of the default network's
+training step.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+# flax's, added to variances.
+EPSILON = 1e-6
+
+
+def pixel_sums(x: Array) -> Array:
+    """Sums over rows and columns: [B, H, W, C] -> [B, C]."""
+    if jax.default_backend() != "cpu":
+        return jnp.sum(x, (1, 2))
+    length, height, width, channels = x.shape
+    own = jnp.repeat(jnp.eye(length, dtype=x.dtype), height * width, axis=1)
+    return own @ x.reshape(-1, channels)
+
+
+@jax.custom_vjp
+def add_bias(x: Array, bias: Array) -> Array:
+    """x [B, H, W, C] and in every pixel bias [C]."""
+    return x + bias[None, None, None]
+
+
+def _bias_forward(x: Array, bias: Array) -> tuple[Array, None]:
+    return add_bias(x, bias), None
+
+
+def _bias_backward(_: None, gradient: Array) -> tuple[Array, Array]:
+    return gradient, pixel_sums(gradient.reshape(1, 1, -1, gradient.shape[-1]))[0]
+
+
+add_bias.defvjp(_bias_forward, _bias_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def group_norm(x: Array, scale: Array, bias: Array, groups: int) -> Array:
+    """Normalises groups of channels over all pixels of an example, then scales and shifts.
+
+    Args:
+      x: float32 [B, H, W, C].
+      scale, bias: float32 [C].
+      groups: of as many channels each; a divisor of C.
+
+    Returns:
+      float32 [B, H, W, C].
+
+    Source: Wu and He 2018; the variance as the mean of squares less the square of the mean, as in
+    flax.
+    """
+    return _norm_forward(x, scale, bias, groups)[0]
+
+
+def _norm_forward(
+    x: Array, scale: Array, bias: Array, groups: int
+) -> tuple[Array, tuple[Array, ...]]:
+    mean, square = (_group_means(pixel_sums(y), x, groups) for y in (x, x * x))
+    inverse = lax.rsqrt(jnp.maximum(square - mean * mean, 0) + EPSILON)
+    slope = inverse * scale[None]
+    shift = bias[None] - mean * slope
+    return _everywhere(slope) * x + _everywhere(shift), (x, scale, mean, inverse)
+
+
+def _norm_backward(
+    groups: int, seen: tuple[Array, ...], gradient: Array
+) -> tuple[Array, Array, Array]:
+    """By image, scale and bias.
+
+    With y the normalised image, g the gradient and s the scale, that by image is
+    inverse * (s g - mean(s g) - y mean(s g y)), the means over each group.
+    """
+    x, scale, mean, inverse = seen
+    arriving = pixel_sums(gradient)
+    along = (pixel_sums(gradient * x) - mean * arriving) * inverse  # sums of g y
+    level = _group_means(scale[None] * arriving, x, groups)
+    tilt = inverse * _group_means(scale[None] * along, x, groups)
+    by_image = (
+        _everywhere(inverse * scale[None]) * gradient
+        - _everywhere(inverse * tilt) * x
+        + _everywhere(inverse * (mean * tilt - level))
+    )
+    return by_image, jnp.sum(along, 0), jnp.sum(arriving, 0)
+
+
+group_norm.defvjp(_norm_forward, _norm_backward)
+
+
+def _group_means(sums: Array, x: Array, groups: int) -> Array:
+    """Sums over pixels [B, C] -> means over pixels and the channels of a group, for each channel
+    [B, C]."""
+    length, height, width, channels = x.shape
+    each = channels // groups
+    means = sums.reshape(length, groups, each).sum(-1) / (height * width * each)
+    return jnp.repeat(means, each, axis=1)
+
+
+def _everywhere(values: Array) -> Array:
+    """[B, C] as [B, 1, 1, C]."""
+    return values[:, None, None]

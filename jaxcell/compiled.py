@@ -19,16 +19,21 @@ DEVICES = "--xla_force_host_platform_device_count"
 
 def set_up() -> None:
     """What every script does before it computes anything."""
+    prepare_cpu()
+    keep_compiled()
+
+
+def prepare_cpu() -> None:
+    """Whatever makes programs for a CPU fast; an accelerator is used as it is."""
     use_every_core()
     avoid_slow_kernels()
-    keep_compiled()
 
 
 def use_every_core() -> None:
     """Has JAX take each core of a CPU for a device, unless the user says how many there are.
 
     The cores then share a batch (`training/chunks.py`): a program of one device does not keep them
-    busy. Before anything is computed; an accelerator is used as before.
+    busy. Before anything is computed.
     """
     if DEVICES not in os.environ.get("XLA_FLAGS", "") and jax.config.jax_num_cpu_devices < 0:
         jax.config.update("jax_num_cpu_devices", cores())

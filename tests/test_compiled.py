@@ -64,3 +64,29 @@ print(os.environ.get("XLA_FLAGS", ""))
         assert result.stdout.strip() == given
     else:
         assert result.stdout.split() in ([f"{compiled.SLOW_KERNELS}="], [])
+
+
+@pytest.mark.parametrize(
+    "flags,setting,devices",
+    [("", "", "cores"), ("--xla_force_host_platform_device_count=3", "", "3"), ("", "5", "5")],
+)
+def test_each_core_is_a_device_unless_the_user_says_how_many(flags, setting, devices):
+    code = """
+from jaxcell.compiled import cores, use_every_core
+import jax
+use_every_core()
+print(jax.local_device_count(), cores())
+"""
+    unset = ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    given = {"XLA_FLAGS": flags, "JAX_NUM_CPU_DEVICES": setting, "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        env={**environment, **{name: value for name, value in given.items() if value}},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, there = result.stdout.split()
+    assert found == (there if devices == "cores" else devices)

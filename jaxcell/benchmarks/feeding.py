@@ -23,6 +23,7 @@ from ml_collections import ConfigDict
 
 from jaxcell import experiment
 from jaxcell.benchmarks.timing import keep, seconds, table
+from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import default, dissertation
 from jaxcell.dataset.pipeline import Examples
 from jaxcell.networks import make_models
@@ -158,6 +159,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="turns")
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
+    prepare_cpu()
     logging.set_verbosity(logging.ERROR)
     shown, kept = [], {}
     with tempfile.TemporaryDirectory() as folder:

@@ -28,6 +28,7 @@ from ml_collections import ConfigDict
 
 from jaxcell import experiment
 from jaxcell.benchmarks.timing import Timing, keep, table, take_turns
+from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import default, latent_sweep
 from jaxcell.networks import make_models
 from jaxcell.training.optimizer import make_optimizer
@@ -51,13 +52,15 @@ class Axis(NamedTuple):
     ways: dict[int, Way]
 
 
-def training_way(config: ConfigDict, batch: int, devices: int = 1) -> Callable[[], float]:
+def training_way(
+    config: ConfigDict, batch: int, devices: int | None = None
+) -> Callable[[], float]:
     """A call that takes one training step on random patches and returns its loss.
 
     Args:
       config: of the network.
-      batch: patches a step, a multiple of `devices`.
-      devices: how many share it.
+      batch: patches a step.
+      devices: how many share it; all if None.
     """
     window = config.data.window
     task = autoencoder_task(make_models(config).autoencoder)
@@ -120,7 +123,8 @@ def _real(stack: ExitStack) -> Axis:
 
 def serve() -> None:
     """Takes a step on all devices for every line it is sent, and answers with its loss."""
-    train = training_way(default.get_config(), BATCH, jax.local_device_count())
+    prepare_cpu()
+    train = training_way(default.get_config(), BATCH)
     for _ in sys.stdin:
         print(train(), flush=True)
 
@@ -205,7 +209,9 @@ def row(name: str, of: str, found: dict[int, Timing]) -> list[str]:
 
 def main() -> None:
     """Measures, prints a table and keeps the figures."""
-    known = [name for name in AXES if name != "real devices" or jax.local_device_count() > 1]
+    prepare_cpu()
+    several = jax.default_backend() != "cpu" and jax.local_device_count() > 1
+    known = [name for name in AXES if name != "real devices" or several]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--axes", default="", help=f"beginnings of names; all: {known}")
     parser.add_argument("--repeats", type=int, default=5)

@@ -20,7 +20,7 @@ from jax import Array
 
 from jaxcell.benchmarks.networks import WINDOW, cases
 from jaxcell.benchmarks.timing import Machine, keep, measure_machine, table, take_turns
-from jaxcell.compiled import avoid_slow_kernels
+from jaxcell.compiled import prepare_cpu
 from jaxcell.models.blocks import Convolution
 from jaxcell.training import chunks
 
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
-    avoid_slow_kernels()
+    prepare_cpu()
     model = cases(given.batch, given.dtype)[given.network].model
     image = jnp.zeros((1, WINDOW, WINDOW, 2))
     params = jax.jit(model.init)(jax.random.key(0), image)["params"]

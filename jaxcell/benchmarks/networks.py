@@ -21,7 +21,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcell.benchmarks.timing import Machine, Timing, keep, measure_machine, table, take_turns
-from jaxcell.compiled import avoid_slow_kernels, use_every_core
+from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import default, dissertation, segmentation
 from jaxcell.models.unet import UNet
 from jaxcell.networks import make_models
@@ -228,8 +228,7 @@ def main() -> None:
     parser.add_argument("--no-torch-compile", action="store_true")
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
-    use_every_core()
-    avoid_slow_kernels()
+    prepare_cpu()
     machine = measure_machine(jnp.dtype(given.dtype))
     print(f"limits: {machine.flops / 1e9:,.0f} GFLOP/s (matrix product, {given.dtype}), "
           f"{machine.bytes / 1e9:,.1f} GB/s (copy)")  # fmt: skip

@@ -22,6 +22,7 @@ from ml_collections import ConfigDict
 
 from jaxcell.benchmarks.build_dataset import FIELD_SIZE, ROLES, write_plate
 from jaxcell.benchmarks.timing import keep, table
+from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import default, dissertation
 from jaxcell.experiment import Run
 from jaxcell.networks import make_models
@@ -92,6 +93,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
+    prepare_cpu()
     logging.set_verbosity(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         write_plate(Path(name), given.wells)

@@ -43,7 +43,7 @@ def first_step() -> None:
     batch, window = config.autoencoder.batch_size, config.data.window
     task = autoencoder_task(make_models(config).autoencoder)
     optimizer = make_optimizer(1000, **config.autoencoder.optimizer)
-    shardings = make_shardings(batch, jax.local_devices()[:1])
+    shardings = make_shardings(batch)
     image = np.random.default_rng(0).random((batch, window, window, 2), np.float32)
     raw = {"image": image, "weight": np.ones(batch, np.float32)}
     state = make_init(task, optimizer, _as_it_is, shardings, 0)((), raw, {})

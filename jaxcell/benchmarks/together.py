@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcell.benchmarks.timing import keep, take_turns
+from jaxcell.compiled import avoid_slow_kernels
 from jaxcell.configs import latent_sweep
 from jaxcell.networks import make_models
 from jaxcell.training.optimizer import make_optimizer
@@ -29,6 +30,7 @@ REPEATS = 7
 
 def main(members: int = 3, batch: int = 16) -> None:
     """Measures and prints a table and a line of JSON."""
+    avoid_slow_kernels()
     config = latent_sweep.get_config()
     config.model.latent_dim = 64
     task = autoencoder_task(make_models(config).autoencoder)

@@ -20,6 +20,7 @@ from ml_collections import ConfigDict
 
 from jaxcell.benchmarks.networks import WINDOW
 from jaxcell.benchmarks.timing import keep, table
+from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import dissertation
 from jaxcell.dataset.pipeline import Examples
 from jaxcell.networks import make_models
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
+    prepare_cpu()
     training = training_of(given.patches, given.epochs, given.dtype)
     alone, history = one_alone(training)
     # The first epoch compiles.

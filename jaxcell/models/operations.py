@@ -14,6 +14,8 @@ from jax import Array, lax
 Padding = tuple[tuple[int, int], tuple[int, int]]
 # Numbers a pixel up to which, on a CPU, shifted copies of an image are laid side by side.
 FEW = 32
+# Weights a tap up to which, on a CPU, two columns are convolved at a time.
+FEW_WEIGHTS = 128
 
 
 def upsampled_convolution(x: Array, kernel: Array) -> Array:
@@ -121,6 +123,24 @@ def convolve(x: Array, kernel: Array, padding: Padding) -> Array:
     return _convolve(x, kernel, padding)
 
 
+def _convolve_on_cpu(x: Array, kernel: Array, padding: Padding) -> Array:
+    """`_convolve`, of few channels by two columns at a time, whose channels fill a vector unit.
+
+    Half of the larger kernel is zeros: twice the arithmetic, at more than twice the speed.
+    """
+    rows, columns, channels, features = kernel.shape
+    batch, height, width, _ = x.shape
+    same = columns == 3 and padding == ((1, 1), (1, 1))
+    if not same or width % 2 or channels * features > FEW_WEIGHTS:
+        return _convolve(x, kernel, padding)
+    # [row, pair before, own, after; left or right column of it; channel; output column; feature]
+    pairs = jnp.stack(
+        [jnp.pad(kernel, ((0, 0), (1 + side, 2 - side), (0, 0), (0, 0))) for side in (0, 1)], 3
+    ).reshape(rows, 3, 2 * channels, 2 * features)
+    doubled = _convolve(x.reshape(batch, height, width // 2, -1), pairs, padding)
+    return doubled.reshape(batch, height, width, features)
+
+
 def convolve_in_strides(x: Array, kernel: Array, stride: int) -> Array:
     """Convolution [B, H, W, C] by [h, w, C, F] -> [B, H / stride, W / stride, F]."""
     return _convolve(x, kernel, "SAME", stride)
@@ -133,11 +153,11 @@ def _convolve(x: Array, kernel: Array, padding: Any, stride: int = 1) -> Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _with_sliced_gradient(x: Array, kernel: Array, padding: Padding) -> Array:
-    return _convolve(x, kernel, padding)
+    return _convolve_on_cpu(x, kernel, padding)
 
 
 def _forward(x: Array, kernel: Array, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x, kernel, padding), (x, kernel)
+    return _convolve_on_cpu(x, kernel, padding), (x, kernel)
 
 
 def _backward(
@@ -156,7 +176,7 @@ def _backward(
         (side - 1 - before, side - 1 - after)
         for side, (before, after) in zip((rows, columns), padding)
     )
-    by_image = _convolve(gradient, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), mirrored)
+    by_image = _convolve_on_cpu(gradient, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), mirrored)
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     if rows * columns * x.shape[-1] <= FEW:
         by_kernel = _by_taps(padded, gradient, rows, columns)

@@ -48,9 +48,10 @@ def test_upsampled_convolution_is_upsampling_then_convolution(height, width, fea
 @pytest.mark.parametrize(
     "side,padding", [(3, ((1, 1), (1, 1))), (2, ((1, 0), (0, 1))), (1, ((0, 0), (0, 0)))]
 )
-@pytest.mark.parametrize("channels", [3, 9])  # few channels go another way
-def test_convolve_is_convolution_in_values_and_gradients(side, padding, channels):
-    x, kernel = _normal(0, 2, 5, 6, channels), _normal(1, side, side, channels, 4)
+@pytest.mark.parametrize("channels", [3, 9, 40])  # few channels go other ways
+@pytest.mark.parametrize("width", [6, 7])
+def test_convolve_is_convolution_in_values_and_gradients(side, padding, channels, width):
+    x, kernel = _normal(0, 2, 5, width, channels), _normal(1, side, side, channels, 4)
 
     def plain(x, kernel):
         layout = ("NHWC", "HWIO", "NHWC")

@@ -23,6 +23,8 @@ from jaxcell.dataset.pipeline import (
 )
 
 ROWS = np.arange(3, 26, dtype=np.int32)  # 23: five batches of 4 and a short one
+# Each of a CPU's holds its own copy of what is held.
+DEVICES = jax.local_device_count()
 
 
 def _examples(held: bool = True, with_masks: bool = False) -> Examples:
@@ -185,7 +187,7 @@ def test_masks_come_along_when_asked_for_held_or_streamed(plates, tfds_folder):
 def test_masks_count_in_the_memory(plates, tfds_folder):
     config = ImmuneCellsConfig(name="x", subset="dmso", window=96, stride=96)
     builder = build(plates, config, tfds_folder)
-    gib = 48 * 96 * 96 * 5 / 2**30
+    gib = DEVICES * 48 * 96 * 96 * 5 / 2**30
     assert open_examples(builder, gib, with_masks=True).masks is not None
     assert open_examples(builder, gib * 0.99, with_masks=True).images is None
     assert open_examples(builder, gib * 0.99).images is not None
@@ -194,7 +196,7 @@ def test_masks_count_in_the_memory(plates, tfds_folder):
 def test_memory_is_the_images_own_size(plates, tfds_folder):
     config = ImmuneCellsConfig(name="x", subset="dmso", window=96, stride=96)
     builder = build(plates, config, tfds_folder)
-    gib = 48 * 96 * 96 * 2 * 2 / 2**30
+    gib = DEVICES * 48 * 96 * 96 * 2 * 2 / 2**30
     assert open_examples(builder, gib).images is not None
     assert open_examples(builder, gib * 0.99).images is None
 

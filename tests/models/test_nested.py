@@ -31,12 +31,12 @@ def test_a_size_is_trained_by_its_own_patches_alone():
         32, 6, SIZES, patch=8, features=(8, 16), blocks=1, code_features=4
     )
     image = jax.random.uniform(jax.random.key(1), (3, 32, 32, 2))
-    params = model.init(jax.random.key(0), image)
+    params = jax.jit(model.init)(jax.random.key(0), image)
 
     def loss(params, kept):
         return jnp.mean(jnp.square(model.apply(params, image, jnp.full(3, kept, jnp.int32))))
 
-    gradients = jax.grad(loss)(params, 2)["params"]
+    gradients = jax.jit(jax.grad(loss))(params, 2)["params"]
     for of_sizes in jax.tree.leaves(gradients["decoder"]["SizeAdjustment_0"]):
         assert np.all(of_sizes[1] == 0) and np.any(of_sizes[0] != 0)
     bottleneck = gradients["encoder"]["bottleneck"]["kernel"]

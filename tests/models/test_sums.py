@@ -23,9 +23,8 @@ def _normal(seed: int, *shape: int) -> jax.Array:
 def _both(function, weight, *arguments):
     """Values, and the gradients of their weighted sum by every argument."""
     every = tuple(range(len(arguments)))
-    return function(*arguments), jax.grad(
-        lambda *given: jnp.sum(weight * function(*given)), every
-    )(*arguments)
+    gradients = jax.jit(jax.grad(lambda *given: jnp.sum(weight * function(*given)), every))
+    return function(*arguments), gradients(*arguments)
 
 
 def _assert_close(found, expected):

@@ -13,7 +13,7 @@ MODEL = UNet(outputs=2, features=(4, 6, 8), patch=2)
 
 @pytest.fixture(scope="module")
 def apply():
-    params = MODEL.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
+    params = jax.jit(MODEL.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
     # Biases and scales drawn too: zeros would hide what a border does.
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
@@ -29,8 +29,8 @@ def test_answers_have_the_size_of_the_image(apply):
 
 def test_every_parameter_receives_a_gradient():
     image = jax.random.uniform(jax.random.key(2), (2, 32, 32, 2))
-    params = MODEL.init(jax.random.key(0), image)
-    gradients = jax.grad(lambda p: jnp.sum(jnp.sin(MODEL.apply(p, image))))(params)
+    params = jax.jit(MODEL.init)(jax.random.key(0), image)
+    gradients = jax.jit(jax.grad(lambda p: jnp.sum(jnp.sin(MODEL.apply(p, image)))))(params)
     still = [jax.tree_util.keystr(path) for path, gradient
              in jax.tree_util.tree_leaves_with_path(gradients) if not jnp.any(gradient != 0)]
     assert not still
@@ -39,8 +39,8 @@ def test_every_parameter_receives_a_gradient():
 def test_bfloat16_answers_in_float32():
     model = UNet(outputs=1, features=(4, 6), dtype=jnp.bfloat16)
     image = jnp.ones((1, 16, 16, 1))
-    params = model.init(jax.random.key(0), image)
-    assert model.apply(params, image).dtype == jnp.float32
+    params = jax.eval_shape(model.init, jax.random.key(0), image)
+    assert jax.eval_shape(model.apply, params, image).dtype == jnp.float32
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
 
 

@@ -2,8 +2,7 @@
 
 Members go one after the other inside the program (`jax.lax.map`): a convolution vmapped over its
 kernels becomes a grouped convolution, which was measured several times as slow on a CPU, and
-`jaxcell.benchmarks.together` measures both where you are. Devices share the members between them;
-the cores of a CPU, where they cannot do so evenly, the examples of every member's batch.
+`jaxcell.benchmarks.together` measures both where you are. Devices share the members between them.
 """
 
 import functools
@@ -16,7 +15,6 @@ from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxcell.training.optimizer import Optimizer
-from jaxcell.training.sharding import make_shardings
 from jaxcell.training.state import TrainState, first_state
 from jaxcell.training.steps import Prepare, epoch_step, eval_step, train_step
 from jaxcell.training.tasks import Params, Task
@@ -34,7 +32,7 @@ class Program(NamedTuple):
         A member that is not active stays as it is, and costs nothing.
       evaluate: (params, data, raw of all members) -> per-example values [k, B].
       end_epoch: (states, validation losses float32 [k], active bool [k]) -> states; donated.
-      split: sharding of states: by member, or whole on each core that shares the batches.
+      split: sharding of states, by member.
       whole: sharding of what all members share.
     """
 
@@ -51,7 +49,6 @@ def make_program(
     optimizer: Optimizer,
     prepare: Prepare,
     members: int,
-    batch_size: int,
     early_stopping_epochs: int,
     devices: Sequence[jax.Device] | None = None,
 ) -> Program:
@@ -62,26 +59,16 @@ def make_program(
       optimizer: how.
       prepare: (data, raw) -> batch.
       members: k.
-      batch_size: B, examples a batch of one member.
       early_stopping_epochs: as for `epoch_step`.
-      devices: devices to use, all local ones if None; as many of them as divide the members, or on
-        a CPU, unless all do, the batch.
+      devices: devices to use, all local ones if None; as many of them as divide the members.
 
     Returns:
       The program.
     """
     devices = jax.local_devices() if devices is None else list(devices)
     used = max(n for n in range(1, len(devices) + 1) if members % n == 0)
-    if used < len(devices) and devices[0].platform == "cpu":
-        mesh = make_shardings(batch_size, devices).batch.mesh
-        step, judge = train_step(task, optimizer, prepare, mesh), eval_step(task, prepare, mesh)
-        split = NamedSharding(mesh, PartitionSpec())
-        shared = _as_it_is
-    else:
-        mesh = jax.make_mesh((used,), (MEMBER,), (AxisType.Auto,), devices=devices[:used])
-        step, judge = train_step(task, optimizer, prepare), eval_step(task, prepare)
-        split = NamedSharding(mesh, PartitionSpec(MEMBER))
-        shared = functools.partial(_over_devices, mesh)
+    mesh = jax.make_mesh((used,), (MEMBER,), (AxisType.Auto,), devices=devices[:used])
+    step, judge = train_step(task, optimizer, prepare), eval_step(task, prepare)
     begin, end = first_state(task, optimizer, prepare), epoch_step(optimizer, early_stopping_epochs)
 
     def init(seeds: Array, starts: Params, data: Any, raw: Any) -> TrainState:
@@ -105,19 +92,15 @@ def make_program(
 
         return jax.lax.map(one, (states, losses, active))
 
+    shared = functools.partial(_over_devices, mesh)
     return Program(
-        jax.jit(shared(init, "mm--"), out_shardings=split),
-        jax.jit(shared(train, "m-mm"), out_shardings=split, donate_argnums=0),
-        jax.jit(shared(evaluate, "m--"), out_shardings=split),
-        jax.jit(shared(end_epoch, "mmm"), out_shardings=split, donate_argnums=0),
-        split,
+        jax.jit(shared(init, "mm--")),
+        jax.jit(shared(train, "m-mm"), donate_argnums=0),
+        jax.jit(shared(evaluate, "m--")),
+        jax.jit(shared(end_epoch, "mmm"), donate_argnums=0),
+        NamedSharding(mesh, PartitionSpec(MEMBER)),
         NamedSharding(mesh, PartitionSpec()),
     )
-
-
-def _as_it_is(function: Callable, arguments: str) -> Callable:
-    del arguments
-    return function
 
 
 def _over_devices(mesh: Mesh, function: Callable, arguments: str) -> Callable:

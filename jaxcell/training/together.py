@@ -107,14 +107,7 @@ def fit_together(
     """
     total_steps = config.epochs * config.steps_per_epoch
     optimizer = make_optimizer(total_steps, **config.optimizer)
-    program = make_program(
-        task,
-        optimizer,
-        prepare,
-        len(lanes),
-        config.batch_size,
-        config.early_stopping_epochs,
-    )
+    program = make_program(task, optimizer, prepare, len(lanes), config.early_stopping_epochs)
     data = jax.device_put(data, program.whole)
     with ExitStack() as stack:
         runs, states = _open(program, lanes, name, data, total_steps, stack)

@@ -20,8 +20,10 @@ def pixel_sums(x: Array) -> Array:
     if jax.default_backend() != "cpu":
         return jnp.sum(x, (1, 2))
     length, height, width, channels = x.shape
-    own = jnp.repeat(jnp.eye(length, dtype=x.dtype), height * width, axis=1)
-    return own @ x.reshape(-1, channels)
+    own = jnp.repeat(jnp.eye(length, dtype=x.dtype), height, axis=1)
+    # Rows first, then columns: one long sum in float32 would lose three of its digits.
+    columns = own @ x.reshape(length * height, width * channels)
+    return jnp.sum(columns.reshape(length, width, channels), 1)
 
 
 @jax.custom_vjp
@@ -35,7 +37,7 @@ def _bias_forward(x: Array, bias: Array) -> tuple[Array, None]:
 
 
 def _bias_backward(_: None, gradient: Array) -> tuple[Array, Array]:
-    return gradient, pixel_sums(gradient.reshape(1, 1, -1, gradient.shape[-1]))[0]
+    return gradient, pixel_sums(gradient.reshape(1, -1, *gradient.shape[2:]))[0]
 
 
 add_bias.defvjp(_bias_forward, _bias_backward)

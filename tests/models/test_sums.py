@@ -38,6 +38,14 @@ def test_pixels_are_summed_example_by_example():
     np.testing.assert_allclose(pixel_sums(x), x.sum((1, 2)), rtol=1e-5, atol=1e-5)
 
 
+def test_sums_of_many_pixels_keep_their_digits():
+    x = jax.random.uniform(jax.random.key(0), (1, 384, 384, 3))
+    exact = np.asarray(x, np.float64).sum((1, 2))
+    np.testing.assert_allclose(pixel_sums(x), exact, rtol=1e-6)
+    gradient = jax.grad(lambda bias: jnp.sum(x * add_bias(x, bias)))(jnp.zeros(3))
+    np.testing.assert_allclose(gradient, exact[0], rtol=1e-6)
+
+
 def test_bias_is_a_sum_in_values_and_gradients():
     x, bias, weight = _normal(0, 2, 3, 4, 5), _normal(1, 5), _normal(2, 2, 3, 4, 5)
 

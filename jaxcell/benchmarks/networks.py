@@ -143,11 +143,11 @@ def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
 
     # Of a chunk, on one device: XLA counts the body of a loop over chunks but once.
     lone = jax.jit(train_step(case.task, optimizer, _as_it_is))
-    share = len(raw["image"]) // shardings.batch.mesh.size
     size = chunks.chunk_size(
         lambda params, raw: case.task.loss(params, raw, None)[0],
         params,
-        jax.tree.map(lambda leaf: leaf[:share], raw),
+        raw,
+        shardings.batch.mesh.size,
     )
     some = jax.tree.map(lambda leaf: leaf[:size], raw)
     times = len(raw["image"]) // size

@@ -6,13 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.operations import (
-    convolve,
-    convolve_in_strides,
-    prelu,
-    prelu_pool,
-    upsampled_convolution,
-)
+from jaxcell.models.convolutions import convolve, convolve_in_strides, upsampled_convolution
+from jaxcell.models.operations import prelu, prelu_pool
 from jaxcell.models.sums import add_bias, group_norm
 
 

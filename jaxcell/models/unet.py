@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxcell.models.blocks import Conv, require_divisible
-from jaxcell.models.operations import depth_to_space, space_to_depth, upsampled_convolution
+from jaxcell.models.convolutions import upsampled_convolution
+from jaxcell.models.operations import depth_to_space, space_to_depth
 
 
 class UNet(nn.Module):

@@ -5,7 +5,8 @@
 The shortest time of a layer is that of its operations at the speed of a large matrix product, or
 that of its compulsory bytes (its input, answer and parameters, once each, and in training their
 gradients) at the speed of a large copy, whichever is longer. Layers are timed alone, forward and
-in training, in chunks as the training step takes them.
+in training, shared by the devices and in chunks as the network's training step takes them. The
+U-Net's upsampling convolutions, which are no modules, are not listed.
 """
 
 import argparse
@@ -21,10 +22,11 @@ from jax import Array
 from jaxcell.benchmarks.networks import WINDOW, cases
 from jaxcell.benchmarks.timing import Machine, keep, measure_machine, table, take_turns
 from jaxcell.compiled import prepare_cpu
-from jaxcell.models.blocks import Convolution
+from jaxcell.models.blocks import Conv, Convolution, GroupNorm
 from jaxcell.training import chunks
+from jaxcell.training.sharding import make_shardings
 
-LAYERS = (Convolution, nn.Conv, nn.Dense)
+LAYERS = (Convolution, Conv, GroupNorm, nn.LayerNorm, nn.Dense)
 HEADING = ["layer", "in", "out", "MFLOP", "MB", "bound by", "forward, ms", "of limit",
            "training, ms", "of limit"]  # fmt: skip
 
@@ -53,13 +55,25 @@ def layers_of(model: nn.Module, params: Any, image: Any) -> list[Layer]:
     return found
 
 
-def ways(layer: Layer, params: Any, batch: int, dtype: str, first: bool) -> dict[str, Callable]:
+def chunk_of(model: nn.Module, params: Any, batch: int) -> int:
+    """How many patches of a batch a device takes through a network at a time."""
+    images, devices = jnp.zeros((batch, WINDOW, WINDOW, 2)), make_shardings(batch).batch.mesh.size
+    size = chunks.chunk_size(
+        lambda params, images: model.apply({"params": params}, images), params, images, devices
+    )
+    return min(size, batch // devices)
+
+
+def ways(
+    layer: Layer, params: Any, batch: int, size: int, dtype: str, first: bool
+) -> dict[str, Callable]:
     """Forward and training of a layer alone.
 
     Args:
       layer: which.
       params: of the network.
       batch: examples.
+      size: how many of them go through it at a time.
       dtype: of what comes in.
       first: whether it is the network's first, whose input's gradient nobody asks for.
     """
@@ -75,18 +89,25 @@ def ways(layer: Layer, params: Any, batch: int, dtype: str, first: bool) -> dict
         answers, back = jax.vjp(lambda params, x=x: answer(params, x), *own)
         return back(answers)
 
-    size = chunks.chunk_size(answer, params, x)
-    split = x.reshape(-1, size, *x.shape[1:])
+    shardings = make_shardings(batch)
+    split = jax.device_put(x.reshape(-1, size, *x.shape[1:]), shardings.batch)
+    params = jax.device_put(params, shardings.replicated)
 
     def in_chunks(function: Callable) -> Callable:
-        @jax.jit
-        def program(params: Any, split: Array) -> Array:
+        def part(params: Any, split: Array) -> Array:
             def add(total: Array, chunk: Array) -> tuple[Array, None]:
                 leaves = jax.tree.leaves(function(params, chunk))
                 return total + sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in leaves), None
 
-            return jax.lax.scan(add, jnp.float32(0), split)[0]
+            return jax.lax.scan(add, jnp.float32(0), split)[0][None]
 
+        whole, own = shardings.replicated.spec, shardings.batch.spec
+        program = jax.jit(
+            jax.shard_map(
+                part, mesh=shardings.batch.mesh, in_specs=(whole, own), out_specs=own,
+                check_vma=False,
+            )
+        )  # fmt: skip
         return lambda: program(params, split)
 
     return {"forward": in_chunks(answer), "training": in_chunks(learn)}
@@ -96,13 +117,14 @@ def bounds(layer: Layer, params: Any, batch: int, dtype: str) -> dict[str, Any]:
     """Operations and compulsory bytes of a layer's forward pass over a batch, as plainly written.
 
     A multiplication and an addition are two operations; a 3x3 convolution has 9 of either for each
-    pair of channels and each pixel of its answer.
+    pair of channels and each pixel of its answer. Those of a normalisation are not counted: memory
+    bounds it anywhere.
     """
     for name in layer.path:
         params = params[name]
     x = jax.ShapeDtypeStruct((batch, *layer.given), jnp.dtype(dtype))
     answer = jax.eval_shape(lambda params, x: layer.module.apply({"params": params}, x), params, x)
-    kernel = params["kernel"]
+    kernel = params.get("kernel", jnp.zeros((0, 1)))
     shrunk = 4 if getattr(layer.module, "pooled", False) else 1
     # Upsampled, four taps of nine fall on pixels of their own.
     taps = 4 / 9 if getattr(layer.module, "upsampled", False) else 1
@@ -149,10 +171,12 @@ def main() -> None:
     model = cases(given.batch, given.dtype)[given.network].model
     image = jnp.zeros((1, WINDOW, WINDOW, 2))
     params = jax.jit(model.init)(jax.random.key(0), image)["params"]
+    size = chunk_of(model, params, given.batch)
     machine, shown, kept = measure_machine(jnp.dtype(given.dtype)), [], []
     for place, layer in enumerate(layers_of(model, params, image)):
         about = bounds(layer, params, given.batch, given.dtype)
-        found = take_turns(ways(layer, params, given.batch, given.dtype, place == 0), given.repeats)
+        both = ways(layer, params, given.batch, size, given.dtype, place == 0)
+        found = take_turns(both, given.repeats)
         seconds = {name: timing.median for name, timing in found.items()}
         shown.append(row(layer, about, seconds, machine, place == 0))
         kept.append({"layer": "/".join(layer.path), **about, "seconds": seconds})

@@ -42,13 +42,14 @@ class Convolution(nn.Module):
             x = convolve(x, kernel, ((1, 1), (1, 1)))
         else:
             x = convolve_in_strides(x, kernel, self.stride)
-        x = add_bias(x, bias)
         if self.activation == "none":
-            return x
+            return add_bias(x, bias)
         slope = jnp.zeros(self.features, self.dtype)
         if self.activation == "prelu":
             slope = self.param("slope", nn.initializers.zeros, slope.shape).astype(self.dtype)
-        return prelu_pool(x, slope) if self.pooled else prelu(x, slope)
+        if self.pooled:
+            return prelu_pool(x, bias, slope)
+        return prelu(add_bias(x, bias), slope)
 
 
 class Conv(nn.Module):

@@ -203,12 +203,15 @@ def _by_taps(padded: Array, gradient: Array, rows: int, columns: int) -> Array:
     """Kernel gradient [h, w, C, F] of a padded image [B, H + h - 1, W + w - 1, C] and the gradient
     [B, H, W, F] that arrives."""
     height, width = gradient.shape[1:3]
+    # Channels first: what is copied then lies in long pieces.
+    planes = padded.transpose(3, 0, 1, 2)
     shifted = [
-        padded[:, row:row + height, column:column + width]
+        planes[:, :, row:row + height, column:column + width]
         for row in range(rows)
         for column in range(columns)
     ]
-    by_kernel = _inner(jnp.concatenate(shifted, axis=-1), gradient)
+    flat = gradient.reshape(-1, gradient.shape[-1])
+    by_kernel = jnp.stack(shifted).reshape(-1, len(flat)) @ flat
     return by_kernel.reshape(rows, columns, padded.shape[-1], -1)
 
 

@@ -1,8 +1,7 @@
 """Biases and group normalisation, whose gradients are sums over pixels, fast on a CPU too.
 
-XLA adds up pixels there one number at a time, in strides; a product of matrices with ones does the
-same additions several times as fast. On a CPU these sums were an eighth of the default network's
-training step.
+XLA adds up pixels there one number at a time, in strides; added part by part, whole rows of a
+vector unit at once, the same sums take a fraction of the time.
 """
 
 import functools
@@ -13,17 +12,29 @@ from jax import Array, lax
 
 # flax's, added to variances.
 EPSILON = 1e-6
+# Parts of an image that are added at a time, on a CPU.
+AT_ONCE = 8
 
 
 def pixel_sums(x: Array) -> Array:
-    """Sums over rows and columns: [B, H, W, C] -> [B, C]."""
+    """Sums over rows and columns, in float32 whatever comes in: [B, H, W, C] -> float32 [B, C]."""
+    x = x.astype(jnp.float32)
     if jax.default_backend() != "cpu":
         return jnp.sum(x, (1, 2))
-    length, height, width, channels = x.shape
-    own = jnp.repeat(jnp.eye(length, dtype=x.dtype), height, axis=1)
-    # Rows first, then columns: one long sum in float32 would lose three of its digits.
-    columns = own @ x.reshape(length * height, width * channels)
-    return jnp.sum(columns.reshape(length, width, channels), 1)
+    return _added_up(_added_up(x, 1), 2)[:, 0, 0]
+
+
+def _added_up(x: Array, axis: int) -> Array:
+    """The sum over an axis, which stays with length 1: by adding equal parts of it, some at a time.
+
+    Whatever computes x becomes part of the addition, and no sum in float32 is long enough to lose
+    digits.
+    """
+    while (length := x.shape[axis]) > 1:
+        usual, more = range(AT_ONCE, 1, -1), range(AT_ONCE + 1, length + 1)
+        parts = next(n for n in (*usual, *more) if length % n == 0)
+        x = sum(jnp.split(x, parts, axis))
+    return x
 
 
 @jax.custom_vjp
@@ -37,7 +48,8 @@ def _bias_forward(x: Array, bias: Array) -> tuple[Array, None]:
 
 
 def _bias_backward(_: None, gradient: Array) -> tuple[Array, Array]:
-    return gradient, pixel_sums(gradient.reshape(1, -1, *gradient.shape[2:]))[0]
+    by_bias = pixel_sums(gradient.reshape(1, -1, *gradient.shape[2:]))[0]
+    return gradient, by_bias.astype(gradient.dtype)
 
 
 add_bias.defvjp(_bias_forward, _bias_backward)

@@ -33,8 +33,9 @@ def _assert_close(found, expected):
     )
 
 
-def test_pixels_are_summed_example_by_example():
-    x = _normal(0, 3, 4, 5, 2)
+@pytest.mark.parametrize("height,width", [(4, 5), (1, 48), (22, 13)])
+def test_pixels_are_summed_example_by_example(height, width):
+    x = _normal(0, 3, height, width, 2)
     np.testing.assert_allclose(pixel_sums(x), x.sum((1, 2)), rtol=1e-5, atol=1e-5)
 
 

@@ -27,7 +27,9 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag; settings are given as --config.NAME=VALUE")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import measurement  # heavy: not needed for --help
+    from jaxcell import compiled, measurement  # heavy: not needed for --help
+
+    compiled.set_up()
 
     config = CONFIG.value
     config.data.plates, config.segmentation = PLATES.value, SEGMENTATION.value

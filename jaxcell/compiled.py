@@ -1,5 +1,6 @@
 """How programs are compiled: for every core, kept, and without kernels known to be slow."""
 
+import math
 import os
 import platform
 from pathlib import Path
@@ -15,6 +16,8 @@ SLOW_KERNELS = "--xla_cpu_experimental_ynn_fusion_type"
 KNOWS_THE_FLAG = (0, 10)
 # By which a user says how many devices a CPU is.
 DEVICES = "--xla_force_host_platform_device_count"
+# Where Linux says how many microseconds of processor time a container has in how many.
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def set_up() -> None:
@@ -40,8 +43,15 @@ def use_every_core() -> None:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use, and a container's share of them lets it use."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = QUOTA.read_text().split()
+        return min(allowed, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # none, or `max`
+        return allowed
 
 
 def avoid_slow_kernels() -> None:
@@ -64,4 +74,5 @@ def keep_compiled() -> None:
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         folder = Path(home) / "jaxcell" / "compiled" / (platform.node() or "here")
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
+        if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)

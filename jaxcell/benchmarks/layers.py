@@ -19,24 +19,27 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxcell.benchmarks.networks import WINDOW, cases
+from jaxcell.benchmarks.networks import WINDOW, Case, cases
 from jaxcell.benchmarks.timing import Machine, keep, measure_machine, table, take_turns
 from jaxcell.compiled import prepare_cpu
 from jaxcell.models.blocks import Conv, Convolution, GroupNorm
 from jaxcell.training import chunks
 from jaxcell.training.sharding import make_shardings
 
+# Calls of an accelerator in a row: starting one may take longer than a layer does.
+CALLS = 8
 LAYERS = (Convolution, Conv, GroupNorm, nn.LayerNorm, nn.Dense)
 HEADING = ["layer", "in", "out", "MFLOP", "MB", "bound by", "forward, ms", "of limit",
            "training, ms", "of limit"]  # fmt: skip
 
 
 class Layer(NamedTuple):
-    """A layer of a network, unbound, and the shapes of one example."""
+    """A layer of a network, unbound, and what of one example it is given."""
 
     path: tuple[str, ...]
     module: nn.Module
     given: tuple[int, ...]
+    dtype: Any
 
 
 def layers_of(model: nn.Module, params: Any, image: Any) -> list[Layer]:
@@ -47,7 +50,7 @@ def layers_of(model: nn.Module, params: Any, image: Any) -> list[Layer]:
         module = context.module
         if context.method_name == "__call__" and isinstance(module, LAYERS):
             unbound = module.clone(parent=None, name=None)
-            found.append(Layer(module.path, unbound, args[0].shape[1:]))
+            found.append(Layer(module.path, unbound, args[0].shape[1:], args[0].dtype))
         return call(*args, **kwargs)
 
     with nn.intercept_methods(note):
@@ -55,17 +58,18 @@ def layers_of(model: nn.Module, params: Any, image: Any) -> list[Layer]:
     return found
 
 
-def chunk_of(model: nn.Module, params: Any, batch: int) -> int:
-    """How many patches of a batch a device takes through a network at a time."""
-    images, devices = jnp.zeros((batch, WINDOW, WINDOW, 2)), make_shardings(batch).batch.mesh.size
+def chunk_of(case: Case, params: Any, batch: int) -> int:
+    """How many patches of a batch a device takes through a training step at a time."""
+    raw = {"image": jnp.zeros((batch, WINDOW, WINDOW, 2)), **case.truth}
+    devices = make_shardings(batch).batch.mesh.size
     size = chunks.chunk_size(
-        lambda params, images: model.apply({"params": params}, images), params, images, devices
+        lambda params, raw: case.task.loss(params, raw, None)[0], params, raw, devices
     )
     return min(size, batch // devices)
 
 
 def ways(
-    layer: Layer, params: Any, batch: int, size: int, dtype: str, first: bool
+    layer: Layer, params: Any, batch: int, size: int, first: bool
 ) -> dict[str, Callable]:
     """Forward and training of a layer alone.
 
@@ -74,12 +78,12 @@ def ways(
       params: of the network.
       batch: examples.
       size: how many of them go through it at a time.
-      dtype: of what comes in.
       first: whether it is the network's first, whose input's gradient nobody asks for.
     """
     for name in layer.path:
         params = params[name]
-    x = jnp.asarray(np.random.default_rng(0).random((batch, *layer.given), np.float32), dtype)
+    x = jnp.asarray(np.random.default_rng(0).random((batch, *layer.given), np.float32))
+    x = x.astype(layer.dtype)
 
     def answer(params: Any, x: Array) -> Array:
         return layer.module.apply({"params": params}, x)
@@ -90,6 +94,8 @@ def ways(
         return back(answers)
 
     shardings = make_shardings(batch)
+    if jax.default_backend() != "cpu":
+        return {"forward": _queued(answer, params, x), "training": _queued(learn, params, x)}
     split = jax.device_put(x.reshape(-1, size, *x.shape[1:]), shardings.batch)
     params = jax.device_put(params, shardings.replicated)
 
@@ -113,7 +119,13 @@ def ways(
     return {"forward": in_chunks(answer), "training": in_chunks(learn)}
 
 
-def bounds(layer: Layer, params: Any, batch: int, dtype: str) -> dict[str, Any]:
+def _queued(function: Callable, params: Any, x: Array) -> Callable[[], Any]:
+    """`CALLS` calls, none of which waits for the one before."""
+    program = jax.jit(function)
+    return lambda: [program(params, x) for _ in range(CALLS)][-1]
+
+
+def bounds(layer: Layer, params: Any, batch: int) -> dict[str, Any]:
     """Operations and compulsory bytes of a layer's forward pass over a batch, as plainly written.
 
     A multiplication and an addition are two operations; a 3x3 convolution has 9 of either for each
@@ -122,7 +134,7 @@ def bounds(layer: Layer, params: Any, batch: int, dtype: str) -> dict[str, Any]:
     """
     for name in layer.path:
         params = params[name]
-    x = jax.ShapeDtypeStruct((batch, *layer.given), jnp.dtype(dtype))
+    x = jax.ShapeDtypeStruct((batch, *layer.given), layer.dtype)
     answer = jax.eval_shape(lambda params, x: layer.module.apply({"params": params}, x), params, x)
     kernel = params.get("kernel", jnp.zeros((0, 1)))
     shrunk = 4 if getattr(layer.module, "pooled", False) else 1
@@ -168,16 +180,18 @@ def main() -> None:
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
     prepare_cpu()
-    model = cases(given.batch, given.dtype)[given.network].model
+    case = cases(given.batch, given.dtype)[given.network]
+    model = case.model
     image = jnp.zeros((1, WINDOW, WINDOW, 2))
     params = jax.jit(model.init)(jax.random.key(0), image)["params"]
-    size = chunk_of(model, params, given.batch)
+    size = chunk_of(case, params, given.batch)
     machine, shown, kept = measure_machine(jnp.dtype(given.dtype)), [], []
     for place, layer in enumerate(layers_of(model, params, image)):
-        about = bounds(layer, params, given.batch, given.dtype)
-        both = ways(layer, params, given.batch, size, given.dtype, place == 0)
+        about = bounds(layer, params, given.batch)
+        both = ways(layer, params, given.batch, size, place == 0)
         found = take_turns(both, given.repeats)
-        seconds = {name: timing.median for name, timing in found.items()}
+        calls = 1 if jax.default_backend() == "cpu" else CALLS
+        seconds = {name: timing.median / calls for name, timing in found.items()}
         shown.append(row(layer, about, seconds, machine, place == 0))
         kept.append({"layer": "/".join(layer.path), **about, "seconds": seconds})
     print(f"{given.network}, {given.batch} patches; limits {machine.flops / 1e9:,.0f} GFLOP/s, "

@@ -11,6 +11,7 @@ equal answers, equal losses, gradients of equal norm. PyTorch runs eagerly and t
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from jaxcell.benchmarks.timing import Machine, Timing, keep, measure_machine, ta
 from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import default, dissertation, segmentation
 from jaxcell.models.unet import UNet
-from jaxcell.networks import make_models
+from jaxcell.networks import make_models, operations
 from jaxcell.training import chunks
 from jaxcell.training.optimizer import make_optimizer
 from jaxcell.training.sharding import make_shardings
@@ -142,7 +143,7 @@ def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
         return float(metrics["loss"])
 
     # Of a chunk, on one device: XLA counts the body of a loop over chunks but once.
-    lone = jax.jit(train_step(case.task, optimizer, _as_it_is))
+    lone, lone_answer = train_step(case.task, optimizer, _as_it_is), _answers(case.model)
     size = chunks.chunk_size(
         lambda params, raw: case.task.loss(params, raw, None)[0],
         params,
@@ -154,14 +155,15 @@ def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
     return {
         "train": {
             "jaxcell": _way(
-                train, step.lower(held[0], (), placed), lone.lower(held[0], (), some), times
+                train, lambda: step.lower(held[0], (), placed), lone, (held[0], (), some), times
             )
         },
         "answer": {
             "jaxcell": _way(
                 lambda: answer(start, placed["image"]),
-                answer.lower(start, placed["image"]),
-                jax.jit(_answers(case.model)).lower(params, some["image"]),
+                lambda: answer.lower(start, placed["image"]),
+                lone_answer,
+                (params, some["image"]),
                 times,
             )
         },
@@ -172,16 +174,19 @@ def _answers(model: Any) -> Callable[[Any, Any], Any]:
     return lambda params, image: model.apply({"params": params}, image)
 
 
-def _way(call: Callable[[], Any], whole: Any, chunk: Any, times: int) -> Way:
+def _way(
+    call: Callable[[], Any], lower: Callable[[], Any], chunk: Callable, given: tuple, times: int
+) -> Way:
     """A way with what XLA says of its program: memory, on each device, of the whole batch;
-    operations and bytes of a chunk."""
+    operations and bytes of as many chunks."""
     began = time.perf_counter()
-    memory = whole.compile().memory_analysis()
-    compiling, cost = time.perf_counter() - began, chunk.compile().cost_analysis()
+    memory = lower().compile().memory_analysis()
+    compiling = time.perf_counter() - began
     # The arguments too: what lies on the device while it runs.
     held = memory.temp_size_in_bytes + memory.argument_size_in_bytes
-    flops = chunk.cost_analysis()["flops"]
-    return Way(call, times * flops, times * cost["bytes accessed"], held, compiling)
+    cost = jax.jit(chunk).lower(*given).compile().cost_analysis() or {}
+    moved = times * cost["bytes accessed"] if "bytes accessed" in cost else None
+    return Way(call, times * operations(chunk, *given), moved, held, compiling)
 
 
 def _as_it_is(data: Any, raw: dict) -> dict:
@@ -228,6 +233,8 @@ def main() -> None:
     parser.add_argument("--no-torch-compile", action="store_true")
     parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
+    # PyTorch wants some of an accelerator's memory too.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     prepare_cpu()
     machine = measure_machine(jnp.dtype(given.dtype))
     print(f"limits: {machine.flops / 1e9:,.0f} GFLOP/s (matrix product, {given.dtype}), "

@@ -1,80 +1,80 @@
 """Seeds of one network in one program against the same seeds one after the other.
 
-    python -m jaxcell.benchmarks.together [members] [batch]
+    python -m jaxcell.benchmarks.together [--members=3] [--batch=16] [--json=FILE]
 
-A step of the network of configs/latent_sweep.py (64 numbers) on random patches of 192 x 192, in
-interleaved repeats: `alone`, one program a step, called once a member; `map`, members one after
-the other inside one program, as sweeps do; `vmap`, members side by side, whose convolutions
-become grouped ones; `unrolled`, members written out one by one in one program.
+A step of the network of configs/latent_sweep.py (64 numbers) on random patches of 192 x 192.
+Ways take turns: `alone`, the step of an ordinary run, called once a member; `map`, the step of a
+sweep's program, members one after the other inside it; and on one device, as that program could
+have been written, `vmap`, members side by side, whose convolutions become grouped ones, and
+`unrolled`, members written out one by one.
 """
 
-import sys
+import argparse
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxcell.benchmarks.timing import keep, take_turns
-from jaxcell.compiled import avoid_slow_kernels
+from jaxcell.benchmarks.networks import WINDOW
+from jaxcell.benchmarks.timing import keep, table, take_turns
+from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import latent_sweep
 from jaxcell.networks import make_models
-from jaxcell.training.optimizer import make_optimizer
-from jaxcell.training.state import first_state
-from jaxcell.training.steps import train_step
-from jaxcell.training.tasks import autoencoder_task
-from jaxcell.versions import versions
+from jaxcell.training.optimizer import Optimizer, make_optimizer
+from jaxcell.training.program import make_program
+from jaxcell.training.sharding import make_shardings
+from jaxcell.training.state import make_init
+from jaxcell.training.steps import make_train_step, train_step
+from jaxcell.training.tasks import Task, autoencoder_task
 
-REPEATS = 7
+HEADING = ["way", "s a step of all", "fastest-slowest, s", "patches/s", "first call, s"]
 
 
-def main(members: int = 3, batch: int = 16) -> None:
-    """Measures and prints a table and a line of JSON."""
-    avoid_slow_kernels()
-    config = latent_sweep.get_config()
-    config.model.latent_dim = 64
-    task = autoencoder_task(make_models(config).autoencoder)
-    optimizer = make_optimizer(100, **config.autoencoder.optimizer)
-    window = config.data.window
-    images = jax.random.uniform(jax.random.key(0), (members, batch, window, window, 2))
-    raw = {"image": images, "weight": jnp.ones((members, batch))}
-    step = train_step(task, optimizer, _as_it_is)
-    begin = first_state(task, optimizer, _as_it_is)
-    states = jax.jit(
-        lambda: jax.lax.map(
-            lambda seed: begin(seed, (), jax.tree.map(lambda leaf: leaf[0], raw), {}),
-            jnp.arange(members),
-        )
-    )()
+def ways(task: Task, optimizer: Optimizer, members: int, batch: int) -> dict[str, Callable]:
+    """A step of all members, in each of the ways; every call goes on from the one before."""
+    images = np.random.default_rng(0).random((members, batch, WINDOW, WINDOW, 2), np.float32)
+    raw = {"image": images, "weight": np.ones((members, batch), np.float32)}
+    each = [jax.tree.map(lambda leaf, i=i: leaf[i], raw) for i in range(members)]
+    seeds, all_of_them = np.arange(members, dtype=np.int32), np.ones(members, bool)
 
-    def split(tree: Any) -> list[Any]:
-        return [jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(members)]
+    shardings = make_shardings(batch)
+    step = make_train_step(task, optimizer, _as_it_is, shardings)
+    lone = [
+        make_init(task, optimizer, _as_it_is, shardings, seed)((), each[seed], {})
+        for seed in range(members)
+    ]
+    program = make_program(task, optimizer, _as_it_is, members, early_stopping_epochs=0)
+    held = {name: program.init(seeds, {}, (), each[0]) for name in ("map", "vmap", "unrolled")}
+    device = jax.local_devices()[0]
+    held |= {name: jax.device_put(held[name], device) for name in ("vmap", "unrolled")}
 
-    def one(state: Any, own: Any) -> tuple:
-        return step(state, (), own)
+    def one(state: Any, own: Any) -> Any:
+        return train_step(task, optimizer, _as_it_is)(state, (), own)[0]
 
-    alone = jax.jit(one)
-    each = list(zip(split(states), split(raw), strict=True))
-    ways: dict[str, Callable[[], Any]] = {"alone": lambda: [alone(*given) for given in each]}
-    compiled = {
-        "map": jax.jit(lambda states, raw: jax.lax.map(lambda given: one(*given), (states, raw))),
-        "vmap": jax.jit(jax.vmap(one)),
-        "unrolled": jax.jit(
-            lambda states, raw: [one(*given) for given in zip(split(states), split(raw))]
-        ),
+    def unrolled(states: Any, raw: Any) -> Any:
+        found = [
+            one(*jax.tree.map(lambda leaf, i=i: leaf[i], (states, raw))) for i in range(members)
+        ]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
+
+    programs = {
+        "map": lambda states, raw: program.train(states, (), raw, all_of_them)[0],
+        "vmap": jax.jit(jax.vmap(one), donate_argnums=0),
+        "unrolled": jax.jit(unrolled, donate_argnums=0),
     }
-    for name, program in compiled.items():
-        ways[name] = lambda program=program: program(states, raw)
-    result = take_turns(ways, REPEATS)
-    print(f"{members} members, batch {batch}, {versions()['device']}")
-    for name, timing in result.items():
-        print(
-            f"{name:<9} {timing.median:7.3f} s a step of all ({timing.spread}), "
-            f"{members * batch / timing.median:7.1f} patches a second, "
-            f"first call {timing.first:.1f} s"
-        )
-    seconds = {name: timing._asdict() for name, timing in result.items()}
-    keep({"members": members, "batch": batch, "seconds": seconds}, "")
+
+    def alone() -> Any:
+        for i in range(members):
+            lone[i], _ = step(lone[i], (), each[i])
+        return lone
+
+    def go_on(name: str) -> Any:
+        held[name] = programs[name](held[name], raw)
+        return held[name]
+
+    return {"alone": alone} | {name: lambda name=name: go_on(name) for name in programs}
 
 
 def _as_it_is(data: Any, raw: dict) -> dict:
@@ -82,5 +82,32 @@ def _as_it_is(data: Any, raw: dict) -> dict:
     return raw
 
 
+def main() -> None:
+    """Measures, prints a table and keeps the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--members", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json", default="", help="file for the figures; printed without it")
+    given = parser.parse_args()
+    prepare_cpu()
+    config = latent_sweep.get_config()
+    config.model.latent_dim = 64
+    task = autoencoder_task(make_models(config).autoencoder)
+    optimizer = make_optimizer(100, **config.autoencoder.optimizer)
+    found = take_turns(ways(task, optimizer, given.members, given.batch), given.repeats)
+    print(f"{given.members} members, batches of {given.batch}")
+    rows = [
+        [
+            name, f"{timing.median:.3f}", timing.spread,
+            f"{given.members * given.batch / timing.median:.1f}", f"{timing.first:.1f}",
+        ]
+        for name, timing in found.items()
+    ]  # fmt: skip
+    print(table(HEADING, rows))
+    seconds = {name: timing._asdict() for name, timing in found.items()}
+    keep({"settings": vars(given), "seconds": seconds}, given.json)
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

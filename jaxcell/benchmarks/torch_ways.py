@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from jaxcell.benchmarks.torch_networks import torch_network
+from jaxcell.compiled import cores
 
 # Largest difference of answers and losses, of their largest value.
 TOLERANCES = {"float32": 1e-3, "bfloat16": 5e-2}
@@ -38,12 +38,21 @@ def ways(
 
     Raises:
       AssertionError: the network answers otherwise, or learns otherwise, than the linen module.
+      RuntimeError: PyTorch and JAX compute on different devices.
     """
-    torch.set_num_threads(os.cpu_count() or 1)
-    torch.set_float32_matmul_precision("high" if DEVICE == "cuda" else "highest")
+    if (DEVICE == "cuda") != (jax.default_backend() == "gpu"):
+        raise RuntimeError(
+            f"PyTorch computes on {DEVICE} and JAX on {jax.default_backend()}: install a PyTorch "
+            "for the same device, or set CUDA_VISIBLE_DEVICES= and JAX_PLATFORMS=cpu"
+        )
+    torch.set_num_threads(cores())
     network = torch_network(case.model, params).to(DEVICE, memory_format=torch.channels_last)
     given, wanted = _on_device(image), _on_device(truth)
-    _require_equal(case, params, network, image, truth, dtype)
+    with jax.default_matmul_precision("highest"), torch.backends.cudnn.flags(allow_tf32=False):
+        _require_equal(case, params, network, image, truth, dtype)
+    # As JAX does: float32 products in TF32, and the fastest of a convolution's algorithms.
+    torch.set_float32_matmul_precision("high" if DEVICE == "cuda" else "highest")
+    torch.backends.cudnn.benchmark = True
     made = {"eager": copy.deepcopy(network)}
     if compiled:
         made["compiled"] = torch.compile(copy.deepcopy(network))

@@ -14,7 +14,10 @@ from tqdm import tqdm
 from jaxcell.dataset.patches import scale
 
 SYMMETRIES = 8
+# Files are read by several threads. Of examples in memory there are only numbers to be drawn: more
+# than one thread would wait for the others.
 READING = grain.ReadOptions(num_threads=4, prefetch_buffer_size=8)
+DRAWING = grain.ReadOptions(num_threads=1, prefetch_buffer_size=8)
 
 
 class Examples(NamedTuple):
@@ -132,7 +135,7 @@ def train_batches(
         .repeat()
         .random_map(load)
     )
-    return lambda step: iter(batches[step:].to_iter_dataset(READING))
+    return lambda step: iter(batches[step:].to_iter_dataset(_reading(examples)))
 
 
 def evaluation_batches(
@@ -157,7 +160,11 @@ def evaluation_batches(
         return _batch(examples, padded[position], weight[position], symmetry)
 
     batches = grain.MapDataset.range(len(padded)).batch(batch_size).map(load)
-    return lambda: iter(batches.to_iter_dataset(READING))
+    return lambda: iter(batches.to_iter_dataset(_reading(examples)))
+
+
+def _reading(examples: Examples) -> grain.ReadOptions:
+    return READING if examples.images is None else DRAWING
 
 
 def _batch(

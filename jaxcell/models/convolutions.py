@@ -59,7 +59,7 @@ def _upsampled_to_few(x: Array, kernel: Array) -> Array:
 def _sum_of_taps(x: Array, taps: Array) -> Array:
     """[B, H, W, C] by taps [C, 4, 4, F] -> [B, 2 H, 2 W, F]."""
     height, width = x.shape[1:3]
-    product = jnp.einsum("bhwc,cptf->bhwptf", x, taps)
+    product = jnp.einsum("bhwc,cptf->bhwptf", x, taps, preferred_element_type=jnp.float32)
     padded = jnp.pad(product, ((0, 0), (1, 1), (1, 1), *[(0, 0)] * 3))
     outputs = [
         sum(
@@ -68,7 +68,7 @@ def _sum_of_taps(x: Array, taps: Array) -> Array:
         )
         for parity in range(4)
     ]
-    return depth_to_space(jnp.concatenate(outputs, axis=-1), 2)
+    return depth_to_space(jnp.concatenate(outputs, axis=-1), 2).astype(x.dtype)
 
 
 def _places(parity: int) -> list[tuple[int, int]]:
@@ -122,7 +122,7 @@ def convolve(x: Array, kernel: Array, padding: Padding) -> Array:
       float [B, H + padding - h + 1, W + padding - w + 1, F].
     """
     if jax.default_backend() == "cpu":
-        return _with_sliced_gradient(x, kernel, padding)
+        return _with_own_gradient(x, kernel, padding)
     return _convolve(x, kernel, padding)
 
 
@@ -136,7 +136,9 @@ def _convolve_on_cpu(x: Array, kernel: Array, padding: Padding) -> Array:
     columns, channels, features = kernel.shape[1:]
     width = x.shape[2] + sum(padding[1]) - columns + 1
     at_once = _columns_at_once(channels, features)
-    if columns == 1 or width % at_once:
+    while width % at_once:
+        at_once //= 2
+    if columns == 1 or at_once == 1:
         return _convolve(x, kernel, padding)
     copies = [
         jnp.pad(kernel, ((0, 0), (before, at_once - 1 - before), (0, 0), (0, 0)))
@@ -166,15 +168,17 @@ def _convolve(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _with_sliced_gradient(x: Array, kernel: Array, padding: Padding) -> Array:
+def _with_own_gradient(x: Array, kernel: Array, padding: Padding) -> Array:
     return _convolve_on_cpu(x, kernel, padding)
 
 
-def _forward(x: Array, kernel: Array, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
+def _convolve_forward(
+    x: Array, kernel: Array, padding: Padding
+) -> tuple[Array, tuple[Array, Array]]:
     return _convolve_on_cpu(x, kernel, padding), (x, kernel)
 
 
-def _backward(
+def _convolve_backward(
     padding: Padding, seen: tuple[Array, Array], gradient: Array
 ) -> tuple[Array, Array]:
     """Gradients by image and kernel.
@@ -233,4 +237,4 @@ def _inner(left: Array, right: Array) -> Array:
     return left.reshape(pixels, -1).T @ right.reshape(pixels, -1)
 
 
-_with_sliced_gradient.defvjp(_forward, _backward)
+_with_own_gradient.defvjp(_convolve_forward, _convolve_backward)

@@ -48,8 +48,7 @@ def _bias_forward(x: Array, bias: Array) -> tuple[Array, None]:
 
 
 def _bias_backward(_: None, gradient: Array) -> tuple[Array, Array]:
-    by_bias = pixel_sums(gradient.reshape(1, -1, *gradient.shape[2:]))[0]
-    return gradient, by_bias.astype(gradient.dtype)
+    return gradient, jnp.sum(pixel_sums(gradient), 0).astype(gradient.dtype)
 
 
 add_bias.defvjp(_bias_forward, _bias_backward)

@@ -27,7 +27,7 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from jaxcell import experiment
-from jaxcell.benchmarks.timing import Timing, keep, table, take_turns
+from jaxcell.benchmarks.timing import Timing, as_it_is, keep, table, take_turns
 from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import default, latent_sweep
 from jaxcell.networks import make_models
@@ -69,8 +69,8 @@ def training_way(
     image = np.random.default_rng(0).random((batch, window, window, 2), np.float32)
     host = {"image": image, "weight": np.ones(batch, np.float32)}
     raw = jax.device_put(host, shardings.batch)
-    held = [make_init(task, optimizer, _as_it_is, shardings, 0)((), raw, {})]
-    step = make_train_step(task, optimizer, _as_it_is, shardings)
+    held = [make_init(task, optimizer, as_it_is, shardings, 0)((), raw, {})]
+    step = make_train_step(task, optimizer, as_it_is, shardings)
 
     def train() -> float:
         held[0], metrics = step(held[0], (), raw)
@@ -78,11 +78,6 @@ def training_way(
         return float(metrics["loss"])
 
     return train
-
-
-def _as_it_is(data: object, raw: dict) -> dict:
-    del data
-    return raw
 
 
 def _window(stack: ExitStack) -> Axis:

@@ -21,7 +21,15 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxcell.benchmarks.timing import Machine, Timing, keep, measure_machine, table, take_turns
+from jaxcell.benchmarks.timing import (
+    Machine,
+    Timing,
+    as_it_is,
+    keep,
+    measure_machine,
+    table,
+    take_turns,
+)
 from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import default, dissertation, segmentation
 from jaxcell.models.unet import UNet
@@ -134,8 +142,8 @@ def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
     optimizer = make_optimizer(1000, name="adam", learning_rate=1e-3, epsilon=1e-7)
     shardings = make_shardings(len(raw["image"]))
     start, placed = jax.device_put((params, raw), (shardings.replicated, shardings.batch))
-    held = [make_init(case.task, optimizer, _as_it_is, shardings, 0)((), placed, params)]
-    step = make_train_step(case.task, optimizer, _as_it_is, shardings)
+    held = [make_init(case.task, optimizer, as_it_is, shardings, 0)((), placed, params)]
+    step = make_train_step(case.task, optimizer, as_it_is, shardings)
     answer = chunks.jitted(_answers(case.model), shardings)
 
     def train() -> float:
@@ -143,7 +151,7 @@ def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
         return float(metrics["loss"])
 
     # Of a chunk, on one device: XLA counts the body of a loop over chunks but once.
-    lone, lone_answer = train_step(case.task, optimizer, _as_it_is), _answers(case.model)
+    lone, lone_answer = train_step(case.task, optimizer, as_it_is), _answers(case.model)
     size = chunks.chunk_size(
         lambda params, raw: case.task.loss(params, raw, None)[0],
         params,
@@ -187,11 +195,6 @@ def _way(
     cost = jax.jit(chunk).lower(*given).compile().cost_analysis() or {}
     moved = times * cost["bytes accessed"] if "bytes accessed" in cost else None
     return Way(call, times * operations(chunk, *given), moved, held, compiling)
-
-
-def _as_it_is(data: Any, raw: dict) -> dict:
-    del data
-    return raw
 
 
 def rows(

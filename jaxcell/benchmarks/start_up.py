@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxcell.benchmarks.timing import keep, table, take_turns
+from jaxcell.benchmarks.timing import as_it_is, keep, table, take_turns
 from jaxcell.compiled import WORTH_KEEPING
 
 ROOT = Path(__file__).parents[2]
@@ -46,15 +46,10 @@ def first_step() -> None:
     shardings = make_shardings(batch)
     image = np.random.default_rng(0).random((batch, window, window, 2), np.float32)
     raw = {"image": image, "weight": np.ones(batch, np.float32)}
-    state = make_init(task, optimizer, _as_it_is, shardings, 0)((), raw, {})
-    step = make_train_step(task, optimizer, _as_it_is, shardings)
+    state = make_init(task, optimizer, as_it_is, shardings, 0)((), raw, {})
+    step = make_train_step(task, optimizer, as_it_is, shardings)
     jax.block_until_ready(step(state, (), raw))
     os._exit(0)
-
-
-def _as_it_is(data: object, raw: dict) -> dict:
-    del data
-    return raw
 
 
 def ways(folder: Path) -> dict[str, Callable[[], None]]:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcell.benchmarks.networks import WINDOW
-from jaxcell.benchmarks.timing import keep, table, take_turns
+from jaxcell.benchmarks.timing import as_it_is, keep, table, take_turns
 from jaxcell.compiled import prepare_cpu
 from jaxcell.configs import latent_sweep
 from jaxcell.networks import make_models
@@ -40,18 +40,18 @@ def ways(task: Task, optimizer: Optimizer, members: int, batch: int) -> dict[str
     seeds, all_of_them = np.arange(members, dtype=np.int32), np.ones(members, bool)
 
     shardings = make_shardings(batch)
-    step = make_train_step(task, optimizer, _as_it_is, shardings)
+    step = make_train_step(task, optimizer, as_it_is, shardings)
     lone = [
-        make_init(task, optimizer, _as_it_is, shardings, seed)((), each[seed], {})
+        make_init(task, optimizer, as_it_is, shardings, seed)((), each[seed], {})
         for seed in range(members)
     ]
-    program = make_program(task, optimizer, _as_it_is, members, early_stopping_epochs=0)
+    program = make_program(task, optimizer, as_it_is, members, early_stopping_epochs=0)
     held = {name: program.init(seeds, {}, (), each[0]) for name in ("map", "vmap", "unrolled")}
     device = jax.local_devices()[0]
     held |= {name: jax.device_put(held[name], device) for name in ("vmap", "unrolled")}
 
     def one(state: Any, own: Any) -> Any:
-        return train_step(task, optimizer, _as_it_is)(state, (), own)[0]
+        return train_step(task, optimizer, as_it_is)(state, (), own)[0]
 
     def unrolled(states: Any, raw: Any) -> Any:
         found = [
@@ -75,11 +75,6 @@ def ways(task: Task, optimizer: Optimizer, members: int, batch: int) -> dict[str
         return held[name]
 
     return {"alone": alone} | {name: lambda name=name: go_on(name) for name in programs}
-
-
-def _as_it_is(data: Any, raw: dict) -> dict:
-    del data
-    return raw
 
 
 def main() -> None:

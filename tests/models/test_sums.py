@@ -9,6 +9,7 @@ import pytest
 from jaxcell.models import sums
 from jaxcell.models.blocks import GroupNorm
 from jaxcell.models.sums import add_bias, pixel_sums
+from jaxcell.training.sharding import make_shardings
 
 
 @pytest.fixture(params=["cpu", "gpu"], autouse=True)
@@ -73,3 +74,16 @@ def test_group_norm_starts_as_flaxs_does():
     ours, theirs = (module.init(jax.random.key(0), x) for module in (GroupNorm(2), nn.GroupNorm(2)))
     assert jax.tree.map(jnp.shape, ours) == jax.tree.map(jnp.shape, theirs)
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def test_sums_over_a_split_batch_move_nothing_but_the_sum():
+    shardings = make_shardings(4)
+    assert shardings.batch.mesh.size > 1
+    gradient = jax.jit(
+        jax.grad(lambda bias, x: jnp.sum(x * add_bias(x, bias))),
+        in_shardings=(shardings.replicated, shardings.batch),
+        out_shardings=shardings.replicated,
+    )
+    program = gradient.lower(jnp.zeros(8), jnp.ones((4, 24, 24, 8))).compile().as_text()
+    assert program.count("all-reduce(") == 1
+    assert not any(f"{kind}(" in program for kind in ("collective-permute", "all-gather"))

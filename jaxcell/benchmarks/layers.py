@@ -5,8 +5,9 @@
 The shortest time of a layer is that of its operations at the speed of a large matrix product, or
 that of its compulsory bytes (its input, answer and parameters, once each, and in training their
 gradients) at the speed of a large copy, whichever is longer. Layers are timed alone, forward and
-in training, shared by the devices and in chunks as the network's training step takes them. The
-U-Net's upsampling convolutions, which are no modules, are not listed.
+in training: on a CPU shared by the cores, in chunks as the network's training step takes them; on
+one accelerator, the whole batch. The U-Net's upsampling convolutions, which are no modules, are not
+listed.
 """
 
 import argparse
@@ -93,30 +94,33 @@ def ways(
         answers, back = jax.vjp(lambda params, x=x: answer(params, x), *own)
         return back(answers)
 
-    shardings = make_shardings(batch)
     if jax.default_backend() != "cpu":
         return {"forward": _queued(answer, params, x), "training": _queued(learn, params, x)}
+    return {
+        "forward": _in_chunks(answer, params, x, size),
+        "training": _in_chunks(learn, params, x, size),
+    }
+
+
+def _in_chunks(function: Callable, params: Any, x: Array, size: int) -> Callable[[], Any]:
+    """A call of which each core does its own examples, `size` at a time."""
+    shardings = make_shardings(len(x))
+    whole, own = shardings.replicated.spec, shardings.batch.spec
     split = jax.device_put(x.reshape(-1, size, *x.shape[1:]), shardings.batch)
     params = jax.device_put(params, shardings.replicated)
 
-    def in_chunks(function: Callable) -> Callable:
-        def part(params: Any, split: Array) -> Array:
-            def add(total: Array, chunk: Array) -> tuple[Array, None]:
-                leaves = jax.tree.leaves(function(params, chunk))
-                return total + sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in leaves), None
+    def part(params: Any, split: Array) -> Array:
+        def add(total: Array, chunk: Array) -> tuple[Array, None]:
+            leaves = jax.tree.leaves(function(params, chunk))
+            return total + sum(jnp.sum(leaf.astype(jnp.float32)) for leaf in leaves), None
 
-            return jax.lax.scan(add, jnp.float32(0), split)[0][None]
+        return jax.lax.scan(add, jnp.float32(0), split)[0][None]
 
-        whole, own = shardings.replicated.spec, shardings.batch.spec
-        program = jax.jit(
-            jax.shard_map(
-                part, mesh=shardings.batch.mesh, in_specs=(whole, own), out_specs=own,
-                check_vma=False,
-            )
-        )  # fmt: skip
-        return lambda: program(params, split)
-
-    return {"forward": in_chunks(answer), "training": in_chunks(learn)}
+    mesh = shardings.batch.mesh
+    program = jax.jit(
+        jax.shard_map(part, mesh=mesh, in_specs=(whole, own), out_specs=own, check_vma=False)
+    )
+    return lambda: program(params, split)
 
 
 def _queued(function: Callable, params: Any, x: Array) -> Callable[[], Any]:

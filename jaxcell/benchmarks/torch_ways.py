@@ -40,7 +40,7 @@ def ways(
       AssertionError: the network answers otherwise, or learns otherwise, than the linen module.
       RuntimeError: PyTorch and JAX compute on different devices.
     """
-    if (DEVICE == "cuda") != (jax.default_backend() == "gpu"):
+    if DEVICE != {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend()):
         raise RuntimeError(
             f"PyTorch computes on {DEVICE} and JAX on {jax.default_backend()}: install a PyTorch "
             "for the same device, or set CUDA_VISIBLE_DEVICES= and JAX_PLATFORMS=cpu"

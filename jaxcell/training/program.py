@@ -1,7 +1,7 @@
 """The steps of several seeds of one task as one compiled program, each as if alone.
 
 Members go one after the other inside the program (`jax.lax.map`): a convolution vmapped over its
-kernels becomes a grouped convolution, which was measured slower on a CPU, and
+kernels becomes a grouped convolution, which was measured slower on a CPU;
 `jaxcell.benchmarks.together` measures both where you are. Devices share the members between them.
 What is drawn (dropout, sizes of nested codes) is that of the seed alone where both take as many
 examples through the network at a time (`chunks.py`), as an accelerator always does.

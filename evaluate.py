@@ -23,12 +23,13 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag: see python evaluate.py --help")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import commands, compiled  # heavy: not needed for --help
+    from jaxcell import cli
+    from jaxcell.compute import backend  # heavy: not needed for --help
 
-    compiled.set_up()
+    backend.set_up()
 
     try:
-        print(commands.evaluate(
+        print(cli.evaluate(
             Path(WORKDIR.value), PLATES.value, CONDITION.value, SKIP.value, STANDARDISE.value
         ))
     except (ValueError, FileExistsError) as error:

@@ -27,9 +27,10 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag; settings are given as --config.NAME=VALUE")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import compiled, measurement  # heavy: not needed for --help
+    from jaxcell.compute import backend
+    from jaxcell.experiments.measurement import measure  # heavy: not needed for --help
 
-    compiled.set_up()
+    backend.set_up()
 
     config = CONFIG.value
     config.data.plates, config.segmentation = PLATES.value, SEGMENTATION.value
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> None:
     name = Path(PLATES.value).resolve().name if PLATES.value else "simulated"
     out = OUT.value or f"runs/measured-{name}"
     try:
-        print(measurement.measure_plates(config, Path(out), CONDITION.value))
+        print(measure.measure_plates(config, Path(out), CONDITION.value))
     except (ValueError, FileExistsError) as error:
         sys.exit(f"\n{error}")
 

@@ -21,12 +21,13 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag: see python predict.py --help")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import compiled, prediction  # heavy: not needed for --help
+    from jaxcell.compute import backend  # heavy: not needed for --help
+    from jaxcell.experiments.interaction.predict import predict_folder
 
-    compiled.set_up()
+    backend.set_up()
 
     try:
-        print(prediction.predict_folder(Path(WORKDIR.value), PLATES.value, SKIP.value))
+        print(predict_folder(Path(WORKDIR.value), PLATES.value, SKIP.value))
     except (ValueError, FileExistsError) as error:
         sys.exit(f"\n{error}")
 

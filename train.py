@@ -23,13 +23,14 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         sys.exit(f"{argv[1]} is not a flag; settings are given as --config.NAME=VALUE")
     logging.set_verbosity(logging.ERROR)
-    from jaxcell import commands, compiled  # heavy: not needed for --help
+    from jaxcell import cli
+    from jaxcell.compute import backend  # heavy: not needed for --help
 
-    compiled.set_up()
+    backend.set_up()
 
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     try:
-        print(commands.train(CONFIG.value, Path(WORKDIR.value or f"runs/{name}")))
+        print(cli.train(CONFIG.value, Path(WORKDIR.value or f"runs/{name}")))
     except (ValueError, FileExistsError, FloatingPointError) as error:
         sys.exit(f"\n{error}")
 

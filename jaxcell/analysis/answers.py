@@ -6,14 +6,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxcell.analysis import conformal, oddity
-from jaxcell.analysis.agreement import limits_of_agreement
-from jaxcell.analysis.batches import batch_effects, standardise_on_controls
-from jaxcell.analysis.coverage import calibration_curve, coverage
+from jaxcell.analysis import oddity
+from jaxcell.analysis.intervals import conformal
+from jaxcell.analysis.intervals.coverage import calibration_curve, coverage
 from jaxcell.analysis.projection import Projection, projections, reduced
-from jaxcell.analysis.regression import Target, wells_table
+from jaxcell.analysis.scores.agreement import limits_of_agreement
+from jaxcell.analysis.scores.regression import wells_table
 from jaxcell.analysis.strength import strength
-from jaxcell.analysis.structure import AVERAGED, CODES, structure
+from jaxcell.analysis.structure.answer import AVERAGED, CODES, structure
+from jaxcell.analysis.structure.batches import batch_effects, standardise_on_controls
+from jaxcell.measures.catalogue import Target
 
 # Numbers of a code that structure is looked for in, and patches that are shown as neighbours.
 DIMENSIONS, NEIGHBOURS = 50, 8

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from jaxcell.analysis.regression import OVERLAP, Target, condition_names
+from jaxcell.analysis.conditions import condition_names
+from jaxcell.measures.catalogue import OVERLAP, Target
 
 # A robust z beyond which a value is called an outlier: Iglewicz and Hoaglin 1993.
 OUTLIER_SD = 3.5

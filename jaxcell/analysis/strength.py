@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from jaxcell.analysis.regression import NO_CONDITION, condition_names, conditions
+from jaxcell.analysis.conditions import NO_CONDITION, condition_names, conditions
 
 REFERENCE = "Unstimulated"
 DRAWS = 9999  # bootstrap samples, and permutations

@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
             "flat_field": False,
             "pixel_um": 0.741,  # um, edge of a pixel: a bar of 200 um is 270 pixels
             # To learn: a measure of interaction, or of cells (`t_cell_area_um2`); all names, units
-            # and sources: jaxcell/interaction/targets.py
+            # and sources: jaxcell/measures/patch.py
             "target": "iou",
             "split_by": "well",  # `well`, `plate`, or `random_patch` (leaky; reference study)
             "split_seed": 0,

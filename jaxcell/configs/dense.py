@@ -2,7 +2,7 @@
 
     python train.py --config=jaxcell/configs/dense.py --config.data.target=contact_share
 
-Any name in jaxcell/interaction/targets.py can be the target. For overlap itself the default
+Any name in jaxcell/measures/patch.py can be the target. For overlap itself the default
 regressor is several times as exact; the README has the figures of both.
 """
 

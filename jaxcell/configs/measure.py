@@ -3,7 +3,7 @@
 from ml_collections import ConfigDict
 
 from jaxcell.configs import default
-from jaxcell.interaction import catalogue
+from jaxcell.measures import catalogue
 
 
 def get_config() -> ConfigDict:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxcell.dataset.flat_fields import FlatFields, correct
-from jaxcell.dataset.patches import field_masks, label, patch_masks, remove_background, windows
+from jaxcell.cells.kinds import VIEWS
+from jaxcell.cells.methods import field_masks, patch_masks
+from jaxcell.dataset.flat_field import FlatFields, correct
+from jaxcell.dataset.patches import label, remove_background, windows
 from jaxcell.dataset.splits import assign_wells
 from jaxcell.plates.folder import Plates
-from jaxcell.plates.pixels import read_view
+from jaxcell.plates.readers.tiff import read_view
 
-VIEWS = ("t_cell", "dendritic_cell")
 # Fields read and labelled ahead of the writer. Two threads hide the reading behind the writing.
 THREADS, AHEAD = 2, 4
 

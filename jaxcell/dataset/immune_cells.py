@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +16,13 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from tensorflow_datasets.core import file_adapters
 from tqdm import tqdm
 
-from jaxcell.dataset.fields import VIEWS, labelled_fields, select_fields
-from jaxcell.dataset.flat_fields import FlatFields, estimate_flat_fields, write_flat_fields
+from jaxcell.cells.kinds import VIEWS
+from jaxcell.dataset.fields import labelled_fields, select_fields
+from jaxcell.dataset.flat_field import FlatFields, estimate_flat_fields, write_flat_fields
 from jaxcell.dataset.splits import FRACTIONS
-from jaxcell.interaction.targets import check_target
+from jaxcell.measures.patch import check_target
 from jaxcell.plates.folder import Plates
+from jaxcell.plates.images import _fingerprint
 
 SUBSETS = ("full", "dual", "dmso")
 SPLITS = ("well", "plate", "random_patch", "none")
@@ -275,12 +276,3 @@ def open_built(config: ImmuneCellsConfig, name: str, folder: Path) -> ImmuneCell
     return builder
 
 
-def _fingerprint(path: Path, part: int = 2**16) -> list[int]:
-    """Size of a file, and a checksum of its beginning, middle and end; all of it takes too long."""
-    size = path.stat().st_size
-    checksum = 0
-    with path.open("rb") as file:
-        for offset in (0, size // 2, max(0, size - part)):
-            file.seek(offset)
-            checksum = zlib.crc32(file.read(part), checksum)
-    return [size, checksum]

@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
-from jaxcell.models.convolutions import convolve, convolve_in_strides, upsampled_convolution
-from jaxcell.models.operations import prelu, prelu_pool
-from jaxcell.models.sums import add_bias, group_norm
+from jaxcell.compute.convolutions import convolve, convolve_in_strides, upsampled_convolution
+from jaxcell.compute.pooling import prelu, prelu_pool
+from jaxcell.compute.sums import add_bias, group_norm
 
 
 class Convolution(nn.Module):

@@ -7,9 +7,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
+from jaxcell.compute.pooling import depth_to_space
 from jaxcell.models.blocks import Conv, Convolution, Residual
 from jaxcell.models.nested import SizeAdjustment
-from jaxcell.models.operations import depth_to_space
 
 
 class Decoder(nn.Module):

@@ -7,8 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
+from jaxcell.compute.pooling import space_to_depth
 from jaxcell.models.blocks import Conv, Convolution, Residual, require_divisible
-from jaxcell.models.operations import space_to_depth
 
 
 class Encoder(nn.Module):

@@ -7,9 +7,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
+from jaxcell.compute.convolutions import upsampled_convolution
+from jaxcell.compute.pooling import depth_to_space, space_to_depth
 from jaxcell.models.blocks import Conv, require_divisible
-from jaxcell.models.convolutions import upsampled_convolution
-from jaxcell.models.operations import depth_to_space, space_to_depth
 
 
 class UNet(nn.Module):

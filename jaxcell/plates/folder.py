@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jaxcell.plates import pixels
 from jaxcell.plates.findings import BadPlates, Finding
-from jaxcell.plates.incell import GRAMMAR, find_images
-from jaxcell.plates.layouts import read_layouts
+from jaxcell.plates.images import check_images
+from jaxcell.plates.layouts.choose import read_layouts
+from jaxcell.plates.readers.incell import GRAMMAR, find_images
 from jaxcell.plates.tables import WELL_COLUMNS, images_table, read_images, wells_table
 
 # Interaction is measured between these two; any other view may be absent.
@@ -67,7 +67,7 @@ def read_plates(folder: Path, views: Mapping[str, str], condition: str | None = 
     findings += _missing_views(every, images, views)
     findings += _without_layout(every, wells, layout_findings)
     findings += _without_images(every, wells, findings)
-    findings += pixels.check_images(images)
+    findings += check_images(images)
     return Plates(images, wells[list(WELL_COLUMNS)], findings)
 
 

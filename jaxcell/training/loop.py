@@ -15,10 +15,10 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from jaxcell.compute.sharding import make_shardings
 from jaxcell.training import checkpoint
 from jaxcell.training.optimizer import make_optimizer
 from jaxcell.training.records import log, not_finite, rewind
-from jaxcell.training.sharding import make_shardings
 from jaxcell.training.state import TrainState, make_init
 from jaxcell.training.steps import Prepare, make_epoch_step, make_eval_step, make_train_step
 from jaxcell.training.tasks import Params, Task

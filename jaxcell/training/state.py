@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxcell.compute.sharding import Shardings
 from jaxcell.training.optimizer import Optimizer, init_plateau
-from jaxcell.training.sharding import Shardings
 from jaxcell.training.tasks import Params, Task
 
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh
 
-from jaxcell.training import chunks
+from jaxcell.compute import chunks
+from jaxcell.compute.sharding import Shardings
 from jaxcell.training.optimizer import Optimizer, advance_plateau, learning_rate_at, updated
-from jaxcell.training.sharding import Shardings
 from jaxcell.training.state import TrainState
 from jaxcell.training.tasks import Params, Task
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from jaxcell.analysis.answers import answer
-from jaxcell.analysis.conformal import calibrate, fit_scale
-from jaxcell.analysis.regression import OVERLAP, Target
+from jaxcell.analysis.intervals.conformal import calibrate, fit_scale
+from jaxcell.measures.catalogue import OVERLAP, Target
 
 
 def _patches(wells: int = 8, each: int = 6, seed: int = 0) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pytest
 
 from jaxcell.analysis import oddity
 from jaxcell.analysis.oddity import FEWEST_OTHERS, nearest, unusual_patches, unusual_wells
-from jaxcell.analysis.regression import Target
+from jaxcell.measures.catalogue import Target
 
 
 def plate(wells: int = 12, each: int = 8, conditions=("OVA", "ConA")) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jaxcell.plates.folder import Plates, read_plates, require_good
-from jaxcell.plates.simulate import simulate_plates
+from jaxcell.simulator.plates import simulate_plates
 
 VIEWS = {"t_cell": "FITC", "dendritic_cell": "TexasRed", "brightfield": "Brightfield"}
 

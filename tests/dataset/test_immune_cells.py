@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 import tifffile
 
-from jaxcell.dataset import flat_fields
-from jaxcell.dataset.flat_fields import read_flat_fields
+from jaxcell.cells.methods import decoded
+from jaxcell.dataset import flat_field
+from jaxcell.dataset.batches import open_examples
+from jaxcell.dataset.flat_field import read_flat_fields
 from jaxcell.dataset.immune_cells import (
     ImmuneCells,
     ImmuneCellsConfig,
@@ -19,8 +21,7 @@ from jaxcell.dataset.immune_cells import (
     open_built,
     select_fields,
 )
-from jaxcell.dataset.patches import decoded, label
-from jaxcell.dataset.pipeline import open_examples
+from jaxcell.dataset.patches import label
 from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.plates.folder import read_plates
 
@@ -101,7 +102,7 @@ def test_another_seed_holds_other_wells_out(plates):
 def even_light(monkeypatch):
     """Flat fields of plates that have too few wells to estimate any."""
     monkeypatch.setattr(
-        flat_fields,
+        flat_field,
         "estimate_flat_field",
         lambda fields: np.ones_like([*fields][0], np.float32),
     )

@@ -10,7 +10,7 @@ import pytest
 
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
 from jaxcell.plates.folder import read_plates, require_good
-from jaxcell.plates.simulate import simulate_plates
+from jaxcell.simulator.plates import simulate_plates
 
 ROOT = Path(__file__).parents[2]
 STATUS = Path("/proc/self/status")

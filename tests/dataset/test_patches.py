@@ -5,20 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcell.analysis.reconstruction import entropy_floor
-from jaxcell.dataset.patches import (
-    decoded,
-    field_masks,
-    label,
-    patch_masks,
-    remove_background,
-    scale,
-    windows,
-)
-from jaxcell.interaction.catalogue import MEASURES
-from jaxcell.interaction.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
-from jaxcell.interaction.masks import cell_threshold, field_mask
-from jaxcell.interaction.measures import measure_patches
+from jaxcell.analysis.scores.reconstruction import entropy_floor
+from jaxcell.cells.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
+from jaxcell.cells.masks import cell_threshold, field_mask
+from jaxcell.cells.methods import decoded, field_masks, patch_masks
+from jaxcell.dataset.patches import label, remove_background, scale, windows
+from jaxcell.measures.catalogue import MEASURES
+from jaxcell.measures.well import measure_patches
 
 
 def test_windows_tile_the_field_and_crop_the_border_evenly():

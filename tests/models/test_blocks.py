@@ -6,12 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcell.models.blocks import (
-    Conv,
-    Convolution,
-    Residual,
-    require_divisible,
-)
+from jaxcell.models.blocks import Conv, Convolution, Residual, require_divisible
 
 
 def _normal(seed: int, *shape: int) -> jax.Array:

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcell.dataset.pipeline import transform
-from jaxcell.interaction.masks import two_means_threshold
-from jaxcell.interaction.overlap import iou
+from jaxcell.cells.masks import two_means_threshold
+from jaxcell.dataset.batches import transform
+from jaxcell.measures.overlap import iou
 from jaxcell.models.encoder import Encoder
 from jaxcell.models.regressor import (
     BINS,

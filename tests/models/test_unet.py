@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcell.models.tiling import apply_in_tiles, place_tiles
+from jaxcell.inference.tiling import apply_in_tiles, place_tiles
 from jaxcell.models.unet import UNet
 
 MODEL = UNet(outputs=2, features=(4, 6, 8), patch=2)

@@ -4,14 +4,14 @@ import pandas as pd
 import pytest
 
 from jaxcell.plates.findings import BadPlates, Finding
-from jaxcell.plates.tables import (
+from jaxcell.plates.tables import (  # fmt: skip
     canonical_condition,
     read_images,
     read_wells,
     well_name,
     wells_table,
     write_wells,
-)  # fmt: skip
+)
 
 HEADING = "plate,well,condition,compound,concentration_um,role\n"
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from jaxcell.analysis.answers import answer
-from jaxcell.analysis.conformal import calibrate, fit_scale, well_numbers
-from jaxcell.analysis.regression import OVERLAP, Target
-from jaxcell.report.page import Shown
+from jaxcell.analysis.intervals.conformal import calibrate, fit_scale, well_numbers
+from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.report.interaction.page import Shown
 
 # Share of patches exactly 0, and scale of the others in percent: as on the plate CK19.
 SPREAD = {"Unstimulated": (0.63, 2.7), "OVA": (0.54, 3.1), "ConA": (0.34, 5.7)}

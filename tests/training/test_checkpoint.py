@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tiny_run
 
+from jaxcell.compute.sharding import make_shardings
 from jaxcell.training import checkpoint
 from jaxcell.training.optimizer import make_optimizer
-from jaxcell.training.sharding import make_shardings
 from jaxcell.training.state import make_init
 
 

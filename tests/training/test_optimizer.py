@@ -7,6 +7,7 @@ import optax
 import pytest
 import tiny_run
 
+from jaxcell.compute.sharding import make_shardings
 from jaxcell.training.optimizer import (
     advance_plateau,
     init_plateau,
@@ -14,7 +15,6 @@ from jaxcell.training.optimizer import (
     make_optimizer,
     updated,
 )
-from jaxcell.training.sharding import make_shardings
 from jaxcell.training.state import make_init
 from jaxcell.training.steps import make_epoch_step
 

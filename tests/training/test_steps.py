@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tiny_run
 
+from jaxcell.compute.sharding import make_shardings
 from jaxcell.training.optimizer import make_optimizer
-from jaxcell.training.sharding import make_shardings
 from jaxcell.training.state import make_init
 from jaxcell.training.steps import make_eval_step, make_train_step
 from jaxcell.training.tasks import autoencoder_task

@@ -1,0 +1,1 @@
+"""Can conditions be told apart, and from what?"""

@@ -1,0 +1,209 @@
+"""Is there structure by condition in what a network saw, and can anything else explain it?
+
+Everything is judged by well: wells are split, wells are shuffled, wells are drawn again. Patches of
+a well share their dish, their light and their stain, and are no independent witnesses.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from jaxcell.analysis.conditions import NO_CONDITION, condition_names
+from jaxcell.analysis.structure import probes
+from jaxcell.analysis.structure import scores as well_scores
+from jaxcell.analysis.structure.design import Chosen, Design, choose, design_wells
+from jaxcell.analysis.structure.representations import drawn_patches, score_features, score_position
+
+# What the answer is about: the code, and what is left of a spatial one when it is forgotten where
+# in a patch cells lie, since that is not what a condition decides.
+CODES, AVERAGED = "codes", "codes, averaged over places"
+SIGNIFICANT = 0.05
+
+
+def structure(
+    representations: Mapping[str, np.ndarray],
+    patches: pd.DataFrame,
+    *,
+    seed: int = 0,
+    permutations: int = 1999,
+    bootstraps: int = 1000,
+) -> dict:
+    """Whether wells of different conditions can be told apart, beside what else could tell them.
+
+    Faulty patches, patches without a condition and conditions with a single well are left out.
+    `position` and `overlap` are added to what the caller gives.
+
+    Args:
+      representations: name -> float [N, D], D at most about 60. The answer is about `CODES` and,
+        where it is among them, `AVERAGED`: about the one that tells more, its p doubled for having
+        asked twice (Bonferroni). Neighbours are sought in the units given.
+      patches: N rows: plate, well, row, column, condition, faulty, overlap (percent).
+      seed: of folds, shuffles and draws.
+      permutations: shuffles of wells' labels, each among wells of the same plate and fold.
+      bootstraps: draws of wells with replacement inside conditions.
+
+    Returns:
+      dict of `reason` (None, or why there are no scores), `conditions`, `wells` (condition ->
+      number), `patches`, `left_out_faulty`, `left_out_without_condition`,
+      `left_out_conditions`, `folds`, `permutations`, `untestable` (None, or why there is no p),
+      `chance` (balanced accuracy of guessing), `scores` (name -> `reason`, `probe`,
+      `neighbours`, `silhouette`, `map`, `map_chance`, `map_p`; the first two hold
+      `balanced_accuracy` and `auroc` over wells with their `interval` and `auroc_interval`,
+      `patch_balanced_accuracy` and `p`), `answered` (the representation that the rest is about),
+      `p` (corrected), `leaky` (`patch_balanced_accuracy` under a random split of patches, by
+      `probe` and `neighbours`), `minus_position` (`auroc` minus that of position, `interval`),
+      `answer` and `why` (see `conclude`).
+    """
+    chosen = choose(patches)
+    result = _summary(patches, chosen)
+    if chosen.reason:
+        return result | {"answer": "unknown", "why": f"Cannot be said: {chosen.reason}."}
+    design = design_wells(patches, chosen, seed, permutations, bootstraps)
+    result |= {
+        "folds": int(design.folds.max()) + 1,
+        "permutations": len(design.labellings) - 1,
+        "untestable": design.untestable,
+    }
+    overlap = {"overlap": patches["overlap"].to_numpy(np.float64)[:, None]}
+    draws = {}
+    for name, features in {**representations, **overlap}.items():
+        result["scores"][name], draws[name] = score_features(features, design, seed)
+    result["scores"]["position"], draws["position"] = score_position(design)
+    if draws.get(CODES) is None:
+        why = result["scores"].get(CODES, {"reason": "there are no codes"})["reason"]
+        return result | {"answer": "unknown", "why": f"Cannot be said: {why}."}
+    codes = {name: result["scores"][name] for name in (CODES, AVERAGED) if draws.get(name)}
+    position = result["scores"]["position"]
+    told = max(codes, key=lambda name: codes[name]["probe"]["auroc"])
+    p = None if design.untestable else min(1.0, len(codes) * codes[told]["probe"]["p"])
+    result |= {
+        "answered": told,
+        "p": p,
+        "leaky": _leaky(representations[told], design, seed),
+        "minus_position": minus_position(codes[told], position, draws[told], draws["position"]),
+    }
+    answer, why = conclude(
+        told, codes[told], p, position, result["minus_position"], design.untestable
+    )
+    return result | {"answer": answer, "why": why}
+
+
+def _summary(patches: pd.DataFrame, chosen: Chosen) -> dict:
+    """What is known before anything is scored."""
+    faulty = patches["faulty"].to_numpy(bool)
+    named = condition_names(patches) != NO_CONDITION
+    return {
+        "reason": chosen.reason,
+        "conditions": chosen.conditions,
+        "wells": {name: chosen.wells[name] for name in chosen.conditions},
+        "patches": len(chosen.rows),
+        "left_out_faulty": int(np.count_nonzero(faulty)),
+        "left_out_without_condition": int(np.count_nonzero(~faulty & ~named)),
+        "left_out_conditions": [n for n in chosen.wells if n not in chosen.conditions],
+        "folds": None,
+        "permutations": 0,
+        "untestable": None,
+        "chance": 1 / len(chosen.conditions) if chosen.conditions else None,
+        "scores": {},
+        "answered": None,
+        "p": None,
+        "leaky": None,
+        "minus_position": None,
+    }
+
+
+def _leaky(features: np.ndarray, design: Design, seed: int) -> dict[str, dict]:
+    """How well patches seem to be recognised when patches of one well stand on both sides."""
+    features = np.asarray(features, np.float64)[design.rows]
+    few = drawn_patches(design.well_of, seed)
+    truth, result = design.labels[design.well_of], {}
+    for name, reader, rows in (
+        ("probe", probes.leaky_probe, np.arange(len(features))),
+        ("neighbours", probes.leaky_neighbours, few),
+    ):
+        folds = np.random.default_rng(seed).permutation(len(rows)) % (design.folds.max() + 1)
+        scores = reader(features[rows], design.well_of[rows], folds, design.labels)
+        accuracy = well_scores.balanced_accuracy(scores, truth[rows])
+        result[name] = {"patch_balanced_accuracy": accuracy}
+    return result
+
+
+def minus_position(
+    codes: Mapping,
+    position: Mapping,
+    codes_draws: Mapping[str, np.ndarray],
+    position_draws: Mapping[str, np.ndarray],
+) -> dict:
+    """AUROC of the probe on codes minus that of position's better reader, over the same wells.
+
+    Args:
+      codes: scores of the codes.
+      position: scores of position.
+      codes_draws: of the codes, reader -> AUROC in the bootstrap samples.
+      position_draws: likewise, in the same samples.
+
+    Returns:
+      `auroc`, the difference, and `interval`.
+    """
+    reader = max(("probe", "neighbours"), key=lambda name: position[name]["auroc"])
+    return {
+        "auroc": codes["probe"]["auroc"] - position[reader]["auroc"],
+        "interval": well_scores.interval(codes_draws["probe"] - position_draws[reader]),
+    }
+
+
+def conclude(
+    name: str,
+    codes: Mapping,
+    p: float | None,
+    position: Mapping,
+    difference: Mapping,
+    untestable: str | None,
+) -> tuple[str, str]:
+    """The answer that reviewers would accept, and a sentence for why.
+
+    `unknown` where labels cannot be shuffled. `no` where shuffled labels do as well as the true
+    ones in more than 5 % of cases. Otherwise `yes` if place cannot explain it: because neither
+    reader of position does better than chance, as on a plate whose conditions were drawn by lot
+    (there the shuffling test is exact whatever the plate does to its wells), or because codes
+    beat the better reader of position in 95 % of draws of wells. Otherwise `confounded`: what
+    differs between places may be all that the codes see.
+
+    Args:
+      name: of the representation, for the sentence.
+      codes: its scores.
+      p: of its probe, corrected for the number of representations asked.
+      position: scores of position.
+      difference: of `minus_position`.
+      untestable: None, or why there are no p-values.
+
+    Returns:
+      answer: `yes`, `no`, `confounded` or `unknown`.
+      why: one sentence.
+    """
+    if untestable:
+        return "unknown", f"Cannot be said: {untestable}."
+    auroc = codes["probe"]["auroc"]
+    said = f"AUROC {auroc:.2f} over wells that it had not seen, 0.50 is guessing"
+    if p > SIGNIFICANT:
+        return "no", (
+            f"A classifier cannot tell conditions apart in the {name} ({said}): among wells with "
+            f"shuffled conditions that is nothing unusual (p = {p:.2f})."
+        )
+    place = max(position[name]["auroc"] for name in ("probe", "neighbours"))
+    if min(position[name]["p"] for name in ("probe", "neighbours")) > SIGNIFICANT:
+        return "yes", (
+            f"A classifier tells conditions apart in the {name} ({said}), and the place of a well "
+            f"on its plate does not give its condition away (AUROC {place:.2f})."
+        )
+    if difference["interval"][0] > 0:
+        return "yes", (
+            f"A classifier tells conditions apart in the {name} ({said}), better than the place of "
+            f"a well on its plate does (AUROC {place:.2f})."
+        )
+    return "confounded", (
+        f"A classifier tells conditions apart in the {name} ({said}), but the place of a well on "
+        f"its plate gives its condition away as well (AUROC {place:.2f}): light, edges or seeding "
+        f"may be all that the codes see."
+    )

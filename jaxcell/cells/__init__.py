@@ -1,0 +1,1 @@
+"""Which pixels are cells, and which cell is which."""

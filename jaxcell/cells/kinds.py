@@ -1,0 +1,8 @@
+"""The kinds of cells."""
+
+
+
+VIEWS = ("t_cell", "dendritic_cell")
+
+
+VIEW_NAMES = {"t_cell": "T cells", "dendritic_cell": "dendritic cells"}

@@ -1,0 +1,1 @@
+"""What makes networks fast: devices, chunks, convolutions and sums."""

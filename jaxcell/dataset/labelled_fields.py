@@ -1,0 +1,300 @@
+"""Fields whose true cells are known: read, scaled, cut at random into training crops."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tifffile
+from jax import Array
+from tqdm import tqdm
+
+from jaxcell.cells.instances import distance_map
+from jaxcell.cells.kinds import VIEWS
+from jaxcell.dataset.batches import SYMMETRIES, transform
+from jaxcell.dataset.fields import read_field, select_fields
+from jaxcell.dataset.immune_cells import ImmuneCellsConfig
+from jaxcell.dataset.splits import FRACTIONS, assign
+from jaxcell.plates.folder import Plates
+
+# Grey values at these percentiles of a view become 0 and 1.
+DARK_PERCENTILE, BRIGHT_PERCENTILE = 1.0, 99.8
+# How strongly the dim is spread: cells of one field differ tenfold in brightness.
+COMPRESSION = 10.0
+
+
+class Labelled(NamedTuple):
+    """Fields with their true cells.
+
+    Attributes:
+      names: of each field, for people.
+      splits: object [N], `train`, `validation` or `test`; no well is in two.
+      images: uint8 or uint16 [H, W, C] each, raw counts.
+      labels: int32 [H, W, K] each, 0 outside cells; K kinds of cells.
+      kinds: the K kinds, e.g. `t_cell`, `dendritic_cell`.
+    """
+
+    names: list[str]
+    splits: np.ndarray
+    images: list[np.ndarray]
+    labels: list[np.ndarray]
+    kinds: tuple[str, ...]
+
+    def rows(self, split: str) -> np.ndarray:
+        """Numbers, int32, of the fields of a split."""
+        return np.flatnonzero(self.splits == split).astype(np.int32)
+
+
+def read_pairs(folder: Path, kind: str, seed: int) -> Labelled:
+    """Reads images of one view with one kind of cell: `NAME_image.tif` and `NAME_labels.tif`.
+
+    Args:
+      folder: where they lie.
+      kind: what the cells are, e.g. `nucleus`.
+      seed: of the split, image by image, in shares of `splits.FRACTIONS`.
+
+    Returns:
+      The fields.
+
+    Raises:
+      ValueError: there are none, one lacks its labels, or the two differ in size.
+    """
+    paths = sorted(folder.glob("*_image.tif"))
+    if not paths:
+        raise ValueError(f"{folder} holds no NAME_image.tif with NAME_labels.tif: check the path")
+    images, labels = [], []
+    for path in paths:
+        truth = path.with_name(path.name.replace("_image.tif", "_labels.tif"))
+        if not truth.exists():
+            raise ValueError(f"{path} has no {truth.name} beside it: add it, or move the image")
+        image, label = tifffile.imread(path), tifffile.imread(truth)
+        if image.ndim != 2 or image.shape != label.shape:
+            raise ValueError(
+                f"{path} is {image.shape} and {truth.name} {label.shape}: both must be one grey "
+                "image of the same size"
+            )
+        images.append(image[..., None])
+        labels.append(label.astype(np.int32)[..., None])
+    names = [path.name.removesuffix("_image.tif") for path in paths]
+    splits = assign([""] * len(names), seed)
+    if missing := [split for split in FRACTIONS if split not in splits]:
+        raise ValueError(
+            f"{folder} holds {len(names)} images, nothing is left for {', '.join(missing)}: add "
+            "images with labels"
+        )
+    return Labelled(names, splits, images, labels, (kind,))
+
+
+def read_simulated(plates: Plates, seed: int) -> Labelled:
+    """Reads simulated plates with the truth that lies in their `truth/`.
+
+    Args:
+      plates: images and wells.
+      seed: of the split, by well, stratified by plate and condition.
+
+    Returns:
+      The fields, T cells and dendritic cells.
+
+    Raises:
+      ValueError: a field has no truth.
+    """
+    fields = select_fields(plates, ImmuneCellsConfig(name="labelled", seed=seed))
+    names, images, labels = [], [], []
+    for row in tqdm(list(fields.itertuples()), "reading", unit=" fields", dynamic_ncols=True):
+        path = Path(row.t_cell)
+        truth = path.parent / "truth" / f"{path.name.split(' wv ')[0]}) labels.tif"
+        if not truth.exists():
+            raise ValueError(
+                f"{row.plate} {row.well}: the true cells of field {row.field} are not known, there "
+                f"is no {truth}: train on simulated plates, or on pairs by --config.data.pairs"
+            )
+        names.append(f"{row.plate} {row.well} field {row.field}")
+        images.append(read_field(row, {}))
+        labels.append(np.moveaxis(tifffile.imread(truth), 0, -1).astype(np.int32))
+    splits = fields["split"].to_numpy(dtype=object)
+    return Labelled(names, splits, images, labels, VIEWS)
+
+
+def scale_view(view: np.ndarray, minimum_contrast: float) -> np.ndarray:
+    """Scales one view of a whole field, so that a tile of it needs no scaling of its own.
+
+    Args:
+      view: [H, W], raw counts.
+      minimum_contrast: counts; a view with less between dark and bright is not stretched, so
+        that noise where there are no cells is not blown up to look like cells.
+
+    Returns:
+      float32 [H, W], 0 at the dark and 1 at the bright percentile, a little beyond outside them.
+
+    Raises:
+      ValueError: the view has pixels that are not finite.
+    """
+    if not np.isfinite(view).all():
+        raise ValueError("the view has pixels that are not finite: export it again")
+    dark, bright = np.percentile(view, (DARK_PERCENTILE, BRIGHT_PERCENTILE))
+    share = (view.astype(np.float32) - dark) / max(bright - dark, minimum_contrast)
+    return np.arcsinh(COMPRESSION * share).astype(np.float32) / np.float32(np.arcsinh(COMPRESSION))
+
+
+def scale_field(image: np.ndarray, minimum_contrast: float) -> np.ndarray:
+    """Scales each view of a field [H, W, C] by `scale_view`."""
+    views = [scale_view(view, minimum_contrast) for view in np.moveaxis(image, -1, 0)]
+    return np.stack(views, axis=-1)
+
+
+def device_fields(
+    fields: Labelled, minimum_contrast: float, side: int
+) -> dict[str, np.ndarray]:
+    """What training needs of the fields, to be held on the device.
+
+    Args:
+      fields: with their true cells.
+      minimum_contrast: counts, as for `scale_view`.
+      side: of a crop in pixels; smaller fields are filled up with zeros to it.
+
+    Returns:
+      `image` float16 [N, H, W, C] scaled, `distance` uint8 [N, H, W, K] as `distance_map`
+      makes it, H and W the largest of all fields and zeros beyond a smaller field's end.
+    """
+    sizes = [image.shape[:2] for image in fields.images]
+    height, width = np.maximum(np.max(sizes, axis=0), side)
+    shape = (len(fields.images), height, width)
+    image = np.zeros((*shape, fields.images[0].shape[2]), np.float16)
+    distance = np.zeros((*shape, len(fields.kinds)), np.uint8)
+    some = zip(fields.images, fields.labels, strict=True)
+    for number, (raw, labels) in enumerate(tqdm(some, "preparing", len(image), unit=" fields")):
+        h, w = raw.shape[:2]
+        image[number, :h, :w] = scale_field(raw, minimum_contrast)
+        for kind in range(labels.shape[2]):
+            distance[number, :h, :w, kind] = distance_map(labels[..., kind])
+    return {"image": image, "distance": distance}
+
+
+def train_crops(
+    fields: Labelled, side: int, batch_size: int, seed: int
+) -> Callable[[int], Iterator[dict]]:
+    """Endless random crops of the training fields; a batch depends on seed and step alone.
+
+    Args:
+      fields: with their true cells.
+      side: of a crop in pixels.
+      batch_size: crops a batch.
+      seed: of all that is random.
+
+    Returns:
+      A function of the first step wanted. Each batch holds int32 [B] `index` (field), `y`, `x`
+      (upper left corner), `symmetry` in 0..7, float32 [B] `weight` of ones, `gain` and `noise`
+      (what `prepare_crops` changes the brightness by).
+    """
+    rows = fields.rows("train")
+    sizes = np.array([fields.images[row].shape[:2] for row in rows])
+    share = sizes.prod(axis=1) / sizes.prod(axis=1).sum()
+
+    def batch(step: int) -> dict:
+        random = np.random.default_rng((seed, step))
+        chosen = random.choice(len(rows), batch_size, p=share)
+        corner = random.random((batch_size, 2)) * np.maximum(sizes[chosen] - side + 1, 1)
+        y, x = corner.astype(np.int32).T
+        return {
+            "index": rows[chosen],
+            "y": y,
+            "x": x,
+            "symmetry": random.integers(SYMMETRIES, size=batch_size, dtype=np.int32),
+            "weight": np.ones(batch_size, np.float32),
+            "gain": np.exp(0.25 * random.standard_normal(batch_size)).astype(np.float32),
+            "noise": (0.05 * random.random(batch_size)).astype(np.float32),
+        }
+
+    def batches(step: int) -> Iterator[dict]:
+        while True:
+            yield batch(step)
+            step += 1
+
+    return batches
+
+
+def validation_crops(
+    fields: Labelled, side: int, batch_size: int
+) -> Callable[[], Iterator[dict]]:
+    """Crops that cover the validation fields; the last batch is filled up.
+
+    The last crop of a row or column ends with its field, over the one before where it must.
+
+    Args:
+      fields: with their true cells.
+      side: of a crop in pixels.
+      batch_size: crops a batch.
+
+    Returns:
+      A function that starts anew. Batches as in `train_crops`, nothing turned or changed.
+    """
+    corners = [
+        (row, y, x)
+        for row in fields.rows("validation")
+        for y in _corners(fields.images[row].shape[0], side)
+        for x in _corners(fields.images[row].shape[1], side)
+    ]
+    missing = -len(corners) % batch_size
+    weight = np.r_[np.ones(len(corners)), np.zeros(missing)].astype(np.float32)
+    index, y, x = np.array(corners + corners[:1] * missing, np.int32).T
+
+    def batches() -> Iterator[dict]:
+        for first in range(0, len(index), batch_size):
+            part = slice(first, first + batch_size)
+            zeros = np.zeros(batch_size, np.int32)
+            yield {
+                "index": index[part],
+                "y": y[part],
+                "x": x[part],
+                "symmetry": zeros,
+                "weight": weight[part],
+                "gain": np.ones(batch_size, np.float32),
+                "noise": np.zeros(batch_size, np.float32),
+            }
+
+    return batches
+
+
+def _corners(length: int, side: int) -> list[int]:
+    """Where crops begin that cover a length."""
+    last = max(length - side, 0)
+    return sorted({*range(0, last, side), last})
+
+
+def prepare_crops(side: int) -> Callable[[dict, dict], dict]:
+    """What turns a batch of corners into crops, inside the compiled step.
+
+    Args:
+      side: of a crop in pixels.
+
+    Returns:
+      (data of `device_fields`, batch) -> `image` float32 [B, side, side, C], `distance` float32
+      [B, side, side, K] in [0, 1], `weight`, `index`.
+    """
+
+    def cut(array: Array, raw: dict) -> Array:
+        size = (1, side, side, array.shape[3])
+        zero = jnp.zeros_like(raw["index"][0])
+
+        def one(index: Array, y: Array, x: Array) -> Array:
+            return jax.lax.dynamic_slice(array, (index, y, x, zero), size)[0]
+
+        return jax.vmap(one)(raw["index"], raw["y"], raw["x"])
+
+    def prepare(data: dict, raw: dict) -> dict:
+        image = transform(cut(data["image"], raw).astype(jnp.float32), raw["symmetry"])
+        gain, noise = (raw[name][:, None, None, None] for name in ("gain", "noise"))
+        # The crop's corner seeds its noise, so that a batch still depends on its numbers alone.
+        keys = jax.vmap(lambda y, x: jax.random.fold_in(jax.random.key(y), x))(raw["y"], raw["x"])
+        grain = jax.vmap(lambda key: jax.random.normal(key, image.shape[1:]))(keys)
+        distance = transform(cut(data["distance"], raw).astype(jnp.float32), raw["symmetry"])
+        return {
+            "image": image * gain + noise * grain,
+            "distance": distance / jnp.float32(255),
+            "weight": raw["weight"],
+            "index": raw["index"],
+        }
+
+    return prepare

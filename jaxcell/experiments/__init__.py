@@ -1,0 +1,1 @@
+"""Kinds of experiment, each from data to report."""

@@ -1,0 +1,1 @@
+"""The study itself: an autoencoder and a regressor, trained, evaluated and applied."""

@@ -1,0 +1,71 @@
+"""How far a run's predictions can be trusted, from wells that had no say in its regressor."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jaxcell.analysis.answers import Calibrations
+from jaxcell.analysis.intervals import conformal
+from jaxcell.dataset.batches import Examples
+from jaxcell.inference.examples import predict
+from jaxcell.inference.trained import Run
+from jaxcell.storage.atomic import write
+
+FILE = "calibration.json"
+# Training patches from which the usual size of an error is learnt.
+SCALE_PATCHES = 2000
+
+
+def calibrate(
+    workdir: Path, run: Run, examples: Examples, patches: pd.DataFrame, batch_size: int, seed: int
+) -> Calibrations:
+    """Calibrates each half of the test wells on the other half, and keeps what both give together.
+
+    The usual size of an error at each prediction comes from training wells, how far to trust it
+    from test wells: validation wells would flatter, since they chose the epoch whose parameters
+    were kept. What is kept in the run's folder, of all test wells, is for other plates.
+
+    Args:
+      workdir: the run's folder.
+      run: the trained run.
+      examples: of its own data set.
+      patches: its test patches: plate, well, condition, target, predicted.
+      batch_size: patches a batch.
+      seed: of the training patches and of the halves.
+
+    Returns:
+      The calibration of each half, of the other half, with that half's rows.
+    """
+    kept = workdir / FILE
+    scale = json.loads(kept.read_text())["scale"] if kept.exists() else None
+    if scale is None:
+        train = examples.rows("train")
+        count = min(SCALE_PATCHES, len(train))
+        train = np.sort(np.random.default_rng(seed).choice(train, count, replace=False))
+        predicted = predict(run, examples, train, batch_size)
+        target = examples.table["target"].to_numpy(np.float64)[train]
+        scale = conformal.fit_scale(predicted, predicted - target)
+        write(kept, _of_wells(patches, scale))
+    first = _first_half(patches, seed)
+    return [(_of_wells(patches[~half], scale), half) for half in (first, ~first)]
+
+
+def load(workdir: Path, count: int) -> Calibrations | None:
+    """The calibration of a run for `count` patches of other plates, or None where it has none."""
+    kept = workdir / FILE
+    return [(json.loads(kept.read_text()), np.ones(count, bool))] if kept.exists() else None
+
+
+def _of_wells(patches: pd.DataFrame, scale: dict) -> dict:
+    target, predicted = (patches[name].to_numpy() for name in ("target", "predicted"))
+    return conformal.calibrate(conformal.well_numbers(patches), target, predicted, scale)
+
+
+def _first_half(patches: pd.DataFrame, seed: int) -> np.ndarray:
+    """Rows, bool [N], of a random half of the wells, the same share of each condition."""
+    wells = patches[["plate", "well", "condition"]].drop_duplicates(["plate", "well"])
+    shuffled = wells.sample(frac=1, random_state=seed).sort_values("condition", kind="stable")
+    half = pd.MultiIndex.from_frame(shuffled[["plate", "well"]].iloc[::2])
+    return pd.MultiIndex.from_frame(patches[["plate", "well"]]).isin(half)

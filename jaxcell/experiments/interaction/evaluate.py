@@ -1,0 +1,240 @@
+"""A trained run against patches it never saw: measures, answers, tables, and the report."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jaxcell.analysis.answers import Answers, Calibrations, answer
+from jaxcell.analysis.scores.summary import spread_over_target, summarise
+from jaxcell.dataset.batches import Examples, open_examples
+from jaxcell.dataset.flat_field import FlatFields, read_flat_fields
+from jaxcell.dataset.immune_cells import build, open_built
+from jaxcell.dataset.source import dataset_config, image_files, tfds_folder
+from jaxcell.experiments.interaction import calibrate as calibration
+from jaxcell.inference.examples import Seen, look, reconstructions
+from jaxcell.inference.trained import Run
+from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.patch import TARGETS
+from jaxcell.plates.findings import Finding
+from jaxcell.plates.folder import Plates
+from jaxcell.report.explorer import sprites
+from jaxcell.report.interaction.page import Shown, write_report
+from jaxcell.storage.provenance import versions
+
+# Patches in each gallery.
+GALLERY = 12
+# Why a run has no prediction intervals.
+NOT_HELD_OUT = (
+    "patches of the same wells were trained on (split_by=random_patch), so nothing can be promised "
+    "for a new well"
+)
+NOT_CALIBRATED = (
+    "this run was not calibrated; python evaluate.py on its own held-out wells, without --plates, "
+    "does that"
+)
+
+
+def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
+    """Evaluates a run on the wells it held out and writes `workdir/report`.
+
+    Args:
+      workdir: the run's folder.
+      config: of the run.
+      run: the trained run.
+
+    Returns:
+      The content of metrics.json.
+
+    Raises:
+      ValueError: the run's data set is not there any more.
+    """
+    builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
+    examples = open_examples(builder, memory_gib=0)
+
+    def calibrate(patches: pd.DataFrame) -> Calibrations | str:
+        if config.data.split_by == "random_patch":
+            return NOT_HELD_OUT
+        batch_size = config.evaluation.batch_size
+        return calibration.calibrate(workdir, run, examples, patches, batch_size, config.seed)
+
+    return _evaluate(
+        workdir / "report",
+        f"{workdir.resolve().name}: T cells and dendritic cells",
+        config,
+        run,
+        examples,
+        calibrate,
+        run.image_files,
+        run.findings,
+        read_flat_fields(Path(builder.data_path)),
+    )
+
+
+def evaluate_plates(
+    workdir: Path, config: ConfigDict, run: Run, plates: Plates, name: str
+) -> tuple[dict, Path]:
+    """Evaluates a run on any plates, none of which it saw.
+
+    Args:
+      workdir: the run's folder.
+      config: of the run.
+      run: the trained run.
+      plates: images and wells.
+      name: of the plates, for the report.
+
+    Returns:
+      The content of metrics.json and the report's folder, `workdir/report-NAME`.
+    """
+    split_by = config.data.split_by
+    config = ConfigDict(config.to_dict())
+    config.data.update({"split_by": "none", "subset": "full"})
+    builder = build(plates, dataset_config(config), tfds_folder(config))
+    missing = NOT_HELD_OUT if split_by == "random_patch" else NOT_CALIBRATED
+    report = workdir / f"report-{name}"
+    metrics = _evaluate(
+        report,
+        f"{name}, seen by {workdir.resolve().name}",
+        config,
+        run,
+        open_examples(builder, memory_gib=0),
+        lambda patches: calibration.load(workdir, len(patches)) or missing,
+        image_files(plates),
+        plates.findings,
+        read_flat_fields(Path(builder.data_path)),
+    )
+    return metrics, report
+
+
+def _evaluate(
+    folder: Path,
+    title: str,
+    config: ConfigDict,
+    run: Run,
+    examples: Examples,
+    calibrate: Callable[[pd.DataFrame], Calibrations | str],
+    files: Mapping | None,
+    findings: list[Finding],
+    flat_fields: FlatFields,
+) -> dict:
+    """Evaluates the test patches of some examples and writes the report into a folder."""
+    rows, settings = examples.rows("test"), config.evaluation
+    side = sprites.layout(len(rows), config.data.window).tile
+    seen = look(run, examples, rows, settings.batch_size, side, config.seed)
+    target = target_words(config.data.target)
+    answers = _answers(seen, target, calibrate(seen.patches), config)
+    metrics = {
+        **summarise(seen.patches, run.dataset["training_mean"]),
+        "target": target._asdict(),
+        "split": config.data.split_by,
+        "wells": _wells(examples.table),
+        "patches": examples.table["split"].value_counts(sort=False).to_dict(),
+        "latent_size": seen.codes.shape[1],
+        "seed": config.seed,
+        "versions": versions(),
+        "left_out": sum(finding.fatal for finding in findings),
+    }
+    write_report(
+        folder,
+        metrics=metrics,
+        answers=answers,
+        codes=seen.codes,
+        histories=run.histories,
+        shown=_shown(run, examples, rows, seen, answers.patches, target, files, config.data),
+        findings=[finding[:6] for finding in findings],
+        config=config.to_dict(),
+        title=title,
+        flat_fields=flat_fields,
+    )
+    return metrics | answers.numbers
+
+
+def _answers(
+    seen: Seen, target: Target, calibrations: Calibrations | str, config: ConfigDict
+) -> Answers:
+    """Asks all questions, behind a progress bar that says which."""
+    baselines = {
+        "mean intensity": seen.intensity,
+        "raw-pixel PCA": seen.raw_pixels,
+    }
+    settings = config.evaluation
+    with tqdm(desc="analysing", unit=" questions", dynamic_ncols=True) as bar:
+
+        def told(stage: str) -> None:
+            bar.set_postfix_str(stage)
+            bar.update()
+
+        return answer(
+            seen.patches,
+            seen.codes,
+            baselines,
+            places=seen.places,
+            target=target,
+            calibrations=calibrations,
+            level=settings.coverage,
+            methods=settings.projections,
+            standardise=settings.standardise,
+            seed=config.seed,
+            told=told,
+        )
+
+
+def _shown(
+    run: Run,
+    examples: Examples,
+    rows: np.ndarray,
+    seen: Seen,
+    patches: pd.DataFrame,
+    target: Target,
+    files: Mapping | None,
+    data: ConfigDict,
+) -> Shown:
+    """The images of the report: a spread over the target, the worst predicted, the most unusual."""
+    chosen = spread_over_target(patches)
+    error = (patches["predicted"] - patches["target"]).abs().to_numpy(np.float64)
+    worst = _largest(error)
+    unusual = _largest(patches["unusual"].to_numpy(np.float64))
+    groups = [*chosen.values(), worst, unusual]
+    images = reconstructions(run, examples, rows[np.concatenate(groups)])
+    ends = np.cumsum([len(some) for some in groups])[:-1]
+    originals, outputs = (np.split(array, ends) for array in images)
+    truth = [patches["target"].to_numpy()[some] for some in groups]
+    place = (patches["plate"].astype(str) + " " + patches["well"].astype(str)).to_numpy()
+    told = patches["target"].map(lambda value: f"{value:.{target.digits - 1}f}") + " → "
+    told += patches["predicted"].map(lambda value: f"{value:.{target.digits - 1}f}")
+    told += f" {target.unit}"
+    captions = [f"{place[row]}\n{told.iloc[row]}" for row in worst]
+    times = [f"{place[row]}\n{patches['unusual'].iloc[row]:.1f} ×" for row in unusual]
+    return Shown(
+        dict(zip(chosen, zip(originals, outputs, truth), strict=False)),
+        (originals[-2], captions),
+        (originals[-1], times),
+        seen.thumbnails,
+        files,
+        data.window,
+        data.pixel_um,
+    )
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """Rows of the largest finite values, largest first."""
+    order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")[:GALLERY]
+    return order[np.isfinite(values[order])]
+
+
+def target_words(name: str) -> Target:
+    """What a target is called, in which unit, for tables and figures."""
+    if name == OVERLAP.name:
+        return OVERLAP
+    measure = TARGETS[name]
+    return Target(
+        name, measure.label, measure.unit, measure.definition, measure.minimum, measure.maximum
+    )
+
+
+def _wells(table: pd.DataFrame) -> dict[str, int]:
+    """Wells in each split; with a split by patch, a well counts in each."""
+    return table.drop_duplicates(["split", "plate", "well"])["split"].value_counts().to_dict()

@@ -1,0 +1,75 @@
+"""Predictions of every well of any plates: two tables, no report."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+from jaxcell.dataset.source import load_plates
+from jaxcell.inference.plates import Predictions, predict_plates
+from jaxcell.inference.trained import load
+from jaxcell.measures.patch import TARGETS
+from jaxcell.plates.findings import describe
+from jaxcell.plates.folder import Plates
+from jaxcell.storage.atomic import replace, write_cells, write_csv
+
+# What a folder of predictions holds.
+WELLS, PATCHES = "wells.csv", "patches.parquet"
+
+
+def predict_folder(workdir: Path, plates: str, skip: bool) -> str:
+    """Predicts a folder of plates and writes `workdir/predictions-NAME`: both tables, or nothing.
+
+    Args:
+      workdir: the run's folder.
+      plates: folder of plates; wells without layout have an empty condition.
+      skip: whether bad images are left out and listed instead of stopping.
+
+    Returns:
+      The closing table.
+
+    Raises:
+      ValueError, FileExistsError: said to the person who started it.
+    """
+    began = time.monotonic()
+    settings = workdir / "config.json"
+    kind = json.loads(settings.read_text()).get("experiment") if settings.exists() else None
+    if kind not in ("interaction", None):
+        raise ValueError(f"{workdir} is a run of {kind}, which predicts no interaction")
+    config, run = load(workdir)
+    source = Path(plates).resolve()
+    folder = workdir / f"predictions-{source.name}"
+    if folder.exists() and not all((folder / name).exists() for name in (WELLS, PATCHES)):
+        raise FileExistsError(f"{folder} exists and holds no predictions: move it away")
+    config.data.plates, config.data.on_bad_image = str(source), "skip" if skip else "stop"
+    found = load_plates(config, condition="")
+    predictions = predict_plates(run, config, found)
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    write_cells(temporary / PATCHES, predictions.patches)
+    write_csv(temporary / WELLS, predictions.wells)
+    replace(temporary, folder)
+    return _closing(predictions, config.data.target, found, folder, time.monotonic() - began)
+
+
+def _closing(
+    predictions: Predictions, target: str, plates: Plates, folder: Path, seconds: float
+) -> str:
+    """What a prediction came to, for a terminal."""
+    wells, spent, measure = predictions.wells, predictions.seconds, TARGETS[target]
+    unknown, faulty = int((wells["condition"] == "").sum()), int(wells["faulty"].sum())
+    rate = len(wells) / (spent.waiting + spent.answering)
+    sections = {
+        "wells": f"{len(wells)}" + (f", {unknown} without layout" if unknown else ""),
+        "patches": f"{len(predictions.patches):,}, {faulty:,} of them faulty (counted in)",
+        "predicted": f"{measure.label}, {measure.unit}".removesuffix(", "),
+        "speed": f"{rate:.2f} wells a second, {100 * spent.waiting_share:.1f} % of the time "
+        "waiting for input",
+        "time": f"{round(seconds) // 60} min {round(seconds) % 60} s, {spent.preparing:.0f} s of "
+        "it preparing",
+        "tables": f"{WELLS}, {PATCHES} in {folder}",
+    }
+    lines = [f"{name:<9}  {text}" for name, text in sections.items()]
+    lines += [f"left out   {describe(finding)}" for finding in plates.findings if finding.fatal]
+    rule = "-" * 80
+    return "\n".join(["", rule, *lines, rule])

@@ -1,0 +1,93 @@
+"""What each of a run's two networks is trained on: a task, its settings and its batches."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxcell.dataset.batches import (
+    Examples,
+    device_data,
+    evaluation_batches,
+    prepare,
+    train_batches,
+)
+from jaxcell.models.build import Models
+from jaxcell.training.steps import Prepare
+from jaxcell.training.tasks import Task, autoencoder_task, regressor_task
+
+
+class Training(NamedTuple):
+    """One training, in the words of `fit`, but for where it is written."""
+
+    task: Task
+    config: ConfigDict
+    data: Any
+    train_batches: Callable[[int], Iterator[Any]]
+    validation_batches: Callable[[], Iterator[Any]]
+    prepare: Prepare
+    describe_batch: Callable[[Any], str]
+    init_params: Any = None
+
+
+def autoencoder_training(config: ConfigDict, models: Models, examples: Examples) -> Training:
+    """The training of a run's autoencoder.
+
+    Args:
+      config: of the run.
+      models: of the run.
+      examples: of its data set.
+    """
+    task = autoencoder_task(
+        models.autoencoder, config.autoencoder.loss, config.model.nested_sizes
+    )
+    return _training(task, config, config.autoencoder, examples)
+
+
+def regressor_training(
+    config: ConfigDict, models: Models, examples: Examples, autoencoder: Any
+) -> Training:
+    """The training of a run's regressor.
+
+    Args:
+      config: of the run.
+      models: of the run.
+      examples: of its data set.
+      autoencoder: parameters of its trained autoencoder, from whose encoder a dense one starts.
+    """
+    dense = config.model.regression == "dense"
+    task = regressor_task(models.regressor, config.model.nested_sizes if dense else ())
+    start = {"encoder": autoencoder["encoder"]} if dense else None
+    return _training(task, config, config.regressor, examples, start)
+
+
+def _training(
+    task: Task,
+    config: ConfigDict,
+    settings: ConfigDict,
+    examples: Examples,
+    start: Any = None,
+) -> Training:
+    rows, batch_size = examples.rows("train"), settings.batch_size
+    loop = ConfigDict(settings.to_dict())
+    loop.seed, loop.steps_per_epoch = config.seed, len(rows) // batch_size
+    return Training(
+        task,
+        loop,
+        device_data(examples),
+        train_batches(examples, rows, batch_size, config.seed, settings.augment),
+        evaluation_batches(examples, examples.rows("validation"), batch_size),
+        prepare,
+        describe(examples),
+        start,
+    )
+
+
+def describe(examples: Examples) -> Callable[[dict], str]:
+    """Says which wells a raw batch holds, for the message of a run that failed."""
+
+    def wells(raw: dict) -> str:
+        rows = examples.table.loc[raw["index"], ["plate", "well"]].drop_duplicates()
+        return ", ".join(f"{plate} {well}" for plate, well in sorted(rows.to_numpy().tolist()))
+
+    return wells

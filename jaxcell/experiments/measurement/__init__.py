@@ -1,0 +1,1 @@
+"""Plates measured without training anything."""

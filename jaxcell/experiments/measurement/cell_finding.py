@@ -1,0 +1,81 @@
+"""From the two views of a field to its masks and its cells, by threshold or by network."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxcell.cells.kinds import VIEWS
+from jaxcell.cells.labelling import label_cells
+from jaxcell.cells.masks import field_mask
+from jaxcell.cells.methods import decoded, field_masks
+from jaxcell.experiments.segmentation import train
+from jaxcell.inference.segmenter import segment
+
+# uint16 [H, W, 2] -> masks bool [2, H, W] and labels int32 [2, H, W].
+CellFinder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+# A network knows cells by their size in pixels: pixels may differ by this share.
+PIXEL_TOLERANCE = 0.1
+
+
+def make_cell_finder(config: ConfigDict) -> CellFinder:
+    """How a measurement finds cells.
+
+    Args:
+      config: as `configs/measure.py` describes.
+
+    Returns:
+      uint16 [H, W, 2] -> masks bool [2, H, W] and labels int32 [2, H, W]; the masks are the area
+      of the labelled cells.
+
+    Raises:
+      ValueError: a method or scope that does not exist, or a run that finds other cells.
+    """
+    if config.segmentation:
+        return _by_network(Path(config.segmentation), config.pixel_um)
+    method, scope = config.mask_method, config.mask_scope
+    if method not in ("two_means", "mean_sd", "instrument") or scope not in ("patch", "field"):
+        raise ValueError(
+            f"mask_method is {method!r} and mask_scope {scope!r}: use two_means, mean_sd or "
+            "instrument, and patch or field"
+        )
+    if method == "instrument" and scope != "field":
+        raise ValueError(
+            "the instrument's masks are made of whole fields: set --config.mask_scope=field"
+        )
+
+    minimum_area = max(round(config.minimum_area_um2 / config.pixel_um**2), 1)
+
+    def find(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if scope == "field":
+            masks = decoded(field_masks(views, method, config.pixel_um))
+        else:
+            masks = [
+                field_mask(np.ascontiguousarray(views[..., view]), method, scope, config.window)
+                for view in (0, 1)
+            ]
+        labels = np.stack([label_cells(mask, minimum_area) for mask in masks])
+        return labels > 0, labels
+
+    return find
+
+
+def _by_network(workdir: Path, pixel_um: float) -> CellFinder:
+    config, segmenter = train.load(workdir)
+    if segmenter.kinds != VIEWS:
+        raise ValueError(
+            f"{workdir} finds {' and '.join(segmenter.kinds)}, not T cells and dendritic cells: "
+            "train one with --config=jaxcell/configs/segmentation.py"
+        )
+    if abs(config.data.pixel_um / pixel_um - 1) > PIXEL_TOLERANCE:
+        raise ValueError(
+            f"{workdir} learnt cells in pixels of {config.data.pixel_um} µm, these are of "
+            f"{pixel_um} µm: resample the images, or leave --segmentation out"
+        )
+
+    def find(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.ascontiguousarray(np.moveaxis(segment(segmenter, views), -1, 0))
+        return labels > 0, labels
+
+    return find

@@ -1,0 +1,1 @@
+"""U-Nets that find cells or learn masks."""

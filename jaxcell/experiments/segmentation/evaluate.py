@@ -1,0 +1,124 @@
+"""A segmentation run against fields it never saw, beside threshold and watershed."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jaxcell.analysis.scores import detection
+from jaxcell.cells.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
+from jaxcell.cells.labelling import label_cells
+from jaxcell.cells.masks import field_mask, two_means_threshold
+from jaxcell.dataset.labelled_fields import Labelled
+from jaxcell.experiments.segmentation.train import read_fields
+from jaxcell.inference.segmenter import Segmenter, segment
+from jaxcell.report.segmentation.page import Example, write_segmentation_report
+from jaxcell.storage.provenance import versions
+
+PROTOCOLS = (T_CELL, DENDRITIC_CELL)
+# Side in pixels of the squares shown in the report, and how many of each kind of cell.
+SHOWN, EXAMPLES = 192, 3
+
+
+def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmenter) -> dict:
+    """Evaluates a segmentation run on its held-out fields and writes `workdir/report`.
+
+    Args:
+      workdir: the run's folder.
+      config: of the run.
+      segmenter: trained.
+
+    Returns:
+      The content of metrics.json: `kinds` -> kind -> method (`unet`, `watershed`, `instrument`) ->
+      `scores` of all test cells; `seconds_a_field`; how it was made.
+    """
+    fields = read_fields(config)
+    rows = fields.rows("test")
+    table, matches, seconds, shown = [], {}, [], []
+    for row in tqdm(rows, "evaluating", unit=" fields", dynamic_ncols=True):
+        began = time.perf_counter()
+        found = segment(segmenter, fields.images[row])
+        seconds.append(time.perf_counter() - began)
+        predicted = {"unet": found, **baselines(fields.images[row])}
+        for kind, name in enumerate(fields.kinds):
+            for method, labels in predicted.items():
+                matched = detection.match(fields.labels[row][..., kind], labels[..., kind])
+                matches.setdefault((name, method), []).append(matched)
+                scores = detection.scores(matched)
+                table.append({"field": fields.names[row], "kind": name, "method": method} | scores)
+        if len(shown) < EXAMPLES:
+            shown.append(_example(fields, row, predicted))
+    metrics = {
+        "experiment": "segmentation",
+        "kinds": {
+            kind: {method: detection.scores(detection.total(matches[kind, method]))
+                   for method in predicted}
+            for kind in fields.kinds
+        },
+        "fields": {name: int((fields.splits == name).sum()) for name in
+                   ("train", "validation", "test")},
+        "megapixels": float(np.mean([fields.images[row].shape[0] * fields.images[row].shape[1]
+                                     for row in rows])) / 1e6,
+        "seconds_a_field": float(np.median(seconds)),
+        "necks": list(segmenter.necks),
+        "seed": config.seed,
+        "versions": versions(),
+    }  # fmt: skip
+    history = [json.loads(line) for line in (workdir / "unet" / "metrics.jsonl").open()]
+    write_segmentation_report(
+        workdir / "report",
+        title=f"{workdir.resolve().name}: cells found by a U-Net",
+        metrics=metrics,
+        fields=pd.DataFrame(table),
+        examples=shown,
+        history=history,
+        config=config.to_dict(),
+    )
+    return metrics
+
+
+def baselines(image: np.ndarray) -> dict[str, np.ndarray]:
+    """Cells by what one would do without a network.
+
+    Args:
+      image: uint8 or uint16 [H, W, C], raw counts, one kind of cell a view.
+
+    Returns:
+      method -> int32 [H, W, C], 0 outside cells: `watershed`, of a 2-means threshold; and, of T
+      cells and dendritic cells in 16 bits, `instrument`, the IN Cell's protocols.
+    """
+    views = np.ascontiguousarray(np.moveaxis(image, -1, 0))
+    if image.dtype == np.uint8:
+        # Of a camera whose background is not known: 2-means alone, that is Otsu's threshold.
+        threshold, _, _ = two_means_threshold(views)
+        masks = {"watershed": views > threshold[:, None, None]}
+    else:
+        masks = {
+            "watershed": [field_mask(view) for view in views],
+            "instrument": [protocol_mask(view, how) for view, how in zip(views, PROTOCOLS)],
+        }
+    return {
+        method: np.stack([label_cells(mask) for mask in some], axis=-1)
+        for method, some in masks.items()
+    }
+
+
+def _example(fields: Labelled, row: int, predicted: dict[str, np.ndarray]) -> Example:
+    """The square of a field that holds most cells, since there it is hardest."""
+    inside = (fields.labels[row] > 0).any(axis=-1)
+    side = min(SHOWN, *inside.shape)
+    best = max(
+        ((y, x) for y in range(0, inside.shape[0] - side + 1, max(side // 2, 1))
+         for x in range(0, inside.shape[1] - side + 1, max(side // 2, 1))),
+        key=lambda corner: inside[corner[0]:corner[0] + side, corner[1]:corner[1] + side].sum(),
+    )  # fmt: skip
+    square = (slice(best[0], best[0] + side), slice(best[1], best[1] + side))
+    labels = {"truth": fields.labels[row], **predicted}
+    return Example(
+        fields.names[row], fields.kinds, fields.images[row][square],
+        {name: array[square] for name, array in labels.items()},
+    )  # fmt: skip

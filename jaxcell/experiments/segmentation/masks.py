@@ -1,0 +1,174 @@
+"""The reference study's U-Net: a network that learns the masks which label the data sets."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from ml_collections import ConfigDict
+
+from jaxcell.cells.kinds import VIEWS
+from jaxcell.dataset.batches import (
+    Examples,
+    device_data,
+    evaluation_batches,
+    open_examples,
+    prepare,
+    train_batches,
+)
+from jaxcell.dataset.immune_cells import build, open_built
+from jaxcell.dataset.source import dataset_config, load_plates, tfds_folder
+from jaxcell.experiments.interaction.trainings import describe
+from jaxcell.measures.overlap import iou
+from jaxcell.models.unet import UNet
+from jaxcell.report.segmentation.page import Example, write_segmentation_report
+from jaxcell.storage.atomic import write
+from jaxcell.storage.provenance import versions
+from jaxcell.storage.run_folder import check_claim, claim
+from jaxcell.training.checkpoint import best_params
+from jaxcell.training.loop import fit
+from jaxcell.training.tasks import mask_task
+
+EXAMPLES = 3  # patches shown in the report
+
+
+def train(config: ConfigDict, workdir: Path) -> None:
+    """Trains a U-Net on the masks of a data set; goes on where a killed run stopped.
+
+    Args:
+      config: as `configs/mask_unet.py` describes.
+      workdir: the run's folder; created, or one that belongs to the same config.
+
+    Raises:
+      BadPlates, ValueError, FloatingPointError: as `experiment.train`.
+    """
+    check_claim(workdir, "config.json", config.to_dict(), "config")
+    builder = build(load_plates(config), dataset_config(config), tfds_folder(config))
+    examples = open_examples(builder, config.data.memory_gib, with_masks=True)
+    claim(workdir, "config.json", config.to_dict(), "config")
+    name = {"name": builder.builder_config.name}
+    claim(workdir, "dataset.json", name, "content of its plates")
+    rows, settings = examples.rows("train"), ConfigDict(config.training.to_dict())
+    settings.seed = config.seed
+    settings.steps_per_epoch = len(rows) // settings.batch_size
+    result = fit(
+        mask_task(_model(config)),
+        settings,
+        data=device_data(examples),
+        train_batches=train_batches(examples, rows, settings.batch_size, config.seed, augment=True),
+        validation_batches=evaluation_batches(
+            examples, examples.rows("validation"), settings.batch_size
+        ),
+        prepare=prepare,
+        folder=workdir,
+        name="unet",
+        describe_batch=describe(examples),
+    )
+    write(workdir / "trained.json", {"step": int(result.state.step)})
+
+
+def _model(config: ConfigDict) -> UNet:
+    return UNet(outputs=len(VIEWS), **config.unet.to_dict())
+
+
+def evaluate(workdir: Path) -> dict:
+    """Evaluates a mask U-Net on the wells it held out and writes `workdir/report`.
+
+    Args:
+      workdir: the run's folder.
+
+    Returns:
+      The content of metrics.json: `kinds` -> kind -> `unet` -> `pixel_iou` (of all test pixels),
+      `mean_pixel_iou` (mean over patches; 1 where both masks are empty); `overlap_rmse_percent` and
+      `overlap_sd_percent` of the overlap that follows from the predicted masks;
+      `patches_a_second`; how it was made.
+
+    Raises:
+      ValueError: the training has not ended, or its data set is not there any more.
+    """
+    if not (workdir / "trained.json").exists():
+        raise ValueError(f"the training of {workdir} has not ended: start train.py again")
+    config = ConfigDict(json.loads((workdir / "config.json").read_text()))
+    name = json.loads((workdir / "dataset.json").read_text())["name"]
+    builder = open_built(dataset_config(config), name, tfds_folder(config))
+    examples = open_examples(builder, memory_gib=0, with_masks=True)
+    table, shown, rate = _compare(config, best_params(workdir / "unet" / "checkpoints"), examples)
+    metrics = {
+        "experiment": "masks",
+        "kinds": {kind: {"unet": _scores(table, kind)} for kind in VIEWS},
+        "overlap_rmse_percent": float(np.sqrt(np.mean((table.predicted - table.overlap) ** 2))),
+        "overlap_sd_percent": float(table.overlap.std(ddof=0)),
+        "patches_a_second": rate,
+        "fields": examples.table["split"].value_counts(sort=False).to_dict(),
+        "seed": config.seed,
+        "versions": versions(),
+    }
+    history = [json.loads(line) for line in (workdir / "unet" / "metrics.jsonl").open()]
+    write_segmentation_report(
+        workdir / "report",
+        title=f"{workdir.resolve().name}: masks by a U-Net",
+        metrics=metrics,
+        fields=table,
+        examples=shown,
+        history=history,
+        config=config.to_dict(),
+    )
+    return metrics
+
+
+def _compare(
+    config: ConfigDict, params: Any, examples: Examples
+) -> tuple[pd.DataFrame, list[Example], float]:
+    """Counts of pixels patch by patch, patches to show, and patches a second after compiling."""
+    model = _model(config)
+
+    @jax.jit
+    def step(params: Any, raw: dict) -> dict:
+        batch = prepare({}, raw)
+        predicted = model.apply({"params": params}, batch["image"]) > 0
+        return {"predicted": predicted, "true": batch["masks"] > 0}
+
+    rows, batch_size = examples.rows("test"), config.evaluation.batch_size
+    parts, shown, seconds = [], [], []
+    for raw in evaluation_batches(examples, rows, batch_size)():
+        began = time.perf_counter()
+        masks = jax.device_get(step(params, raw))
+        seconds.append(time.perf_counter() - began)
+        real = raw["weight"] > 0
+        parts.append(_counts(masks["true"][real], masks["predicted"][real]))
+        if len(shown) < EXAMPLES:
+            fullest = int(masks["true"].any(axis=-1).sum(axis=(1, 2)).argmax())
+            shown.append(_example(examples, raw, masks, fullest))
+    table = examples.table.iloc[rows][["plate", "well", "y", "x", "condition", "overlap"]]
+    table = table.reset_index(drop=True).join(pd.concat(parts, ignore_index=True))
+    # The first batch compiles; a lone batch has nothing else to be timed by.
+    return table, shown, batch_size / float(np.median(seconds[1:] or seconds))
+
+
+def _counts(true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+    """Pixels in both and in either mask of each kind, and the overlap in percent, per patch."""
+    counts = {}
+    for kind, name in enumerate(VIEWS):
+        counts[f"{name}_both"] = (true & predicted)[..., kind].sum(axis=(1, 2))
+        counts[f"{name}_either"] = (true | predicted)[..., kind].sum(axis=(1, 2))
+    counts["predicted"] = 100 * iou(predicted[..., 0], predicted[..., 1])
+    return pd.DataFrame(counts)
+
+
+def _scores(table: pd.DataFrame, kind: str) -> dict[str, float]:
+    both, either = table[f"{kind}_both"], table[f"{kind}_either"]
+    each = np.where(either > 0, both / np.maximum(either, 1), 1.0)
+    pixel_iou = float(both.sum() / either.sum()) if either.sum() else 1.0
+    return {"pixel_iou": pixel_iou, "mean_pixel_iou": float(each.mean())}
+
+
+def _example(examples: Examples, raw: dict, masks: dict, number: int) -> Example:
+    place = examples.table.loc[raw["index"][number]]
+    labels = {"truth": masks["true"], "unet": masks["predicted"]}
+    return Example(
+        f"{place.plate} {place.well}, y {place.y}, x {place.x}", VIEWS, raw["image"][number],
+        {name: array[number].astype(np.int32) for name, array in labels.items()},
+    )  # fmt: skip

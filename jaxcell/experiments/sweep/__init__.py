@@ -1,0 +1,1 @@
+"""Ablations: many runs that differ in a few settings, trained and shown as one."""

@@ -1,0 +1,156 @@
+"""What the members of a sweep left on disk, as one table, and what the report shows beside it."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ml_collections import ConfigDict
+
+from jaxcell.analysis.ablation import best_member
+from jaxcell.analysis.scores.summary import spread_over_target
+from jaxcell.dataset.batches import Examples, open_examples
+from jaxcell.dataset.immune_cells import open_built
+from jaxcell.dataset.source import dataset_config, tfds_folder
+from jaxcell.experiments.sweep.measure import pictures
+from jaxcell.experiments.sweep.members import Member, identity
+from jaxcell.inference.trained import load
+from jaxcell.report.sweep.page import write_sweep_report
+from jaxcell.storage.provenance import versions
+
+# What a member leaves that is trained and measured.
+MEASURED = "measured.json"
+NUMBERS = (
+    "validation_loss", "bce_excess", "psnr_db", "ssim", "rmse_over_sd", "auroc", "parameters",
+    "flops", "train_seconds", "code_bytes", "auroc_of_position", "auroc_of_overlap",
+)  # fmt: skip
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether nothing is left to do for a member: it is measured, or it diverged."""
+    return (folder / MEASURED).exists() or reason(folder) is not None
+
+
+def members_table(members: list[Member], folder: Path) -> pd.DataFrame:
+    """The table of members.
+
+    Args:
+      members: of the sweep.
+      folder: of their folders.
+
+    Returns:
+      One row a member, of a nested one that is done one row a size: `member`, `kind` (`separate`,
+      `spatial` or `nested`), `setting`, `latent_size` (NaN of a spatial code that is not done),
+      `seed`, `state` (`done`, `diverged` or `waiting`), `reason`, and as `measure` gives, NaN
+      where it is not done.
+    """
+    rows, words = [], ("member", "kind", "setting", "seed", "state", "reason", "latent_size")
+    for member in members:
+        path, why = folder / member.name / MEASURED, reason(folder / member.name)
+        about = {
+            "member": member.name,
+            "kind": _kind(member),
+            "setting": member.setting,
+            "seed": member.seed,
+            "state": "diverged" if why else "done" if path.exists() else "waiting",
+            "reason": why or "",
+        }
+        nothing = [{"latent_size": member.config.model.latent_dim or math.nan}]
+        measured = json.loads(path.read_text()) if path.exists() and not why else nothing
+        rows += [about | row for row in measured]
+    return pd.DataFrame(rows).reindex(columns=[*words, *NUMBERS]).astype(
+        dict.fromkeys(NUMBERS, float)
+    )
+
+
+def report(config: ConfigDict, workdir: Path, members: list[Member], table: pd.DataFrame) -> dict:
+    """Writes the report of whatever is there.
+
+    Args:
+      config: of the sweep.
+      workdir: of the sweep.
+      members: of the sweep.
+      table: of `members_table`.
+
+    Returns:
+      The content of metrics.json.
+    """
+    done = table[table["state"] == "done"]
+    shown = _shown(members, set(done["member"]), best_member(table))
+    examples = _examples(shown[0].config, workdir / "members" / shown[0].name) if shown else None
+    return write_sweep_report(
+        workdir / "report",
+        members=table,
+        pictures=_pictures(shown, workdir / "members", examples) if shown else {},
+        window=shown[0].config.data.window if shown else config.data.window,
+        pixel_um=config.data.pixel_um,
+        facts=_facts(done, shown, examples),
+        config=identity(config),
+        versions=versions(),
+        title=f"{workdir.resolve().name}: how small may a code be?",
+    )
+
+
+def _kind(member: Member) -> str:
+    if member.nested:
+        return "nested"
+    return "separate" if member.config.model.latent_dim else "spatial"
+
+
+def _shown(members: list[Member], done: set[str], best: str | None) -> list[Member]:
+    """Members whose reconstructions are shown: done, of the best one's setting, of one seed."""
+    some = [member for member in members if member.name in done]
+    setting = {member.name: member.setting for member in some}.get(best)
+    some = [member for member in some if setting in (None, member.setting)]
+    return [member for member in some if member.seed == some[0].seed]
+
+
+def _examples(config: ConfigDict, folder: Path) -> Examples:
+    """The data set of a member, as it was when it was trained."""
+    dataset = json.loads((folder / "dataset.json").read_text())
+    settings = dataset_config(config)
+    builder = open_built(settings, dataset["name"], tfds_folder(config))
+    return open_examples(builder, memory_gib=0)
+
+
+def _pictures(shown: list[Member], folder: Path, examples: Examples) -> dict:
+    """The same held-out patches, one a condition, reconstructed by each member at each size."""
+    rows = examples.rows("test")
+    patches = examples.table.iloc[rows].reset_index(drop=True)
+    middle = [some[len(some) // 2] for some in spread_over_target(patches, 3).values()]
+    result = {}
+    for member in shown:
+        _, run = load(folder / member.name)
+        originals, by_size = pictures(member, run, examples, rows[np.array(middle)])
+        result["original"] = originals
+        result[_kind(member)] = result.get(_kind(member), {}) | by_size
+    return result
+
+
+def _facts(done: pd.DataFrame, shown: list[Member], examples: Examples | None) -> dict:
+    """What the report says of how it was made."""
+    if examples is None:
+        return {}
+    first = done[done["member"] == shown[0].name].iloc[0]
+    table = examples.table
+    wells = table.drop_duplicates(["split", "plate", "well"])["split"].value_counts()
+    patches = table["split"].value_counts()
+    seconds = done.drop_duplicates("member")["train_seconds"].sum()
+    return {
+        "wells": ", ".join(f"{wells[name]} {name}" for name in patches.index),
+        "patches": ", ".join(f"{patches[name]} {name}" for name in patches.index),
+        "seconds of training": round(float(seconds)),
+        "auroc_of_position": first["auroc_of_position"],
+        "auroc_of_overlap": first["auroc_of_overlap"],
+    }
+
+
+# What a member that diverged leaves, beside what was sound until then.
+DIVERGED = "diverged.json"
+
+
+def reason(folder: Path) -> str | None:
+    """Why a member diverged; None unless it did."""
+    path = folder / DIVERGED
+    return json.loads(path.read_text())["reason"] if path.exists() else None

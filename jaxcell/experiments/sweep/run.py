@@ -1,0 +1,109 @@
+"""A sweep from its config to its report: who trains what, what is done, what all of it says."""
+
+import itertools
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from jaxcell.dataset.source import Opened, open_data
+from jaxcell.experiments.interaction import train
+from jaxcell.experiments.sweep.measure import measure
+from jaxcell.experiments.sweep.members import Member, grid, groups, identity, share
+from jaxcell.experiments.sweep.plan import Plan, make_plan, plan_text
+from jaxcell.experiments.sweep.progress import closing, status
+from jaxcell.experiments.sweep.results import MEASURED, is_finished, members_table, reason, report
+from jaxcell.experiments.sweep.train import train_group
+from jaxcell.inference.trained import load
+from jaxcell.storage.atomic import locked, write
+from jaxcell.storage.run_folder import check_claim, claim
+
+
+def run(config: ConfigDict, workdir: Path) -> str:
+    """Trains, measures and reports what a config's grid asks for and is not there yet.
+
+    Args:
+      config: as `configs/latent_sweep.py` describes.
+      workdir: the sweep's folder; created, or one that belongs to the same config. Other calls of
+        the same sweep may be at work in it.
+
+    Returns:
+      What to tell the person who started it.
+
+    Raises:
+      BadPlates: an image or a layout is bad; lists all that are.
+      ValueError: the grid is wrong, or the folder belongs to another sweep.
+    """
+    members, folder = grid(config), workdir / "members"
+    own = share(members, config.sweep.shard)
+    for group in groups(members):
+        train.require_sound(group[0].config)
+    check_claim(workdir, "sweep.json", identity(config), "sweep")
+    if not own:
+        return f"No member of the sweep falls to share {config.sweep.shard}."
+    plan = make_plan(own, _finished(own, folder))
+    if config.sweep.plan:
+        return plan_text(plan)
+    locks = workdir / "locks"
+    with locked(locks / "sweep.lock", wait=True):
+        claim(workdir, "sweep.json", identity(config), "sweep")
+    began = time.monotonic()
+    for _ in range(2):  # once more for what another call had, and perhaps was killed over
+        for _, some in itertools.groupby(groups(own), lambda group: _data_set(group[0])):
+            _train(list(some), own, folder, plan, began)
+    print(status(members_table(own, folder), set(), plan, time.monotonic() - began), flush=True)
+    table = members_table(members, folder)
+    waiting = table.loc[table["state"] == "waiting", "member"].nunique()
+    if config.sweep.shard != "1/1":
+        return f"Share {config.sweep.shard} is done. " + (
+            f"{waiting} of all {len(members)} members are not there yet."
+            if waiting
+            else "All members are there: start once more without --config.sweep.shard to report."
+        )
+    with locked(locks / "report.lock", wait=True):
+        metrics = report(config, workdir, members, table)
+    return closing(metrics, table, workdir, time.monotonic() - began)
+
+
+def _train(
+    hands: list[list[Member]], own: list[Member], folder: Path, plan: Plan, began: float
+) -> None:
+    """Trains and measures groups of one data set, but for members that other calls are at."""
+    opened = None
+    for group in hands:
+        with ExitStack() as stack:
+            locks = folder.parent / "locks"
+            mine = [m for m in group if stack.enter_context(locked(locks / f"{m.name}.lock"))]
+            left = [member for member in mine if not is_finished(folder / member.name)]
+            if not left:
+                continue
+            running = {member.name for member in left}
+            table = members_table(own, folder)
+            print(status(table, running, plan, time.monotonic() - began), flush=True)
+            opened = opened or _open(group[0].config)
+            train_group(left, folder, opened)
+            for member in left:
+                if reason(folder / member.name) is None:
+                    _, trained = load(folder / member.name)
+                    rows = measure(member, trained, opened.examples)
+                    write(folder / member.name / MEASURED, rows)
+
+
+def _open(config: ConfigDict) -> Opened:
+    """Opens a data set that other calls may want to build at the same moment."""
+    folder = Path(config.data.folder)
+    with locked(folder / "building.lock", wait=True):
+        return open_data(config)
+
+
+def _data_set(member: Member) -> str:
+    settings = (member.config.data.to_dict(), member.config.simulate.to_dict())
+    return json.dumps(settings, default=list)
+
+
+def _finished(members: list[Member], folder: Path) -> dict[str, float]:
+    """Finished members and the seconds their training took, NaN of those that diverged."""
+    table = members_table(members, folder).drop_duplicates("member").set_index("member")
+    return table.loc[table["state"] != "waiting", "train_seconds"].to_dict()

@@ -1,1 +1,0 @@
-"""Masks and measures of interaction: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""How strongly cells interact and what they look like: arrays in, numbers out."""

@@ -1,0 +1,87 @@
+"""The networks that a config names, proved to fit its windows and its target."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxcell.models.autoencoder import Autoencoder, plain_autoencoder, residual_autoencoder
+from jaxcell.models.regressor import SOFT_TARGETS, DenseRegressor, SoftOverlapRegressor
+
+REGRESSIONS = ("dense", "soft_overlap")
+
+
+class Models(NamedTuple):
+    """The two networks of a run."""
+
+    autoencoder: Autoencoder
+    regressor: DenseRegressor | SoftOverlapRegressor
+
+
+def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
+    """The networks of a config, proved to fit its windows.
+
+    Args:
+      config: as `configs/default.py` describes.
+      dataset: of the run, as in `Run`, where it is known: `DenseRegressor` answers any target but
+        `iou`, which the study answers as it is, from the mean and in the SD of the training
+        patches.
+
+    Raises:
+      ValueError: an architecture, a kind of regression or a dtype that does not exist, fields that
+        belong to another, a target that the regression cannot answer, nested sizes that a code does
+        not have, or windows that the networks cannot shrink.
+    """
+    model, window = config.model, config.data.window
+    nested = tuple(sorted(model.nested_sizes))
+    if nested and nested[-1] > model.latent_dim:
+        raise ValueError(
+            f"model.nested_sizes {nested} are sizes of a dense code, and "
+            f"model.latent_dim is {model.latent_dim}: set it to the largest of them"
+        )
+    architectures = {"plain": plain_autoencoder, "residual": residual_autoencoder}
+    _require(model, "architecture", architectures)
+    _require(model, "regression", REGRESSIONS)
+    _require(model, "dtype", ("float32", "bfloat16"))
+    shared = {"dtype": model.dtype}
+    _require_answer(model.regression, config.data.target)
+    try:
+        autoencoder = architectures[model.architecture](
+            window, model.latent_dim, nested, **model.autoencoder.to_dict(), **shared
+        )
+        if model.regression == "dense":
+            shared |= {"encoder": autoencoder.encoder, "nested_sizes": nested}
+            if dataset and config.data.target != "iou":
+                # A target that never varies has no SD: its mean is then all there is to answer.
+                sd = dataset["training_sd"] or 1.0
+                shared |= {"mean": dataset["training_mean"], "sd": sd}
+        else:
+            shared["target"] = config.data.target
+        kind = {"dense": DenseRegressor, "soft_overlap": SoftOverlapRegressor}[model.regression]
+        models = Models(autoencoder, kind(**model.regressor.to_dict(), **shared))
+    except TypeError as error:
+        raise ValueError(
+            f"model.autoencoder or model.regressor has a field that {model.architecture} or "
+            f"{model.regression} does not know ({error}): start from configs/dissertation.py for "
+            "plain and dense, from configs/default.py for residual and soft_overlap"
+        ) from error
+    image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
+    jax.eval_shape(autoencoder.init, jax.random.key(0), image)
+    return models
+
+
+
+
+def _require_answer(regression: str, target: str) -> None:
+    if regression == "soft_overlap" and target not in SOFT_TARGETS:
+        raise ValueError(
+            f"model.regression soft_overlap answers {' and '.join(SOFT_TARGETS)}, not the "
+            f"data.target {target!r}: start from --config=jaxcell/configs/dense.py"
+        )
+
+
+def _require(settings: ConfigDict, name: str, known: Iterable[str]) -> None:
+    if settings[name] not in known:
+        raise ValueError(f"model.{name} is {settings[name]!r}: use {' or '.join(known)}")

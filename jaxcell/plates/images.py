@@ -1,0 +1,75 @@
+"""Images of plates, checked without decoding the good ones."""
+
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from jaxcell.plates.findings import Finding
+from jaxcell.plates.readers.tiff import BadImage, image_shape
+
+# Opening a file waits for the disk, so threads help even on one core.
+THREADS = 8
+
+
+# A bar for a handful of files is noise.
+BAR_FROM = 50
+
+
+def check_images(images: pd.DataFrame) -> list[Finding]:
+    """Opens every image of an images table and reports those that cannot be used.
+
+    Args:
+      images: images table; nothing but plate, well, field, view and path is looked at.
+
+    Returns:
+      A fatal finding for each unusable file and for each field whose views differ in size.
+    """
+    rows = list(images[["plate", "well", "field", "view", "path"]].itertuples(index=False))
+    with ThreadPoolExecutor(THREADS) as pool:
+        progress = tqdm(
+            pool.map(_try_shape, [row.path for row in rows]),
+            total=len(rows), desc="checking images", unit="file", disable=len(rows) < BAR_FROM,
+        )  # fmt: skip
+        outcomes = list(progress)
+    findings, shapes = [], {}
+    for row, outcome in zip(rows, outcomes, strict=True):
+        if isinstance(outcome, BadImage):
+            message = f"field {row.field}, view {row.view}: {outcome}"
+            place = (row.plate, row.well, row.path)
+            findings.append(Finding("unreadable image", *place, message, outcome.cure))
+        else:
+            shapes.setdefault((row.plate, row.well, row.field), []).append((row, outcome))
+    return findings + [finding for group in shapes.values() for finding in _sizes(group)]
+
+
+def _sizes(group: Sequence[tuple]) -> list[Finding]:
+    """Returns a finding if the views of one field, pairs of row and shape, differ in size."""
+    (first, shape), *others = group
+    if all(other == shape for _, other in others):
+        return []
+    sizes = ", ".join(f"{row.view} {height} x {width}" for row, (height, width) in group)
+    message = f"field {first.field}: the views differ in size ({sizes} pixels)"
+    cure = "export all views of the field with the same binning and without cropping"
+    return [Finding("sizes differ", first.plate, first.well, first.path, message, cure)]
+
+
+def _try_shape(path: str) -> tuple[int, int] | BadImage:
+    try:
+        return image_shape(path)
+    except BadImage as error:
+        return error
+
+
+def _fingerprint(path: Path, part: int = 2**16) -> list[int]:
+    """Size of a file, and a checksum of its beginning, middle and end; all of it takes too long."""
+    size = path.stat().st_size
+    checksum = 0
+    with path.open("rb") as file:
+        for offset in (0, size // 2, max(0, size - part)):
+            file.seek(offset)
+            checksum = zlib.crc32(file.read(part), checksum)
+    return [size, checksum]

@@ -1,0 +1,1 @@
+"""What is in each well: layout workbooks and tables."""

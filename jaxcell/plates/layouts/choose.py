@@ -1,0 +1,85 @@
+"""Which layout says what about the plates of a folder: tidy tables first, then workbooks."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from jaxcell.plates.findings import Finding
+from jaxcell.plates.layouts.workbook import open_layout
+from jaxcell.plates.readers.incell import visible_files
+from jaxcell.plates.tables import WELL_COLUMNS, read_wells, wells_table
+
+
+def read_layouts(folder: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
+    """Reads the layouts of the plates that have images.
+
+    Args:
+      folder: folder of plates, absolute.
+      images: images table, paths absolute.
+
+    Returns:
+      The wells table with one more column, `source` (the file a row comes from), and the findings.
+      Wells of which two layouts say different things are left out, with a finding.
+    """
+    plates = set(images["plate"])
+    tables, findings = _read_tables(folder, images)
+    covered = {plate for table in tables for plate in table["plate"]}
+    # A plate that has a tidy table needs no workbook, not even one that could not be read.
+    workbooks, said = _read_workbooks(folder, plates - covered, covered)
+    wells, conflicts = _join(tables + workbooks)
+    unused = wells[~wells["plate"].isin(plates)].groupby("plate")["source"].first()
+    findings += said + conflicts + [_unused(plate, path) for plate, path in unused.items()]
+    return wells[wells["plate"].isin(plates)].reset_index(drop=True), findings
+
+
+def _read_tables(folder: Path, images: pd.DataFrame) -> tuple[list[pd.DataFrame], list[Finding]]:
+    """Reads each wells.csv at the top or on the way down to an image."""
+    homes = {parent for path in images["path"].map(Path) for parent in path.parents}
+    tables, findings = [], []
+    for path in visible_files(folder, ("wells.csv",)):
+        # Simulated plates and reports keep tables of their own in folders beside the images.
+        if path.name.lower() == "wells.csv" and (path.parent == folder or path.parent in homes):
+            wells, said = read_wells(path)
+            tables.append(wells.assign(source=str(path)))
+            findings += said
+    return tables, findings
+
+
+def _read_workbooks(
+    folder: Path, wanted: set[str], covered: set[str]
+) -> tuple[list[pd.DataFrame], list[Finding]]:
+    """Reads each layout workbook that is, or may be, of a plate that is wanted."""
+    tables, findings = [], []
+    for path in visible_files(folder, (".xlsx",)) if wanted else ():
+        # '~$...' is the lock a spreadsheet program keeps beside a file that is open.
+        layout = None if path.name.startswith("~$") else open_layout(path)
+        if layout is None or covered.intersection(layout.plates):
+            continue
+        if layout.plates and not wanted.intersection(layout.plates):
+            findings.append(_unused(layout.plates[0], str(path)))
+            continue
+        tables.append(layout.wells.assign(source=str(path)))
+        findings += layout.findings
+    return tables, findings
+
+
+def _join(tables: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[Finding]]:
+    """Returns all rows, those said twice once, and a finding for each plate with contradictions."""
+    wells = pd.concat([wells_table().assign(source=""), *tables], ignore_index=True)
+    wells = wells.astype(WELL_COLUMNS | {"source": str}).drop_duplicates(list(WELL_COLUMNS))
+    twice = wells.duplicated(["plate", "well"], keep=False)
+    findings = []
+    for plate, group in wells[twice].groupby("plate"):
+        first, *others = sorted(group["source"].unique())
+        number = group["well"].nunique()
+        message = f"{number} wells differ from what {', '.join(others)} says of them"
+        cure = "keep the layout that is true and move the other elsewhere"
+        findings.append(Finding("layouts disagree", plate, "", first, message, cure))
+    return wells[~twice], findings
+
+
+def _unused(plate: str, path: str) -> Finding:
+    """Says that a layout is of a plate without images, which a misspelt plate id looks like."""
+    message = f"there is a layout of plate {plate}, but there are no images of it"
+    cure = "know that it is not used, or correct the plate id"
+    return Finding("unused layout", plate, "", path, message, cure, fatal=False)

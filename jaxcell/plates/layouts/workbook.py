@@ -1,0 +1,162 @@
+"""A laboratory's layout workbook becomes a wells table.
+
+`python -m jaxcell.plates.workbook "CK22 plate layout.xlsx" --plate CK22 --out wells.csv`
+"""
+
+import argparse
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import openpyxl
+import pandas as pd
+from openpyxl.workbook import Workbook
+
+from jaxcell.plates.findings import Finding, describe
+from jaxcell.plates.layouts.colours import theme_colours
+from jaxcell.plates.layouts.grid import Cells, Grid, SheetCell, find_grid, read_cells
+from jaxcell.plates.layouts.wells import read_sheet
+from jaxcell.plates.tables import wells_table, write_wells
+
+PLATE_ID = re.compile(r"(?!(?:layout|book|workbook|copy)\d)[A-Za-z]+[-_]?\d+[A-Za-z]?")
+
+
+class Layout(NamedTuple):
+    """What a layout workbook says.
+
+    Attributes:
+      plates: the plate ids that file name and sheet state, two where they disagree.
+      wells: wells table; no rows where the plate is not certain.
+      findings: what could not be read, and what the user should know.
+    """
+
+    plates: tuple[str, ...]
+    wells: pd.DataFrame
+    findings: list[Finding]
+
+
+def read_layout(path: Path, plate: str | None = None) -> tuple[pd.DataFrame, list[Finding]]:
+    """Reads a layout workbook.
+
+    Args:
+      path: an .xlsx file with one grid of column numbers and row letters.
+      plate: plate id; None takes it from file name and sheet, which must not disagree.
+
+    Returns:
+      The wells table, wells in the order A01, A02, ..., and the findings. What the workbook does
+      not say plainly is a fatal finding that names sheet and cell, never a guess.
+    """
+    layout = open_layout(path, plate)
+    if layout is not None:
+        return layout.wells, layout.findings
+    message = "no sheet holds a plate layout (column numbers 1-24 over row letters A-P)"
+    cure = "give the workbook that holds the layout, or a wells.csv"
+    return wells_table(), [Finding("no layout", plate or "", "", str(path), message, cure)]
+
+
+def open_layout(path: Path, plate: str | None = None) -> Layout | None:
+    """Reads a layout workbook as `read_layout` does; None for a workbook of another kind."""
+    try:
+        with warnings.catch_warnings():
+            # openpyxl warns of extensions it drops; nothing is saved here.
+            warnings.simplefilter("ignore")
+            workbook = openpyxl.load_workbook(path, data_only=True)
+    except Exception as error:  # A damaged zip archive raises whatever its parts run into.
+        ids = _plate_ids(None, Path(path), plate)
+        cause = str(error) or type(error).__name__
+        message = f"the workbook cannot be opened as .xlsx ({cause})"
+        cure = "open it in a spreadsheet program and save it again as .xlsx, or give a wells.csv"
+        plates = "".join(ids[:1])
+        finding = Finding("unreadable workbook", plates, "", str(path), message, cure)
+        return Layout(ids, wells_table(), [finding])
+    sheets = _layout_sheets(workbook)
+    return _read_sheets(sheets, Path(path), plate) if sheets else None
+
+
+def _layout_sheets(workbook: Workbook) -> list[tuple[Cells, Grid]]:
+    """Returns cells and grid of each sheet with a plate layout."""
+    theme = theme_colours(workbook.loaded_theme)
+    sheets = [read_cells(sheet, theme) for sheet in workbook.worksheets]
+    texts = {str(cell.value).casefold() for cells in sheets for cell in cells.values()}
+    # The instrument's own table of results may show them in a grid, which is no layout.
+    if {"section", "target set"} <= texts:
+        return []
+    grids = [(cells, find_grid(cells)) for cells in sheets]
+    return [(cells, grid) for cells, grid in grids if grid is not None]
+
+
+def _read_sheets(sheets: list[tuple[Cells, Grid]], path: Path, plate: str | None) -> Layout:
+    """Reads the layout of a workbook that has at least one sheet with a grid."""
+    cells, grid = sheets[0]
+    title = next(cell for _, cell in sorted(cells.items()) if cell.value is not None)
+    ids = _plate_ids(title, path, plate)
+    findings = _check_ids(ids, title, path, plate)
+    if len(sheets) > 1:
+        names = ", ".join(other[place.number_row, place.columns[1]].name for other, place in sheets)
+        message = f"the workbook holds {len(sheets)} layouts, at {names}"
+        cure = "save each plate's layout as a workbook of its own"
+        findings.append(Finding("unreadable workbook", "", "", "", message, cure))
+    # Wells of an uncertain plate must not reach the images of another.
+    certain = not any(finding.fatal for finding in findings)
+    rows, said = read_sheet(cells, grid)
+    name = plate or "".join(ids[:1])
+    wells = wells_table({"plate": name} | row for row in rows if certain)
+    findings = [found._replace(plate=name, path=str(path)) for found in findings + said]
+    return Layout(ids, wells, findings)
+
+
+def _plate_ids(title: SheetCell | None, path: Path, plate: str | None) -> tuple[str, ...]:
+    """Returns the plate ids that the user, the file name and the sheet's title state, once each."""
+    in_name = re.match(PLATE_ID.pattern + r"(?![A-Za-z0-9])", path.stem)
+    in_sheet = PLATE_ID.fullmatch(str(title.value)) if title is not None else None
+    found = (plate, in_name and in_name[0], in_sheet and in_sheet[0])
+    return tuple(dict.fromkeys(text for text in found if text))
+
+
+def _check_ids(
+    ids: tuple[str, ...], title: SheetCell, path: Path, plate: str | None
+) -> list[Finding]:
+    """Returns a finding where the ids of a layout disagree or there is none."""
+    if len(ids) == 1:
+        return []
+    command = f'python -m jaxcell.plates.workbook "{path.name}" --plate'
+    if not ids:
+        message = f"neither the file name nor {title.name} ('{title.value}') is a plate id"
+        cure = f"give the id yourself: {command} ID --out wells.csv"
+        return [Finding("plate id", "", "", "", message, cure)]
+    if plate:
+        others = " and ".join(ids[1:])
+        message = f"read as plate {plate}, though file name or {title.name} says {others}"
+        return [Finding("plate id", "", "", "", message, "correct the title", fatal=False)]
+    message = f"the file name says plate {ids[0]}, but {title.name} is headed '{title.value}'"
+    cure = f"find out which is true and give it yourself: {command} {ids[0]} --out wells.csv"
+    return [Finding("plate id", "", "", "", message, cure)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the wells table of a layout workbook as CSV; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m jaxcell.plates.workbook", description=__doc__)
+    parser.add_argument("layout", type=Path, help="layout workbook, .xlsx")
+    parser.add_argument("--plate", help="plate id, where the workbook does not state it plainly")
+    parser.add_argument("--out", type=Path, required=True, help="CSV file to write; must not exist")
+    options = parser.parse_args(arguments)
+    wells, findings = read_layout(options.layout, options.plate)
+    for finding in findings:
+        print("error" if finding.fatal else "note", describe(finding), sep=": ", file=sys.stderr)
+    if any(finding.fatal for finding in findings):
+        print("nothing was written", file=sys.stderr)
+        return 1
+    try:
+        write_wells(wells, options.out)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(wells)} wells written to {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

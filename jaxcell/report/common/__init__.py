@@ -1,0 +1,1 @@
+"""What all reports share: style, words, pages and the terminal."""

@@ -1,0 +1,108 @@
+"""Galleries of single patches: the worst predicted, the most unusual."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxcell.report.common import style
+
+# A pixel of the reference study's microscope.
+MICROMETRES_PER_PIXEL = 0.741
+ACROSS = 6
+# Inches: width of the figure, a gap between images, two lines of words below one.
+WIDTH, GAP, CAPTION = 7.2, 0.06, 0.36
+# Characters of a caption's line that fit below an image.
+LONGEST = 17
+
+
+@style.legible
+def gallery(
+    images: np.ndarray,
+    captions: Sequence[str],
+    micrometres_per_pixel: float = MICROMETRES_PER_PIXEL,
+) -> Figure:
+    """Patches in rows of six, each above its caption.
+
+    Args:
+      images: float [k, H, W, 2] in [0, 1], channel 0 T cell, channel 1 dendritic cell.
+      captions: k texts of two lines, such as its well, and its true and predicted overlap.
+      micrometres_per_pixel: µm, edge of a pixel of these images.
+
+    Returns:
+      The figure: dendritic cells red, T cells green; a scale bar in the first image.
+
+    Raises:
+      ValueError: not as many captions as images.
+    """
+    if len(images) != len(captions):
+        raise ValueError(f"{len(captions)} captions for {len(images)} images")
+    if not len(images):
+        return style.sentence_figure("There are no patches to show.")
+    height, width = images.shape[1:3]
+    cell = WIDTH / ACROSS
+    side = cell - GAP
+    tall = side * height / width
+    block = tall + CAPTION
+    total = -(-len(images) // ACROSS) * block
+    figure = style.new_figure(WIDTH, total)
+    # One set of axes in inches for all images: dozens of axes take seconds to lay out.
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    for place, (picture, caption) in enumerate(zip(colour_image(images), captions)):
+        x, y = cell * (place % ACROSS) + GAP / 2, block * (place // ACROSS)
+        axes.imshow(picture, extent=(x, x + side, y + tall, y), interpolation="nearest")
+        for line, text in enumerate(caption.split("\n")[:2]):
+            # Shortened in the middle: a well's name stands at the end.
+            axes.text(x + side / 2, y + tall + 0.03 + 0.145 * line, style.shortened(text, LONGEST),
+                      ha="center", va="top", size=8, color=(style.INK, style.MUTED)[line])
+    draw_scale_bar(axes, GAP / 2 + side, tall, width * micrometres_per_pixel, side)
+    axes.set(xlim=(0, WIDTH), ylim=(total, 0), aspect="auto")
+    return figure
+
+
+
+
+def colour_image(image: np.ndarray) -> np.ndarray:
+    """Two stained views as one picture: dendritic cells red, T cells green.
+
+    Args:
+      image: float [..., H, W, 2] in [0, 1], channel 0 T cell, channel 1 dendritic cell.
+
+    Returns:
+      float32 [..., H, W, 3], red, green, and an empty blue; what is not finite is black.
+    """
+    image = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=1.0, neginf=0.0)
+    image = np.clip(image, 0.0, 1.0)
+    empty = np.zeros_like(image[..., 0])
+    return np.stack([image[..., 1], image[..., 0], empty], axis=-1)
+
+
+def scale_bar(width_um: float) -> float:
+    """A round length in µm (1, 2 or 5 times a power of ten), at most 0.4 of the width given."""
+    longest = 0.4 * width_um
+    power = 10.0 ** math.floor(math.log10(longest))
+    return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= longest)
+
+
+def draw_scale_bar(
+    axes: Axes, right: float, bottom: float, width_um: float, width_inches: float
+) -> None:
+    """A white bar of a round length in the lower right corner of an image.
+
+    Args:
+      axes: in inches, downwards.
+      right: inches, right edge of the image.
+      bottom: inches, lower edge of the image.
+      width_um: µm that the image shows across.
+      width_inches: inches, width of the image as drawn.
+    """
+    length_um = scale_bar(width_um)
+    end, y = right - 0.05 * width_inches, bottom - 0.07 * width_inches
+    start = end - length_um * width_inches / width_um
+    axes.plot([start, end], [y, y], color="white", lw=2.5, solid_capstyle="butt")
+    axes.text((start + end) / 2, y - 0.035 * width_inches, f"{length_um:g} µm", color="white",
+              ha="center", va="bottom", size=8)

@@ -1,0 +1,170 @@
+"""Writes the report of a U-Net that finds cells or masks: how good it is, and against what."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from jaxcell.report.common import page as report_folder
+from jaxcell.report.common.page import flat
+from jaxcell.report.common.words import joined
+from jaxcell.report.segmentation import figures
+from jaxcell.report.segmentation.figures import Example
+from jaxcell.storage.atomic import plain, replace
+
+__all__ = ["Example", "write_segmentation_report"]
+
+KINDS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells", "nucleus": "nuclei"}
+# Numbers of the run itself that stand in the table of how it was made.
+MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "necks", "seed", "versions")
+# F1 that differ by no more than this are called alike.
+ALIKE = 0.005
+
+
+def write_segmentation_report(
+    folder: Path,
+    *,
+    title: str,
+    metrics: Mapping,
+    fields: pd.DataFrame,
+    examples: Sequence[Example],
+    history: Sequence[Mapping],
+    config: Mapping,
+) -> Path:
+    """Writes the page, its numbers, table and figures into a report folder, whole or not at all.
+
+    Args:
+      folder: the report folder itself, such as `RUN/report`; a report that is there stays until
+        the new one is whole.
+      title: of the page.
+      metrics: `experiment`, 'segmentation' (then `kinds` -> kind -> method -> as
+        `detection.scores`) or 'masks' (kind -> `unet` -> pixel_iou, mean_pixel_iou, and besides
+        overlap_rmse_percent, overlap_sd_percent); any of `MADE`.
+      fields: for segmentation one row a field, kind and method, with field, kind, method and
+        scores; for masks one row a patch, with overlap and predicted in percent and, for each kind,
+        the pixels `KIND_both` and `KIND_either`.
+      examples: to be shown.
+      history: rows of metrics.jsonl.
+      config: nested settings of the run.
+
+    Returns:
+      Path of index.html.
+
+    Raises:
+      FileExistsError: `folder` exists and is not a report.
+    """
+    temporary = report_folder.begin(folder, metrics)
+    fields.to_csv(temporary / "fields.csv", index=False)
+    cells = metrics["experiment"] == "segmentation"
+    builders = _builders(cells, fields, examples, history)
+    pictures = report_folder.save_figures(temporary / "figures", builders)
+    metrics = plain(metrics)
+    made = {name: metrics[name] for name in MADE if name in metrics}
+    page = report_folder.render(
+        "segmentation/page.html.jinja",
+        title=title,
+        metrics=metrics,
+        cells=cells,
+        verdict=on_cells(metrics) if cells else on_masks(metrics),
+        speed=on_speed(metrics),
+        kinds={name: kind_name(name) for name in metrics["kinds"]},
+        methods=figures.NAMES,
+        pictures=pictures,
+        made={key.replace(".", " · ").replace("_", " "): value
+              for key, value in flat(made).items()},
+        config=flat(config),
+    )  # fmt: skip
+    (temporary / "index.html").write_text(page, encoding="utf-8")
+    replace(temporary, folder)
+    return folder / "index.html"
+
+
+def _builders(
+    cells: bool, fields: pd.DataFrame, examples: Sequence[Example], history: Sequence[Mapping]
+) -> dict[str, Callable[[], Figure]]:
+    """Name of each figure -> what draws it."""
+    builders = {"loss_curve": lambda: figures.loss_curve(history)}
+    if len(fields):
+        draw = figures.scores if cells else figures.mask_scores
+        builders["scores"] = lambda: draw(fields)
+    for number, example in enumerate(examples, 1):
+        builders[f"outlines_{number}"] = lambda example=example: figures.outlines([example])
+    return builders
+
+
+def kind_name(kind: str) -> str:
+    """What a kind of cell is called, in the plural."""
+    name = KINDS.get(kind) or kind.replace("_", " ")
+    return name if name.endswith("s") else f"{name}s"
+
+
+def on_cells(metrics: Mapping) -> list[str]:
+    """How many cells are found, kind by kind, and whether that beats the best of the other methods.
+
+    Args:
+      metrics: plain, see `write_segmentation_report`.
+
+    Returns:
+      Sentences.
+    """
+    sentences = []
+    for kind, methods in metrics["kinds"].items():
+        name, unet = kind_name(kind), methods["unet"]
+        if not unet["true_cells"]:
+            sentences.append(f"The fields hold no {name}.")
+            continue
+        text = (
+            f"The U-Net finds {_percent(unet['recall'])} of {unet['true_cells']:,} {name}, and "
+            f"{_percent(unet['precision'])} of its outlines are right (F1 {unet['f1']:.3f})"
+        )
+        others = {name: scores["f1"] for name, scores in methods.items() if name != "unet"}
+        if others:
+            best = max(others, key=others.get)
+            gain = unet["f1"] - others[best]
+            word = "better than" if gain > 0 else "worse than"
+            word = "as good as" if abs(gain) <= ALIKE else word
+            text += f", {word} {figures.NAMES[best]} ({others[best]:.3f})"
+        text += "."
+        sentences.append(text)
+    return sentences
+
+
+def on_masks(metrics: Mapping) -> list[str]:
+    """How closely masks are reproduced, kind by kind, and what that does to the overlap.
+
+    Args:
+      metrics: plain, see `write_segmentation_report`.
+
+    Returns:
+      Sentences.
+    """
+    parts = [
+        f"{methods['unet']['pixel_iou']:.3f} for {kind_name(kind)}"
+        for kind, methods in metrics["kinds"].items()
+    ]
+    sentences = [
+        "On wells it never saw, the U-Net draws the masks that the data sets are labelled by with "
+        f"a pixel IoU of {joined(parts)} (1 is identical)."
+    ]
+    error, spread = metrics.get("overlap_rmse_percent"), metrics.get("overlap_sd_percent")
+    if error is not None:
+        text = f"The overlap that follows from its masks is off by {error:.2f} percentage points"
+        if spread:
+            text += f", where patches differ by {spread:.2f} (standard deviation)"
+        sentences.append(text + ".")
+    return sentences
+
+
+def on_speed(metrics: Mapping) -> str:
+    """How long it takes; empty where that was not measured."""
+    if metrics.get("seconds_a_field"):
+        area = metrics.get("megapixels")
+        size = f" of {area:.2g} megapixels" if area else ""
+        return f"A field{size} takes {metrics['seconds_a_field']:.2g} s."
+    rate = metrics.get("patches_a_second")
+    return f"It makes the masks of {round(rate):,} patches a second." if rate else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,258 @@
+"""Simulated optics and camera: from cells to the counts of three registered views.
+
+Pure: a random generator and arrays in, arrays out. Counts are those of a 12-bit camera, 0..4095.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+from scipy.special import ndtr
+
+from jaxcell.simulator.cells import Cells
+from jaxcell.simulator.stamps import Stamps, paste, soft_body
+
+FULL_WELL = 4095  # 12 bits
+OFFSET = 48.0  # counts of the camera in the dark
+READ_NOISE = 4.0  # counts
+SHOT_GAIN = 0.30  # counts a photo-electron: at 500 counts the noise is 12, as on the real field
+HAZE_BLUR = 14.0  # pixels; light from above and below the focal plane
+RELIEF = 0.16  # how much unstained cells modulate the background's glow
+BRIGHTFIELD_LEVEL = 1330.0
+
+
+class Droplet(NamedTuple):
+    """A drop of water above the cells: a dark disc, centre and radius in pixels."""
+
+    y: float
+    x: float
+    radius: float
+
+
+def droplet_shade(droplet: Droplet | None, size: int, softness: float, floor: float) -> np.ndarray:
+    """Transmission of light under a droplet.
+
+    Args:
+      droplet: the droplet, or None.
+      size: side of the field in pixels.
+      softness: width of its rim as a share of its radius.
+      floor: transmission at its centre.
+
+    Returns:
+      float32 [size, size] in [floor, 1].
+    """
+    if droplet is None:
+        return np.ones((1, 1), np.float32)
+    grid = np.arange(size, dtype=np.float32)
+    distance = np.hypot(grid[:, None] - droplet.y, grid[None, :] - droplet.x) / droplet.radius
+    rim = np.clip((distance - 1 + softness) / (2 * softness), 0, 1)
+    return floor + (1 - floor) * rim * rim * (3 - 2 * rim)
+
+
+def illumination(rng: np.random.Generator, size: int, strength: float = 0.22) -> np.ndarray:
+    """Uneven illumination: a tilted paraboloid of mean about 1, float32 [size, size]."""
+    grid = np.linspace(-1, 1, size, dtype=np.float32)
+    y, x = grid[:, None], grid[None, :]
+    tilt_y, tilt_x = rng.normal(0, strength / 1.5, 2).astype(np.float32)
+    centre_y, centre_x = rng.normal(0, 0.3, 2).astype(np.float32)
+    bowl = (y - centre_y) ** 2 + (x - centre_x) ** 2
+    return np.clip(1 + tilt_y * y + tilt_x * x - np.float32(strength / 2) * (bowl - 0.8), 0.35, 1.6)
+
+
+def texture_sheet(rng: np.random.Generator, blur: float, side: int = 256) -> np.ndarray:
+    """Smooth periodic noise of unit standard deviation, float32 [side, side]."""
+    sheet = rng.standard_normal((side, side), dtype=np.float32)
+    sheet = ndimage.gaussian_filter(sheet, blur, mode="wrap")
+    return sheet / sheet.std()
+
+
+def sample_texture(rng: np.random.Generator, sheet: np.ndarray, shape: tuple) -> np.ndarray:
+    """Cuts a random window out of the sheet for each of N cells, float32 [N, S, S]."""
+    count, width, _ = shape
+    rows = rng.integers(0, len(sheet), (count, 1)) + np.arange(width)
+    columns = rng.integers(0, len(sheet), (count, 1)) + np.arange(width)
+    return sheet[rows[:, :, None] % len(sheet), columns[:, None, :] % len(sheet)]
+
+
+def t_cell_light(cells: Cells, stamps: Stamps) -> np.ndarray:
+    """Fluorescence of T cells, nearly uniform discs, float32 [N, S, S] counts."""
+    q = np.minimum(stamps.distance / stamps.outline, 1)
+    dome = 0.62 + 0.38 * np.sqrt(1 - q * q)
+    return soft_body(stamps, cells) * dome * cells.brightness[:, None, None]
+
+
+def dendritic_cell_light(rng: np.random.Generator, cells: Cells, stamps: Stamps) -> np.ndarray:
+    """Fluorescence of dendritic cells, lobed and mottled, float32 [N, S, S] counts."""
+    mottle = sample_texture(rng, texture_sheet(rng, 2.6), stamps.distance.shape)
+    q = np.minimum(stamps.distance / stamps.outline, 1)
+    # Out of focus the mottle washes out.
+    contrast = (0.45 / np.maximum(cells.blur, 1))[:, None, None]
+    body = np.clip((0.28 + 0.72 * np.sqrt(1 - q * q)) * (1 + contrast * mottle), 0.05, None)
+    return soft_body(stamps, cells) * body * cells.brightness[:, None, None]
+
+
+def debris_light(rng: np.random.Generator, size: int, fibres: float, specks: float) -> np.ndarray:
+    """Bright fibres and specks.
+
+    Args:
+      rng: the source of randomness.
+      size: side of the field in pixels.
+      fibres, specks: expected numbers of them in the field.
+
+    Returns:
+      float32 [size, size] counts.
+    """
+    field = np.zeros((size, size), np.float32)
+    for _ in range(rng.poisson(fibres)):
+        length, bend = rng.uniform(10, 45), rng.normal(0, 0.03)
+        way = np.arange(0, length, 0.5)
+        angle = rng.uniform(0, 2 * np.pi) + bend * way
+        y = np.rint(rng.uniform(0, size) + np.cumsum(0.5 * np.sin(angle))).astype(int)
+        x = np.rint(rng.uniform(0, size) + np.cumsum(0.5 * np.cos(angle))).astype(int)
+        inside = (y >= 0) & (y < size) & (x >= 0) & (x < size)
+        field[y[inside], x[inside]] = rng.lognormal(np.log(2600), 0.6) * rng.uniform(0.3, 1)
+    count = rng.poisson(specks)
+    y, x = rng.integers(0, size, (2, count))
+    field[y, x] += rng.lognormal(np.log(4500), 0.7, count).astype(np.float32)
+    return ndimage.gaussian_filter(field, 1.1, truncate=3)
+
+
+def expose(
+    rng: np.random.Generator,
+    light: np.ndarray,
+    background: float,
+    lamp: np.ndarray,
+    relief: np.ndarray,
+    shade: np.ndarray,
+) -> np.ndarray:
+    """Camera counts of a fluorescence view.
+
+    Args:
+      rng: the source of randomness.
+      light: float32 [H, W], counts of the stained cells.
+      background: glow of the medium and the unstained cells, counts.
+      lamp: float32 [H, W], illumination.
+      relief: float32 [H, W], unstained cells in brightfield contrast, about -1..1.
+      shade: float32 broadcast to [H, W], transmission under a droplet.
+
+    Returns:
+      uint16 [H, W] in 0..4095.
+    """
+    haze = ndimage.zoom(_shrink(light, 4, HAZE_BLUR), 4, order=1, grid_mode=True, mode="nearest")
+    haze = haze[: len(light), : len(light)]
+    glow = np.float32(background) * (1 + np.float32(RELIEF) * relief)
+    return digitise(rng, lamp * shade * (glow + light + np.float32(0.35) * haze))
+
+
+def _shrink(light: np.ndarray, by: int, blur: float) -> np.ndarray:
+    """Blurs widely on a grid `by` times coarser: a hundred times cheaper than on the full one."""
+    short = -len(light) % by
+    light = np.pad(light, ((0, short), (0, short)), mode="edge")
+    coarse = len(light) // by
+    small = light.reshape(coarse, by, coarse, by).mean((1, 3))
+    return ndimage.gaussian_filter(small, blur / by, truncate=3)
+
+
+def digitise(rng: np.random.Generator, light: np.ndarray) -> np.ndarray:
+    """Adds shot noise, read noise and offset, then rounds to 12 bits, uint16 [H, W]."""
+    variance = np.float32(SHOT_GAIN) * np.maximum(light, 0) + np.float32(READ_NOISE**2)
+    noisy = light + np.sqrt(variance) * rng.standard_normal(light.shape, dtype=np.float32)
+    return np.clip(np.rint(noisy + np.float32(OFFSET)), 0, FULL_WELL).astype(np.uint16)
+
+
+def cell_relief(
+    rng: np.random.Generator, cells: Cells, stamps: Stamps, rim: float, grain: float, size: int
+) -> np.ndarray:
+    """Cells in transmitted light: a dark ring in a bright halo, shaded on one side, grainy.
+
+    Args:
+      rng: the source of randomness.
+      cells: the cells.
+      stamps: their windows.
+      rim: contrast of the ring.
+      grain: contrast of the granules within.
+      size: side of the field in pixels.
+
+    Returns:
+      float32 [size, size], about -1..1.
+    """
+    count = len(cells.y)
+    from_rim = stamps.distance - stamps.outline
+    halo = rng.uniform(0.25, 0.95, (count, 1, 1)).astype(np.float32)
+    ring = halo * np.exp(-(((from_rim - 1.1) / 1.0) ** 2)) - np.exp(
+        -(((from_rim + 1.0) / 0.9) ** 2)
+    )
+    inside = np.clip(0.2 - from_rim / 1.5, 0, 1)
+    side = (0.6 * stamps.dy + 0.35 * stamps.dx) / cells.radius[:, None, None]
+    granules = sample_texture(rng, texture_sheet(rng, 0.95), stamps.distance.shape)
+    strength = rng.lognormal(-0.35, 0.4, count).astype(np.float32)[:, None, None]
+    relief = np.float32(rim) * ring * (1 + 0.6 * side) + inside * (
+        np.float32(grain) * granules - 0.16 + 0.12 * side
+    )
+    return paste(stamps, (relief * strength).astype(np.float32), size)
+
+
+def ghost_relief(rng: np.random.Generator, cells: Cells, stamps: Stamps, size: int) -> np.ndarray:
+    """Unstained cells in a stained view: faint dents in the glow, lit from one side.
+
+    Returns:
+      float32 [size, size], about -1..1.
+    """
+    inside = ndtr((stamps.outline - 1 - stamps.distance) / 1.2)
+    side = (0.75 * stamps.dy + 0.55 * stamps.dx) / cells.radius[:, None, None]
+    strength = rng.lognormal(-0.5, 0.6, len(cells.y)).astype(np.float32)[:, None, None]
+    return paste(stamps, (inside * (side - 0.45) * strength).astype(np.float32), size)
+
+
+def bubbles(rng: np.random.Generator, size: int, expected: float) -> np.ndarray:
+    """Large specks far out of focus in transmitted light: bright core, dark ring, faint halo.
+
+    Args:
+      rng: the source of randomness.
+      size: side of the field in pixels.
+      expected: expected number in the field.
+
+    Returns:
+      float32 [size, size], about -1..2.
+    """
+    relief = np.zeros((size, size), np.float32)
+    for _ in range(rng.poisson(expected)):
+        radius, (y, x) = rng.uniform(8, 36), rng.uniform(0, size, 2)
+        reach = int(2.2 * radius)
+        top, left = max(int(y) - reach, 0), max(int(x) - reach, 0)
+        box = relief[top : int(y) + reach, left : int(x) + reach]
+        rows, columns = np.ogrid[top : top + box.shape[0], left : left + box.shape[1]]
+        shift_y, shift_x = rng.normal(0, 0.15 * radius, 2)
+        q = np.hypot(rows - y, columns - x) / radius
+        off_centre = np.hypot(rows - y - shift_y, columns - x - shift_x) / radius
+        core = rng.uniform(0.6, 2.0) * np.exp(-((off_centre / 0.4) ** 2))
+        ring = -1.9 * np.exp(-(((q - 0.85) / 0.22) ** 2))
+        box += (core + ring + 0.4 * np.exp(-(((q - 1.35) / 0.2) ** 2))).astype(np.float32)
+    return relief
+
+
+def brightfield(
+    rng: np.random.Generator, relief: np.ndarray, lamp: np.ndarray, droplet: Droplet | None
+) -> np.ndarray:
+    """Camera counts of the brightfield view.
+
+    Args:
+      rng: the source of randomness.
+      relief: float32 [H, W], all cells, from `cell_relief`.
+      lamp: float32 [H, W], illumination.
+      droplet: the droplet, or None.
+
+    Returns:
+      uint16 [H, W] in 0..4095.
+    """
+    size = len(relief)
+    base = np.float32(BRIGHTFIELD_LEVEL) * (0.55 + 0.45 * lamp)
+    if droplet is not None:
+        edge = droplet_shade(droplet, size, 0.12, 0.32)
+        well = droplet_shade(droplet._replace(radius=droplet.radius * 0.85), size, 0.18, 0.0)
+        rim = droplet_shade(droplet._replace(radius=droplet.radius * 0.72), size, 0.2, 0.0)
+        base = base * edge * (1 - 0.85 * well * (1 - edge) - 0.15 * rim * (1 - edge))
+    ripple = 1 + 0.012 * ndimage.gaussian_filter1d(
+        rng.standard_normal((size, 1), dtype=np.float32), 1.0, axis=0
+    )
+    return digitise(rng, base * ripple * np.clip(1 + 0.36 * relief, 0.15, 2.4))

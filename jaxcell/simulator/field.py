@@ -1,0 +1,255 @@
+"""One simulated co-culture field: cells, light, camera and truth.
+
+Conditions differ by one number only, the association: the expected share of T cells bound to a
+dendritic cell. Densities, sizes, brightness and clumping follow the same laws everywhere.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from jaxcell.simulator import camera, cells, stamps
+
+CELL_TYPES = ("t_cell", "dendritic_cell")
+
+# Expected share of bound T cells in the median well. Fitted by trial, with the brightness, density
+# and attraction laws, so that the overlaps of 192 x 192 patches by this program's own masks have
+# mean, spread and share of zeros of the real plate CK19 (29,400 patches); the slow test checks.
+ASSOCIATION: Mapping[str, float] = {"Unstimulated": 0.02, "OVA": 0.042, "ConA": 0.23}
+# Standard deviation, between wells, of the log odds of being bound; the same in every condition.
+ASSOCIATION_SPREAD = 1.0
+
+# Cells placed in a field of 2048 x 2048, near the instrument's medians on CK19 (720-1,280 T cells,
+# 685-1,016 DCs). Those too close together are dropped: few T cells, but some 15 % of the DCs,
+# which crowd in clumps.
+T_CELLS, DENDRITIC_CELLS, UNSTAINED_CELLS = 1100, 900, 3200
+DENSITY_SPREAD = 0.18  # between wells, standard deviation of the logarithm
+CROWDING_SPREAD = 0.25  # within a field
+# Counts above background, median and standard deviation of the logarithm.
+T_CELL_BRIGHTNESS = (1350.0, 0.5)
+DENDRITIC_CELL_BRIGHTNESS = (900.0, 0.5)
+# Glow without offset: between CK19's (up to 255) and the real field's (about 500).
+BACKGROUND = (230.0, 0.3)
+DROPLET_SHARE = 0.04  # of fields
+EMPTY_SHARE = 0.01  # of wells: nothing was dispensed
+
+
+class Well(NamedTuple):
+    """What all fields of a well share.
+
+    Attributes:
+      association: share of T cells bound to a dendritic cell.
+      t_cells, dendritic_cells, unstained_cells: expected cells in a field of 2048 x 2048.
+      gain: brightness of FITC and TexasRed relative to the usual.
+      background: glow of FITC and TexasRed in counts.
+    """
+
+    association: float
+    t_cells: float = T_CELLS
+    dendritic_cells: float = DENDRITIC_CELLS
+    unstained_cells: float = UNSTAINED_CELLS
+    gain: tuple[float, float] = (1.0, 1.0)
+    background: tuple[float, float] = (BACKGROUND[0], BACKGROUND[0])
+
+
+class Field(NamedTuple):
+    """One simulated field.
+
+    Attributes:
+      views: uint16 [3, H, W] in 0..4095: FITC, TexasRed, Brightfield.
+      labels: uint16 [2, H, W], numbers of T cells and of dendritic cells, 0 outside.
+      cells: one row a cell: cell (number in the label image), type, y, x (pixels), diameter_um,
+        area_um2 (of its label), brightness (counts), focus (1 sharp, towards 0 blurred).
+      contacts: one row a pair whose masks share or adjoin a pixel: t_cell, dendritic_cell.
+    """
+
+    views: np.ndarray
+    labels: np.ndarray
+    cells: pd.DataFrame
+    contacts: pd.DataFrame
+
+
+def draw_well(rng: np.random.Generator, association: float) -> Well:
+    """Draws what varies from well to well, by the same laws in every condition.
+
+    Args:
+      rng: the source of randomness.
+      association: expected share of bound T cells of the condition, in [0, 1].
+    """
+    shift = ASSOCIATION_SPREAD * rng.standard_normal()
+    density = np.exp(DENSITY_SPREAD * rng.standard_normal(3))
+    gain = np.exp(0.12 * rng.standard_normal(2))
+    background = BACKGROUND[0] * np.exp(BACKGROUND[1] * rng.standard_normal(2))
+    if rng.random() < EMPTY_SHARE:
+        density, background = density * 0.0, background * 0.5
+    share = np.clip(association, 1e-9, 1 - 1e-9)
+    odds = share / (1 - share) * np.exp(shift)
+    return Well(
+        association=float(odds / (1 + odds)) if association > 0 else 0.0,
+        t_cells=T_CELLS * density[0],
+        dendritic_cells=DENDRITIC_CELLS * density[1],
+        unstained_cells=UNSTAINED_CELLS * density[2],
+        gain=(float(gain[0]), float(gain[1])),
+        background=(float(background[0]), float(background[1])),
+    )
+
+
+def simulate_field(
+    rng: np.random.Generator,
+    size: int,
+    association: float,
+    *,
+    well: Well | None = None,
+    droplet_share: float = DROPLET_SHARE,
+) -> Field:
+    """Simulates one field of view with its truth.
+
+    Args:
+      rng: the source of randomness; the same state gives the same field, bit by bit.
+      size: side of the field in pixels, at least 64.
+      association: share of T cells bound to a dendritic cell, in [0, 1]; not used with `well`.
+      well: what the field's well fixes; the usual values without.
+      droplet_share: chance of a droplet.
+
+    Returns:
+      The field.
+    """
+    well = Well(association) if well is None else well
+    scale = size * size / cells.REFERENCE_AREA
+    droplet = _draw_droplet(rng, size) if rng.random() < droplet_share else None
+    t_cells, dendritic_cells, unstained = _draw_populations(rng, size, scale, well, droplet)
+
+    t_stamps = stamps.stamp(t_cells, 14)
+    dendritic_stamps = stamps.stamp(dendritic_cells, 21)
+    unstained_stamps = stamps.stamp(unstained, 11)
+    labels = np.stack([stamps.paint_labels(s, size) for s in (t_stamps, dendritic_stamps)])
+
+    ghosts = camera.ghost_relief(rng, unstained, unstained_stamps, size)
+    relief = (
+        camera.cell_relief(rng, unstained, unstained_stamps, 1.0, 0.45, size)
+        + camera.cell_relief(rng, t_cells, t_stamps, 1.0, 0.45, size)
+        + camera.cell_relief(rng, dendritic_cells, dendritic_stamps, 0.45, 0.7, size)
+        + camera.bubbles(rng, size, 2 * scale)
+    )
+    shade = camera.droplet_shade(droplet, size, 0.3, 0.12)
+    fitc = stamps.paste(t_stamps, camera.t_cell_light(t_cells, t_stamps), size)
+    fitc += camera.debris_light(rng, size, 3 * scale, 40 * scale)
+    lamp = camera.illumination(rng, size)
+    texas_red_light = camera.dendritic_cell_light(rng, dendritic_cells, dendritic_stamps)
+    texas_red = stamps.paste(dendritic_stamps, texas_red_light, size)
+    texas_red += camera.debris_light(rng, size, 10 * scale, 60 * scale)
+    views = np.stack(
+        [
+            camera.expose(rng, fitc, well.background[0], lamp, ghosts, shade),
+            camera.expose(rng, texas_red, well.background[1], lamp, ghosts, shade),
+            camera.brightfield(rng, relief, camera.illumination(rng, size), droplet),
+        ]
+    )
+    table = pd.concat(
+        [
+            _cell_table(population, labels[channel], kind)
+            for channel, (population, kind) in enumerate(
+                zip((t_cells, dendritic_cells), CELL_TYPES)
+            )
+        ],
+        ignore_index=True,
+    )
+    contacts = pd.DataFrame(stamps.find_contacts(labels[0], labels[1]), columns=list(CELL_TYPES))
+    return Field(views, labels, table, contacts)
+
+
+def _draw_droplet(rng: np.random.Generator, size: int) -> camera.Droplet:
+    """Draws a droplet as large, against the field, as the one on the real field."""
+    y, x = rng.uniform(0, size, 2)
+    return camera.Droplet(float(y), float(x), float(rng.uniform(0.2, 0.45) * size))
+
+
+def _draw_populations(
+    rng: np.random.Generator, size: int, scale: float, well: Well, droplet: camera.Droplet | None
+) -> tuple[cells.Cells, cells.Cells, cells.Cells]:
+    """Draws T cells, dendritic cells and unstained cells of a field."""
+    crowding = [cells.draw_crowding(rng, CROWDING_SPREAD) for _ in range(3)]
+    points, clump = cells.place_dendritic_cells(
+        rng, int(rng.poisson(well.dendritic_cells * scale)), size, crowding[1]
+    )
+    keep = _outside(rng, points, droplet, 0.4)
+    points, clump = points[keep], clump[keep]
+    median, spread = DENDRITIC_CELL_BRIGHTNESS
+    dendritic_cells = cells.draw_cells(
+        rng,
+        points,
+        cells.DENDRITIC_CELL_DIAMETER,
+        cells.DENDRITIC_CELL_IRREGULARITY,
+        (median * well.gain[1], spread),
+        cells.DENDRITIC_CELL_SOFTENING,
+    )
+    points = cells.place_t_cells(
+        rng,
+        int(rng.poisson(well.t_cells * scale)),
+        size,
+        crowding[0],
+        well.association,
+        dendritic_cells,
+        clump,
+    )
+    points = _sweep(rng, points, droplet, size)
+    median, spread = T_CELL_BRIGHTNESS
+    t_cells = cells.draw_cells(
+        rng,
+        points,
+        cells.T_CELL_DIAMETER,
+        cells.T_CELL_IRREGULARITY,
+        (median * well.gain[0], spread),
+    )
+    points = cells.scatter(rng, int(rng.poisson(well.unstained_cells * scale)), size, crowding[2])
+    points = points[cells.separate(points, size, 8.0)]
+    unstained = cells.draw_cells(
+        rng, points, cells.UNSTAINED_DIAMETER, cells.T_CELL_IRREGULARITY, (1.0, 0.3)
+    )
+    return t_cells, dendritic_cells, unstained
+
+
+def _outside(
+    rng: np.random.Generator, points: np.ndarray, droplet: camera.Droplet | None, kept: float
+) -> np.ndarray:
+    """Marks points outside the droplet, and a share `kept` of those inside, bool [N]."""
+    lucky = rng.random(len(points)) < kept
+    if droplet is None:
+        return np.ones(len(points), bool)
+    return lucky | (
+        np.hypot(points[:, 0] - droplet.y, points[:, 1] - droplet.x) > 0.85 * droplet.radius
+    )
+
+
+def _sweep(
+    rng: np.random.Generator, points: np.ndarray, droplet: camera.Droplet | None, size: int
+) -> np.ndarray:
+    """Sweeps T cells from under a droplet: they crowd round its rim, as on the real field."""
+    swept = ~_outside(rng, points, droplet, 0.02)
+    if not swept.any():
+        return points
+    centre = np.array([droplet.y, droplet.x])
+    away = points[swept] - centre
+    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+    points = points.copy()
+    points[swept] = centre + away * droplet.radius * rng.uniform(0.85, 1.4, (len(away), 1))
+    return points[cells.separate(points, size)]
+
+
+def _cell_table(population: cells.Cells, labels: np.ndarray, kind: str) -> pd.DataFrame:
+    """Makes the truth table of the cells of one type."""
+    pixels = np.bincount(labels.ravel(), minlength=len(population.y) + 1)[1:]
+    return pd.DataFrame(
+        {
+            "cell": np.arange(1, len(population.y) + 1),
+            "type": kind,
+            "y": population.y,
+            "x": population.x,
+            "diameter_um": 2 * population.radius * np.float32(cells.PIXEL_UM),
+            "area_um2": pixels * cells.PIXEL_UM**2,
+            "brightness": population.brightness,
+            "focus": 1 / np.maximum(population.blur, 1),
+        }
+    )

@@ -1,0 +1,71 @@
+"""Whose a run folder is: written once, checked ever after, so that no run meets another's files."""
+
+import json
+from pathlib import Path
+
+from jaxcell.storage.atomic import _as_json, write
+
+# What each kind of run makes first.
+FIRST_MADE = ("autoencoder", "unet", "wells", "members")
+CLAIMS = {"config.json", "sweep.json", "dataset.json", "findings.json", "images.json", "locks"}
+
+
+def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
+    """Checks that a run folder is new, or belongs to the same run.
+
+    Args:
+      workdir: the run's folder.
+      name: of the file in it that says what it belongs to.
+      content: what it must belong to.
+      what: the content in a word, for the message.
+
+    Raises:
+      ValueError: the folder belongs to something else.
+    """
+    path = workdir / name
+    if _is_begun(workdir) and not path.exists():
+        raise ValueError(
+            f"{workdir} belongs to a run of another kind, which has no {name}: choose another "
+            "--workdir"
+        )
+    if _is_begun(workdir):
+        differing = _difference(json.loads(path.read_text()), json.loads(_as_json(content)))
+        if differing:
+            raise ValueError(
+                f"{workdir} belongs to a run with another {what} ({'; '.join(differing)}): "
+                "choose another --workdir, or start with the same settings to go on with it"
+            )
+    elif workdir.exists():
+        if {path.name for path in workdir.iterdir() if path.suffix != ".tmp"} - CLAIMS:
+            raise ValueError(f"{workdir} is not empty and is not a run: choose another --workdir")
+
+
+def claim(workdir: Path, name: str, content: dict, what: str) -> None:
+    """Writes what a run folder belongs to, unless it is there; otherwise as `check_claim`."""
+    check_claim(workdir, name, content, what)
+    if not _is_begun(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+        write(workdir / name, content)
+
+
+def _is_begun(workdir: Path) -> bool:
+    """Whether anything was trained or measured in a folder; one in which not is anybody's."""
+    return any((workdir / name).exists() for name in FIRST_MADE)
+
+
+
+
+
+
+def _difference(old: dict, new: dict, prefix: str = "") -> list[str]:
+    """Dotted names whose values differ, with both values."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += _difference(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: there {before!r}, here {after!r}")
+    return lines
+
+

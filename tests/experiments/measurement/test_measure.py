@@ -1,0 +1,228 @@
+"""Plates measured: tables that agree with each other and with the truth, kept parts, refusals."""
+
+import json
+import shutil
+import signal
+import time
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from scipy import ndimage
+from tiny_plates import finish, start
+
+from jaxcell.configs import measure
+from jaxcell.experiments.measurement import measure as measurement
+from jaxcell.experiments.measurement.cell_finding import make_cell_finder
+from jaxcell.measures.catalogue import MEASURES
+from jaxcell.simulator.plates import simulate_plates
+
+
+@pytest.fixture(scope="module")
+def plates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("measured") / "plates"
+    association = {"Unstimulated": 0.0, "OVA": 0.1, "ConA": 0.6}
+    simulate_plates(folder, rows=2, columns=6, fields=2, field_size=256, association=association,
+                    droplet_share=0.0)  # fmt: skip
+    return folder
+
+
+def _config(plates, **changes):
+    config = measure.get_config()
+    config.data.plates = str(plates)
+    config.granularity_steps = 2
+    config.update(changes)
+    return config
+
+
+@pytest.fixture(scope="module")
+def measured(plates):
+    out = plates.parent / "out"
+    return out, measurement.measure_plates(_config(plates), out, None)
+
+
+def test_tables_say_the_same_of_every_well(measured):
+    out, table = measured
+    wells, cells = pd.read_csv(out / "wells.csv"), pd.read_parquet(out / "cells.parquet")
+    assert len(wells) == 12 and set(MEASURES) <= set(wells) and (wells["fields"] == 2).all()
+    assert np.isfinite(wells[[*MEASURES, "chance_p"]]).all(axis=None)
+    for kind in ("t_cell", "dendritic_cell"):
+        counted = cells[cells["kind"] == kind].groupby("well").size()
+        found = wells.set_index("well")[f"{kind}s"]
+        assert found.sum() > 100
+        np.testing.assert_array_equal(counted.reindex(found.index, fill_value=0), found)
+    touching = cells[cells["kind"] == "t_cell"].groupby("well")["contacts"].agg(
+        lambda contacts: 100 * (contacts > 0).mean()
+    )
+    share = wells.set_index("well")["contact_share"]
+    np.testing.assert_allclose(touching.reindex(share.index, fill_value=0), share, rtol=1e-5)
+    assert "T cells in contact" in table and "ConA" in table
+    ranked = wells.groupby("condition")["contact_share"].mean()
+    assert ranked["ConA"] > 2 * ranked["Unstimulated"]
+
+
+def test_cells_are_found_near_the_truth(measured):
+    truth = json.loads((measured[0] / "report" / "metrics.json").read_text())["truth"]
+    count = truth["t_cell"]["count"]
+    assert abs(count["bias_share"]) < 0.15 and count["r"] > 0.8
+    assert truth["t_cell"]["contact_share"]["r"] > 0.9
+
+
+def test_cells_open_as_anndata(measured):
+    out, _ = measured
+    cells, adata = pd.read_parquet(out / "cells.parquet"), anndata.read_h5ad(out / "cells.h5ad")
+    assert adata.n_obs == len(cells)
+    np.testing.assert_allclose(adata[:, "area_um2"].X[:, 0], cells["area_um2"], rtol=1e-6)
+    assert list(adata.obs["condition"].astype(str)) == list(cells["condition"])
+    np.testing.assert_allclose(adata.obsm["spatial"][:, 0], 0.741 * cells["x"], rtol=1e-5)
+    assert adata.var.loc["area_um2", "unit"] == "µm²"
+
+
+def test_what_was_measured_is_kept_and_what_is_missing_is_measured(measured, plates, monkeypatch):
+    out, _ = measured
+    before = pd.read_csv(out / "wells.csv")
+    (out / "wells" / "SIM01 B02.json").unlink()
+    # A well whose images changed since is measured anew too.
+    for image in plates.rglob("SIM01 - C - 03*FITC*.tif"):
+        image.touch()
+    again = []
+    one = measurement.measure_one_well
+    monkeypatch.setattr(
+        measurement, "measure_one_well",
+        lambda config, fields, **k: again.append(fields.iloc[0].well) or one(config, fields, **k),
+    )  # fmt: skip
+    measurement.measure_plates(_config(plates, threads=1), out, None)
+    assert again == ["B02", "C03"]
+    after = pd.read_csv(out / "wells.csv")
+    pd.testing.assert_frame_equal(after.drop(columns="seconds"), before.drop(columns="seconds"))
+
+
+def test_other_settings_and_foreign_folders_are_refused(measured, plates, tmp_path):
+    with pytest.raises(ValueError, match="another config.*contact_um"):
+        measurement.measure_plates(_config(plates, contact_um=3.0), measured[0], None)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="not empty"):
+        measurement.measure_plates(_config(plates), tmp_path, None)
+
+
+@pytest.mark.slow
+def test_a_flat_field_is_estimated_kept_and_shown(plates, tmp_path):
+    config = _config(plates, flat_field=True, granularity_steps=0, mask_method="two_means")
+    measurement.measure_plates(config, tmp_path / "out", None)
+    flat = np.load(tmp_path / "out" / "wells" / "flat_fields.npz")
+    assert flat["SIM01 t_cell"].mean() == pytest.approx(1, abs=1e-3)
+    assert (tmp_path / "out" / "report" / "figures" / "flat_fields.png").exists()
+    assert "granularity_1" not in pd.read_parquet(tmp_path / "out" / "cells.parquet")
+    # A plate that comes later is estimated too, and the first keeps its own.
+    more = tmp_path / "more"
+    shutil.copytree(plates, more)
+    simulate_plates(tmp_path / "other", rows=2, columns=6, field_size=256, seed=1)
+    (more / "SIM02").mkdir()
+    for image in (tmp_path / "other" / "SIM01").glob("*.tif"):
+        shutil.copy(image, more / "SIM02" / image.name.replace("SIM01", "SIM02"))
+    config.data.plates = str(more)
+    measurement.measure_plates(config, tmp_path / "out", "OVA")
+    later = np.load(tmp_path / "out" / "wells" / "flat_fields.npz")
+    np.testing.assert_array_equal(later["SIM01 t_cell"], flat["SIM01 t_cell"])
+    assert "SIM02 dendritic_cell" in later
+
+
+@pytest.mark.slow
+def test_plates_of_any_name_are_kept_apart(plates, tmp_path):
+    folder = tmp_path / "plates"
+    rows = []
+    for plate, well in (("CK.1", "B02"), ("CK.2", "C06"), ("CK/2", "B06")):
+        for view in ("FITC", "TexasRed"):
+            place = f"{well[0]} - {well[1:]}"
+            path = plates / "SIM01" / f"SIM01 - {place}(fld 1 wv {view} - {view}).tif"
+            rows.append([plate, "A01", 1, view, str(path)])
+    folder.mkdir()
+    columns = ["plate", "well", "field", "view", "path"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "images.csv", index=False)
+    measurement.measure_plates(_config(folder), tmp_path / "out", "OVA")
+    wells = pd.read_csv(tmp_path / "out" / "wells.csv").set_index("plate")
+    assert list(wells.index) == ["CK.1", "CK.2", "CK/2"]
+    assert wells["t_cells"].nunique() > 1 or wells["distance_um"].nunique() > 1
+    again = measurement.measure_plates(_config(folder), tmp_path / "out", "OVA")
+    assert "OVA" in again
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "out" / "wells.csv").set_index("plate"), wells
+    )
+
+
+def test_a_field_left_out_is_left_out_of_the_truth_too(plates, tmp_path):
+    copy = tmp_path / "plates"
+    shutil.copytree(plates, copy)
+    for image in copy.rglob("*(fld 2 wv FITC*.tif"):
+        image.write_bytes(image.read_bytes()[:5000])
+    config = _config(copy, granularity_steps=0)
+    config.data.on_bad_image = "skip"
+    measurement.measure_plates(config, tmp_path / "out", None)
+    metrics = json.loads((tmp_path / "out" / "report" / "metrics.json").read_text())
+    assert metrics["left_out"] == 12
+    assert abs(metrics["truth"]["t_cell"]["count"]["bias_share"]) < 0.2
+
+
+def test_cells_are_the_same_under_another_magnification(plates):
+    path = plates / "SIM01" / "SIM01 - B - 06(fld 1 wv {0} - {0}).tif"
+    views = [tifffile.imread(str(path).format(view)) for view in ("FITC", "TexasRed")]
+    views = np.stack(views, axis=-1)
+    # Each pixel's noise is its own, whatever the magnification.
+    large = ndimage.zoom(views.astype(float), (2, 2, 1), order=1)
+    large = (large + np.random.default_rng(0).normal(0, 12, large.shape)).astype(np.uint16)
+    _, once = make_cell_finder(_config(plates))(views)
+    _, twice = make_cell_finder(_config(plates, pixel_um=0.741 / 2))(large)
+    assert abs(twice[0].max() - once[0].max()) <= 2
+    assert (twice[0] > 0).sum() / (once[0] > 0).sum() == pytest.approx(4, rel=0.15)
+
+
+@pytest.mark.parametrize("changes", [
+    {"pixel_um": 0.0}, {"contact_um": 100.0}, {"near_um": -1.0}, {"threads": 0},
+])  # fmt: skip
+def test_numbers_out_of_range_are_refused_before_anything_is_written(plates, tmp_path, changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        measurement.measure_plates(_config(plates, **changes), tmp_path / "out", None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("changes", [
+    {"mask_method": "by_eye"}, {"mask_scope": "plate"},
+    {"mask_method": "instrument", "mask_scope": "patch"}, {"segmentation": "/nowhere"},
+])  # fmt: skip
+def test_settings_that_do_not_exist_are_refused(plates, changes):
+    with pytest.raises(ValueError, match="use|set|train one"):
+        make_cell_finder(_config(plates, **changes))
+
+
+@pytest.mark.parametrize("method, scope", [
+    ("two_means", "patch"), ("mean_sd", "field"), ("instrument", "field"),
+])  # fmt: skip
+def test_fields_without_cells_have_defined_measures(plates, method, scope):
+    find = make_cell_finder(_config(plates, mask_method=method, mask_scope=scope))
+    for value in (0, 300, 4095, 65535):
+        masks, labels = find(np.full((200, 200, 2), value, np.uint16))
+        assert not masks.any() and not labels.any()
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_gives_the_same_tables(measured, plates, tmp_path):
+    out = tmp_path / "out"
+    command = (
+        "measure.py", f"--plates={plates}", f"--out={out}", "--config.granularity_steps=2"
+    )  # fmt: skip
+    process = start(*command)
+    while len(list((out / "wells").glob("*.json") if out.exists() else [])) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "wells.csv").exists()
+    assert "report:" in finish(start(*command))
+    pd.testing.assert_frame_equal(
+        *(pd.read_csv(some / "wells.csv").drop(columns="seconds") for some in (out, measured[0]))
+    )
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(out / "cells.parquet"), pd.read_parquet(measured[0] / "cells.parquet")
+    )

@@ -1,0 +1,115 @@
+"""A whole segmentation run, tiny: trained on discs, found again, reported, resumed, refused."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from jaxcell.analysis.scores import detection
+from jaxcell.configs import nuclei
+from jaxcell.experiments.segmentation import train
+from jaxcell.experiments.segmentation.evaluate import baselines, evaluate_segmentation
+from jaxcell.inference import segmenter as segmenter_module
+from jaxcell.inference.segmenter import segment
+from jaxcell.simulator.field import simulate_field
+
+
+def _write_discs(folder, count=14, side=64):
+    """Bright discs on a dim ground, two of which touch in every image."""
+    y, x = np.mgrid[:side, :side]
+    folder.mkdir()
+    for number in range(count):
+        random = np.random.default_rng(number)
+        labels = np.zeros((side, side), np.uint16)
+        places = [(20, 20), (20, 33), *random.integers(6, side - 6, (4, 2))]
+        for row, column in places:
+            disc = (y - row) ** 2 + (x - column) ** 2 <= 6.5**2
+            if not (labels[disc] > 0).any() or len(np.unique(labels)) < 3:
+                labels[disc & (labels == 0)] = labels.max() + 1
+        image = 20 + 90 * (labels > 0) + random.normal(0, 6, labels.shape)
+        tifffile.imwrite(folder / f"{number:02d}_image.tif", image.clip(0, 255).astype(np.uint8))
+        tifffile.imwrite(folder / f"{number:02d}_labels.tif", labels)
+
+
+def _config(folder):
+    config = nuclei.get_config()
+    config.data.pairs = str(folder)
+    config.unet.features = (8, 12, 16)
+    config.training.update({"crop": 32, "epochs": 2, "steps_per_epoch": 50, "batch_size": 16})
+    config.training.optimizer.learning_rate = 5e-3
+    return config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("segmentation")
+    _write_discs(root / "discs")
+    config = _config(root / "discs")
+    return root, config, train.train(config, root / "run")
+
+
+def test_cells_are_found_and_reported(run):
+    root, config, segmenter = run
+    metrics = evaluate_segmentation(root / "run", config, segmenter)
+    scores = metrics["kinds"]["nucleus"]
+    assert scores["unet"]["f1"] > 0.85 and scores["unet"]["pixel_iou"] > 0.7
+    assert scores["unet"]["true_cells"] == scores["watershed"]["true_cells"] > 6
+    written = json.loads((root / "run" / "report" / "metrics.json").read_text())
+    assert written["kinds"]["nucleus"]["unet"]["f1"] == scores["unet"]["f1"]
+    assert (root / "run" / "report" / "index.html").stat().st_size > 10_000
+
+
+def test_a_trained_run_is_opened_and_not_trained_again(run):
+    root, config, segmenter = run
+    again = train.train(config, root / "run")
+    image = train.read_fields(config).images[0]
+    np.testing.assert_array_equal(
+        segment(again, image), segment(segmenter, image)
+    )
+
+
+def test_a_field_of_another_size_in_tiles_gives_the_same_cells(run, monkeypatch):
+    _, config, segmenter = run
+    parts = train.read_fields(config).images[:6]
+    field = np.concatenate([np.concatenate(parts[:3], 1), np.concatenate(parts[3:], 1)])
+    field = field[:, :-5]
+    whole = segment(segmenter, field)
+    assert whole.shape == (128, 187, 1) and whole.max() > 10
+    monkeypatch.setattr(segmenter_module, "TILE", 2 * segmenter.model.reach + 16)
+    np.testing.assert_array_equal(segment(segmenter, field), whole)
+
+
+def test_constant_saturated_and_empty_images_hold_no_cells(run):
+    segmenter = run[2]
+    for value in (0, 17, 255):
+        assert not segment(segmenter, np.full((64, 64, 1), value, np.uint8)).any()
+        assert not baselines(np.full((64, 64, 1), value, np.uint8))["watershed"].any()
+
+
+def test_baselines_find_simulated_cells():
+    field = simulate_field(np.random.default_rng(0), 320, 0.1, droplet_share=0.0)
+    found = baselines(np.moveaxis(field.views[:2], 0, -1))
+    for method in ("watershed", "instrument"):
+        scores = detection.scores(detection.match(field.labels[0], found[method][..., 0]))
+        assert scores["f1"] > 0.7
+
+
+def test_another_config_and_another_folder_are_refused(run, tmp_path):
+    root, config, _ = run
+    other = config.copy_and_resolve_references()
+    other.training.epochs = 3
+    with pytest.raises(ValueError, match="another config.*training.epochs"):
+        train.train(other, root / "run")
+    with pytest.raises(ValueError, match="not a segmentation run"):
+        train.load(tmp_path)
+    for image in (root / "discs").glob("00_image.tif"):
+        before = image.read_bytes()
+        tifffile.imwrite(image, 255 - tifffile.imread(image))
+        with pytest.raises(ValueError, match="content of its fields.*checksums"):
+            train.train(config, root / "run")
+        image.write_bytes(before)
+    other.training.crop = 36
+    with pytest.raises(ValueError, match="multiple of 8"):
+        train.train(other, tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,245 @@
+"""A plan says what would be trained and what it costs, and leaves no trace."""
+
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from jaxcell.configs import latent_sweep
+from jaxcell.experiments.sweep import plan
+from jaxcell.experiments.sweep.members import grid
+from jaxcell.experiments.sweep.plan import Patches, cost_of, count_patches, make_plan, plan_text
+from jaxcell.models.build import make_models
+from jaxcell.plates.folder import Plates
+
+# Of 20 wells of four windows: 12, 3 and 5.
+PATCHES = Patches(48, 12, 20)
+
+
+# Code of the network below: 6 x 6 places of 4 channels.
+SPATIAL = 144
+KNOWN = {}
+
+
+def _cost_of(config, models, patches):
+    """`cost_of`, which traces every network, asked but once for each."""
+    parts = [config[name].to_json(sort_keys=True) for name in ("model", "autoencoder", "regressor")]
+    key = (*parts, config.data.window, patches)
+    if key not in KNOWN:
+        KNOWN[key] = cost_of(config, models, patches)
+    return KNOWN[key]
+
+
+@pytest.fixture(autouse=True)
+def product_speed(monkeypatch) -> float:
+    """A machine of known speed, operations a second."""
+    monkeypatch.setattr(plan, "matrix_product_speed", lambda: 1e9)
+    monkeypatch.setattr(plan, "cost_of", _cost_of)
+    return 1e9
+
+
+def _config(folder="data", **changes):
+    """A sweep of small networks on one small plate, one size, no nested members."""
+    config = latent_sweep.get_config()
+    settings = {
+        "data.window": 96,
+        "data.folder": str(folder),
+        "simulate.plates": 1,
+        "simulate.rows": 4,
+        "simulate.columns": 5,
+        "simulate.field_size": 200,
+        "model.autoencoder.features": (8,),
+        "model.autoencoder.code_features": 4,
+        "autoencoder.epochs": 3,
+        "autoencoder.optimizer.warmup_steps": 0,
+        "regressor.epochs": 1,
+        "regressor.optimizer.warmup_steps": 0,
+        "regressor.batch_size": 16,
+        "sweep.latent_dim": (4,),
+        "sweep.seed": (0, 1),
+        "sweep.nested": False,
+    }
+    named = {name.replace("__", "."): value for name, value in changes.items()}
+    config.update_from_flattened_dict({**settings, **named})
+    return config
+
+
+def _cost(patches=PATCHES, **changes):
+    """Cost of the first member."""
+    config = grid(_config(**changes))[0].config
+    return _cost_of(config, make_models(config), patches)
+
+
+def _plates(folder, sizes) -> Plates:
+    """A plate a size, of twelve wells of two fields in two conditions, all black."""
+    images, wells = [], []
+    for number, size in enumerate(sizes):
+        path = folder / f"{number}.tif"
+        tifffile.imwrite(path, np.zeros((size, size), np.uint16))
+        for well in [f"{row}{column:02d}" for row in "ABC" for column in (1, 2, 3, 4)]:
+            condition = "OVA" if well[0] == "A" else "Unstimulated"
+            wells.append((f"P{number}", well, condition, "sample"))
+            images += [
+                (f"P{number}", well, field, role, str(path))
+                for field in (1, 2) for role in ("t_cell", "dendritic_cell", "brightfield")
+            ]  # fmt: skip
+    return Plates(
+        pd.DataFrame(images, columns=["plate", "well", "field", "role", "path"]),
+        pd.DataFrame(wells, columns=["plate", "well", "condition", "role"]),
+        [],
+    )
+
+
+def test_patches_of_simulated_plates_are_counted():
+    assert count_patches(_config(), None) == PATCHES
+    assert count_patches(_config(simulate__fields=2), None) == Patches(96, 24, 40)
+    # 200 pixels hold windows of 96 at 0, 48 and 96, or two of 64 steps.
+    assert count_patches(_config(data__stride=48), None) == Patches(12 * 9, 3 * 9, 5 * 9)
+    assert sum(count_patches(_config(data__subset="dmso"), None)) == 4 * 4
+    with pytest.raises(ValueError, match="holds no window"):
+        count_patches(_config(data__window=256), None)
+
+
+def test_patches_of_a_folder_are_counted_split_by_split(tmp_path):
+    plates = _plates(tmp_path, (200, 300))
+    whole = 2 * 12 * (4 + 9)  # two fields of each well
+    patches = count_patches(_config(), plates)
+    assert sum(patches) == whole
+    # Three wells of each condition and plate or so, whole wells of eight or eighteen patches.
+    assert patches.train > patches.test > patches.validation > 0
+    assert all(any((count - 18 * large) % 8 == 0 for large in range(4)) for count in patches)
+    assert sum(count_patches(_config(data__subset="dual", data__conditions=("OVA", "x")), plates)) \
+        == whole / 3  # fmt: skip
+    drawn = count_patches(_config(data__split_by="random_patch"), plates)
+    assert np.allclose(drawn, [0.6 * whole, 0.15 * whole, 0.25 * whole], atol=1)
+
+
+def test_a_folder_is_read_once_for_all_windows(tmp_path, monkeypatch):
+    seen = []
+    plates = _plates(tmp_path, (200,))
+    monkeypatch.setattr(plan, "load_plates", lambda config: seen.append(config) or plates)
+    changes = {"data__plates": str(tmp_path), "data__folder": str(tmp_path / "data")}
+    made = make_plan(grid(_config(**changes, sweep__window=(32, 96))), {})
+    assert len(seen) == 1
+    # Nothing is simulated, so there are the two data sets alone: 36 and 4 windows a field.
+    assert made.data_bytes == 24 * 4 * (36 * 32**2 + 4 * 96**2)
+
+
+def test_a_longer_code_lengthens_two_dense_layers_and_nothing_else():
+    short, long, spatial = (_cost(sweep__latent_dim=(size,)) for size in (4, 104, 0))
+    assert (short.latent_size, long.latent_size, spatial.latent_size) == (4, 104, SPATIAL)
+    assert long.parameters - short.parameters == 100 * (2 * SPATIAL + 1)
+    # A multiplication and an addition for each weight, an addition for each bias.
+    assert long.forward - short.forward == pytest.approx(100 * (4 * SPATIAL + 1), rel=0.01)
+    assert spatial.parameters == short.parameters - 4 * (2 * SPATIAL + 1) - SPATIAL
+
+
+def test_training_is_three_forward_passes_a_patch_and_one_in_validation():
+    found = _cost(regressor__epochs=0)
+    assert found.training == pytest.approx(3 * (3 * 48 + 12) * found.forward)
+    # Steps are whole batches.
+    assert _cost(Patches(63, 12, 5), regressor__epochs=0).training == found.training
+
+
+def test_the_regressor_is_trained_with_its_encoder():
+    without, once, twice = (_cost(regressor__epochs=epochs).training for epochs in (0, 1, 2))
+    one = _cost().forward * (3 * 48 + 12)  # of an epoch of the autoencoder, decoder and all
+    assert 0.1 * one < once - without < 0.8 * one
+    assert twice - once == pytest.approx(once - without)
+
+
+def test_a_nested_member_costs_what_its_largest_size_does():
+    changes = {"sweep__latent_dim": (4, 16), "sweep__nested_epochs": 3}
+    members = grid(_config(**changes, sweep__nested=True, sweep__seed=(0,)))
+    *_, largest, nested = [
+        _cost_of(member.config, make_models(member.config), PATCHES) for member in members
+    ]
+    assert nested.latent_size == largest.latent_size
+    # A scale and a shift of every unit for either of two sizes.
+    assert nested.parameters - largest.parameters == 2 * 2 * SPATIAL
+    assert nested.training == pytest.approx(largest.training, rel=0.02)
+
+
+def test_what_would_stop_a_sweep_half_way_stops_it_before_it_begins():
+    for name, value in (("autoencoder__optimizer__warmup_steps", 10), ("sweep__nested_epochs", 0),
+                        ("regressor__optimizer__warmup_steps", 4), ("regressor__batch_size", 64)):
+        with pytest.raises(ValueError, match="warm-up|no step"):
+            make_plan(grid(_config(sweep__nested=True, **{name: value})), {})
+
+
+def test_memory_is_of_the_data_the_members_and_one_batch():
+    def memory(**changes):
+        return make_plan(grid(_config(**changes)), {}).rows[0].memory_bytes
+
+    two, cost = memory(), _cost()
+    images = sum(PATCHES) * 96 * 96 * 2 * 2
+    assert two == images + 2 * 16 * cost.parameters + cost.activation_bytes
+    assert memory(sweep__seed=(0, 1, 2)) - two == 16 * cost.parameters
+    assert memory(data__memory_gib=images / 2**31) == two - images  # streamed
+    assert memory(autoencoder__batch_size=32) - two == cost.activation_bytes
+    # At least the answers of the whole network and of its two halves, kept twice.
+    assert cost.activation_bytes > 2 * 16 * 4 * (2 * 96 * 96 * 2 + 4)
+
+
+def test_disk_holds_what_is_still_to_be_written():
+    members = grid(_config(sweep__latent_dim=(4, 0), sweep__masked=(False, True)))
+    made, data_set = make_plan(members, {}), sum(PATCHES) * 96 * 96 * 4
+    simulated = 20 * 200 * 200 * 3 * 2
+    assert made.data_bytes == simulated + 2 * data_set
+    assert made.checkpoint_bytes == sum(2 * row.cost.checkpoint_bytes for row in made.rows)
+    # The latest and the best, of three numbers a parameter.
+    assert made.rows[0].cost.checkpoint_bytes > 24 * made.rows[0].cost.parameters
+    plain = {member.name: 1.0 for member in members if not member.config.data.masked}
+    assert make_plan(members, plain).data_bytes == simulated + data_set
+    every = make_plan(members, {member.name: 1.0 for member in members})
+    assert every.checkpoint_bytes == every.data_bytes == 0
+
+
+def test_networks_that_do_not_fit_are_found_out():
+    with pytest.raises(ValueError, match="not a multiple"):
+        make_plan(grid(_config(sweep__window=(96, 100))), {})
+
+
+def test_nothing_is_simulated_or_built(tmp_path):
+    make_plan(grid(_config(tmp_path / "data")), {})
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_text_is_a_table_with_totals():
+    members = grid(_config(sweep__latent_dim=(4, 0), sweep__nested=True))
+    text = plan_text(make_plan(members, {"latent_4-seed_0": 60.0, "latent_4-seed_1": 60.0}))
+    lines = text.splitlines()
+    head, rule, separate, spatial, nested = lines[:5]
+    assert len({len(line) for line in lines[:6]}) == 1 and set(rule) == {"-"}
+    assert "setting" not in head
+    names = head.split()
+    cells = dict(zip(names, separate.split(), strict=True))
+    assert (cells["code"], cells["size"], cells["members"], cells["done"]) == (
+        "separate", "4", "2", "2"
+    )  # fmt: skip
+    assert cells["minutes"] == cells["MiB"] == "–"
+    assert cells["parameters"] == f"{_cost().parameters:,}"
+    cells = dict(zip(names, spatial.split(), strict=True))
+    assert (cells["code"], cells["size"], cells["done"]) == ("spatial", "144", "0")
+    assert 1.5 < float(cells["minutes"]) < 2.5  # two members, nearly as large
+    assert nested.startswith("nested")
+    assert "6, of which 2 done" in text
+    assert "measured on 2 finished members" in text
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_text_names_settings_where_there_are_some():
+    made = make_plan(grid(_config(sweep__masked=(False, True), sweep__seed=(0,))), {})
+    text = plan_text(made)
+    assert "setting" in text.splitlines()[0]
+    assert "plain images" in text.splitlines()[2] and "masked" in text.splitlines()[3]
+    assert "matrix product" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_product_is_timed(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(plan, "SIDE", 256)
+    # Between a slow calculator and all the machines of the world.
+    assert 1e7 < plan.matrix_product_speed() < 1e18

@@ -1,0 +1,164 @@
+"""The catalogue: every measure defined, pooled over fields, the same on any microscope."""
+
+import numpy as np
+import pytest
+
+from jaxcell.cells.labelling import label_cells
+from jaxcell.measures import overlap
+from jaxcell.measures.catalogue import MAXIMUM_UM, MEASURES, describe_measures
+from jaxcell.measures.chance import ANSWERS, compare_with_chance, shift_overlaps
+from jaxcell.measures.well import measure_field, measure_patches, measure_well, record_field
+from jaxcell.simulator.field import simulate_field
+
+PIXEL_UM = 0.741
+EXTRAS = {"t_cells", "dendritic_cells", "chance_p", "chance_p_less", "answer"}
+
+
+def _field(seed: int, association: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Views, masks and labels of a simulated field, numbered without gaps."""
+    field = simulate_field(np.random.default_rng(seed), 384, association, droplet_share=0)
+    masks = field.labels > 0
+    return field.views[:2], masks, np.stack([label_cells(mask) for mask in masks])
+
+
+@pytest.fixture(scope="module")
+def fields():
+    return [_field(seed) for seed in range(3)]
+
+
+def test_a_field_has_every_measure_within_its_bounds(fields):
+    for field in fields:
+        measures = measure_field(*field, pixel_um=PIXEL_UM)
+        assert set(measures) == set(MEASURES) | EXTRAS
+        for name, measure in MEASURES.items():
+            assert type(measures[name]) is float and np.isfinite(measures[name])
+            assert measure.minimum is None or measures[name] >= measure.minimum
+            assert measure.maximum is None or measures[name] <= measure.maximum
+            assert measure.label and measure.definition.endswith(".")
+        assert measures["answer"] in ANSWERS
+        assert measures["t_cells"] == field[2][0].max()
+
+
+def test_a_fields_measures_are_those_of_the_parts(fields):
+    views, masks, labels = fields[0]
+    found = measure_field(views, masks, labels, pixel_um=PIXEL_UM)
+    assert found["iou"] == pytest.approx(100 * overlap.iou(*masks))
+    assert found["overlap_share"] == pytest.approx(100 * overlap.overlap_share(*masks))
+    assert found["manders_t_cell"] == pytest.approx(100 * overlap.manders(views[0], *masks))
+    expected = 100 * overlap.manders(views[1], *masks[::-1])
+    assert found["manders_dendritic_cell"] == pytest.approx(expected)
+    assert found["pearson"] == pytest.approx(overlap.pearson(*views))
+    contacts = record_field(views, masks, labels, pixel_um=PIXEL_UM).contacts
+    assert found["contact_share"] == pytest.approx(100 * (contacts.distance_um <= 1.5).mean())
+    expected = len(contacts.pairs) / labels[1].max()
+    assert found["t_cells_per_dendritic_cell"] == pytest.approx(expected)
+    assert found["near_share"] == pytest.approx(100 * (contacts.distance_um <= 20).mean())
+    assert found["distance_um"] == pytest.approx(np.median(contacts.distance_um))
+    assert found["contact_length_um"] == pytest.approx(contacts.contact_length_um.mean())
+    chance = compare_with_chance(shift_overlaps(*masks, pixel_um=PIXEL_UM))
+    assert (found["chance_z"], found["chance_p"]) == (chance.z, chance.p)
+    expected = found["overlap_share"] - 100 * chance.mean / masks[0].sum()
+    assert found["chance_excess"] == pytest.approx(expected)
+
+
+def test_a_well_pools_cells_and_pixels_not_ratios(fields):
+    """One field twice is that field; a well of two fields side by side is one wide field."""
+    one = record_field(*fields[0], pixel_um=PIXEL_UM)
+    single, double = measure_well([one]), measure_well([one, one])
+    for name in MEASURES:
+        assert double[name] == pytest.approx(single[name])
+    assert double["t_cells"] == 2 * single["t_cells"]
+
+    records = [record_field(*field, pixel_um=PIXEL_UM) for field in fields]
+    well = measure_well(records)
+    t_cell, dendritic_cell = (
+        np.concatenate([field[1][view] for field in fields]) for view in (0, 1)
+    )
+    assert well["iou"] == pytest.approx(100 * overlap.iou(t_cell, dendritic_cell))
+    distances = np.concatenate([record.contacts.distance_um for record in records])
+    assert well["distance_um"] == pytest.approx(np.median(distances))
+    assert well["answer"] == "interaction"
+
+
+def test_magnification_does_not_matter(fields):
+    """Four pixels in the place of each: lengths hardly change, shares of pixels not at all."""
+    coarse = measure_field(*fields[1], pixel_um=2 * PIXEL_UM, contact_um=3, near_um=20)
+    finer = [values.repeat(2, 1).repeat(2, 2) for values in fields[1]]
+    fine = measure_field(*finer, pixel_um=PIXEL_UM, contact_um=3, near_um=20)
+    for name in ("iou", "overlap_share", "manders_t_cell", "manders_dendritic_cell", "pearson"):
+        assert fine[name] == pytest.approx(coarse[name])
+    assert fine["contact_share"] == pytest.approx(coarse["contact_share"], abs=6)
+    assert fine["distance_um"] == pytest.approx(coarse["distance_um"], abs=1.5)
+    assert fine["contact_length_um"] == pytest.approx(coarse["contact_length_um"], rel=0.15)
+    assert fine["chance_excess"] == pytest.approx(coarse["chance_excess"], abs=0.5)
+
+
+@pytest.fixture(scope="module")
+def patches() -> tuple[np.ndarray, np.ndarray]:
+    """Six patches and their masks, uint16 and bool [6, 192, 192, 2]; the last two without cells."""
+    views, masks, _ = _field(7)
+    cut = [np.s_[:, y : y + 192, x : x + 192] for y in (0, 192) for x in (0, 192)]
+    images = np.stack([np.moveaxis(views[window], 0, -1) for window in cut])
+    inside = np.stack([np.moveaxis(masks[window], 0, -1) for window in cut])
+    bare = np.stack([np.full((192, 192, 2), level, np.uint16) for level in (300, 65535)])
+    nothing = np.zeros(bare.shape, bool)
+    return np.concatenate([images, bare]), np.concatenate([inside, nothing])
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_patches_are_measured_as_fields_are(patches, name):
+    found = measure_patches(*patches, name, pixel_um=PIXEL_UM)
+    assert found.shape == (6,) and found.dtype == np.float32
+    expected = []
+    for patch, mask in zip(*patches):
+        views, masks = np.moveaxis(patch, -1, 0), np.moveaxis(mask, -1, 0)
+        labels = np.stack([label_cells(each) for each in masks])
+        expected.append(measure_field(views, masks, labels, pixel_um=PIXEL_UM)[name])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert measure_patches(*(values[:0] for values in patches), name, pixel_um=1.0).shape == (0,)
+
+
+@pytest.mark.parametrize("empty", [(True, True), (True, False), (False, True)])
+def test_an_empty_or_saturated_view_has_defined_measures(fields, empty):
+    views, masks, labels = (values.copy() for values in fields[0])
+    for view, without in enumerate(empty):
+        if without:
+            views[view], masks[view], labels[view] = 65535, False, 0
+    found = measure_field(views, masks, labels, pixel_um=PIXEL_UM)
+    zero = set(MEASURES) - {"distance_um"}
+    assert {name: found[name] for name in zero} == dict.fromkeys(zero, 0.0)
+    assert found["distance_um"] == MAXIMUM_UM and found["chance_p"] == 1
+    assert found["answer"] == "too few cells to say"
+
+
+def test_a_single_cell_cut_by_the_border(fields):
+    views, masks, labels = (np.zeros_like(values) for values in fields[0])
+    masks[:, :6, :6], labels[:, :6, :6], views[:, :6, :6] = True, 1, 4095
+    found = measure_field(views, masks, labels, pixel_um=PIXEL_UM)
+    assert np.isfinite([found[name] for name in MEASURES]).all()
+    assert (found["iou"], found["contact_share"], found["distance_um"]) == (100, 100, 0)
+    assert found["t_cells_per_dendritic_cell"] == 1
+    assert found["answer"] == "too few cells to say"
+
+
+def test_errors_name_the_cure(fields, patches):
+    views, masks, labels = fields[0]
+    with pytest.raises(ValueError, match="choose one of iou"):
+        measure_patches(*patches, "overlap", pixel_um=PIXEL_UM)
+    with pytest.raises(ValueError, match="T cells first"):
+        record_field(views, masks[:1], labels, pixel_um=PIXEL_UM)
+    with pytest.raises(ValueError, match="leave it out"):
+        measure_well([])
+    with pytest.raises(ValueError, match="NaN"):
+        record_field(np.where(masks, np.nan, views), masks, labels, pixel_um=PIXEL_UM)
+    small = [values[:, :120, :120] for values in fields[0]]
+    records = [record_field(*field, pixel_um=PIXEL_UM) for field in (fields[0], small)]
+    with pytest.raises(ValueError, match="differ in size"):
+        measure_well(records)
+
+
+def test_definitions_name_the_distances_that_were_measured_with():
+    described = describe_measures(contact_um=5.0, near_um=33.0)
+    assert "5 µm" in described["contact_share"].definition
+    assert "33 µm" in described["near_share"].definition
+    assert "1.5 µm" in MEASURES["contact_share"].definition

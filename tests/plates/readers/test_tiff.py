@@ -1,0 +1,117 @@
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from jaxcell.plates.images import check_images
+from jaxcell.plates.readers import tiff
+from jaxcell.plates.readers.tiff import BadImage, image_shape, read_view
+
+COUNTS = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48)
+
+
+def _truncate(path, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+def _table(*paths, field=1):
+    rows = [("CK1", "D07", field, f"view{n}", str(path)) for n, path in enumerate(paths)]
+    return pd.DataFrame(rows, columns=["plate", "well", "field", "view", "path"])
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "zlib"}, {"byteorder": ">"}, {"tile": (16, 16)}]
+)
+def test_good_files_are_read_exactly(tmp_path, options):
+    path = tmp_path / "good.tif"
+    tifffile.imwrite(path, COUNTS, **options)
+    pixels_read = read_view(path)
+    assert pixels_read.dtype == np.uint16 and pixels_read.dtype.isnative
+    np.testing.assert_array_equal(pixels_read, COUNTS)
+    assert image_shape(path) == (64, 48)
+    assert check_images(_table(path)) == []
+
+
+def test_real_files_are_good(shared_data):
+    paths = sorted((shared_data / "real_well").glob("*.tif"))
+    assert len(paths) == 3 and check_images(_table(*paths)) == []
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_a_truncated_file_is_found(tmp_path, compression, share):
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, COUNTS, compression=compression, rowsperstrip=8)
+    _truncate(path, int(path.stat().st_size * share))
+    (finding,) = check_images(_table(path))
+    assert finding.fatal and finding.path == str(path) and finding.well == "D07"
+    assert "field 1, view view0" in finding.message and "again" in finding.cure
+    with pytest.raises(BadImage, match="cut.tif"):
+        read_view(path)
+
+
+def test_truncation_is_found_without_decoding(tmp_path, monkeypatch):
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, COUNTS)
+    _truncate(path, path.stat().st_size - 1)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda page: pytest.fail("decoded"))
+    assert "1 of" in check_images(_table(path))[0].message
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "words"),
+    [
+        (COUNTS.astype(np.uint8), {}, "8-bit, not 16-bit"),
+        (COUNTS.astype(np.float32), {}, "float32, not 16-bit"),
+        (COUNTS.astype(np.int16), {}, "int16, not 16-bit"),
+        (np.stack([COUNTS] * 3, -1), {"photometric": "rgb"}, "colour or a stack"),
+        (np.stack([COUNTS] * 4), {"photometric": "minisblack"}, "4 images"),
+    ],
+)
+def test_other_kinds_of_image_are_named(tmp_path, array, options, words):
+    path = tmp_path / "other.tif"
+    tifffile.imwrite(path, array, **options)
+    (finding,) = check_images(_table(path))
+    assert words in finding.message and "export" in finding.cure
+    with pytest.raises(BadImage, match="other.tif"):
+        read_view(path)
+
+
+def test_files_that_are_no_tiff(tmp_path):
+    text, empty, missing = (tmp_path / name for name in ("text.tif", "empty.tif", "missing.tif"))
+    text.write_text("this is not an image")
+    empty.write_bytes(b"")
+    messages = [found.message for found in check_images(_table(text, empty, missing))]
+    for message, words in zip(
+        messages, ("not a TIFF", "empty, 0 bytes", "no such file"), strict=True
+    ):
+        assert words in message
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(tiff.tifffile, "TiffFile", refuse)
+    assert "may not be read" in check_images(_table(tmp_path / "a.tif"))[0].message
+
+
+def test_a_compression_without_decoder_is_not_called_damage(tmp_path, monkeypatch):
+    def refuse(page):
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COUNTS, compression="zlib")
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    with pytest.raises(BadImage, match="compression cannot be read .* install"):
+        read_view(path)
+
+
+def test_views_of_one_field_must_have_one_size(tmp_path):
+    for name, array in (("a", COUNTS), ("b", COUNTS), ("c", COUNTS[:32])):
+        tifffile.imwrite(tmp_path / f"{name}.tif", array)
+    same = _table(tmp_path / "a.tif", tmp_path / "b.tif", field=1)
+    other = _table(tmp_path / "a.tif", tmp_path / "c.tif", field=2)
+    (finding,) = check_images(pd.concat([same, other]))
+    assert finding.well == "D07" and "field 2" in finding.message
+    assert "64 x 48" in finding.message and "32 x 48" in finding.message

@@ -1,0 +1,223 @@
+"""The report of measured plates: every well is in it, without NaN and without outside help."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from html_page import Page
+
+from jaxcell.measures.catalogue import MEASURES
+from jaxcell.report.common import style
+from jaxcell.report.measurement import figures
+from jaxcell.report.measurement import page as writer
+from jaxcell.report.measurement.page import Shown, write_measurement_report
+
+COUNTED = {"area_um2": 60.0, "eccentricity": 0.5, "solidity": 0.95, "mean_intensity": 900.0,
+           "granularity_1": 40.0, "granularity_2": 20.0}
+
+
+def read(path):
+    html = path.read_text(encoding="utf-8")
+    assert not re.search(r"https?:|url\(|@import", re.sub(r"base64,[^\"]*", "", html))
+    page = Page(html)
+    assert all(image["alt"] for image in page.images)
+    assert not re.search(r"\bnan\b|\bNone\b|\bNaT\b", page.text)
+    return page
+
+
+def make_wells(conditions=("Unstimulated", "OVA", "ConA"), each=3, plate="SIM01"):
+    """A table of wells: the later the condition, the more its cells interact."""
+    random = np.random.default_rng(0)
+    rows = []
+    for at, condition in enumerate(conditions):
+        for number in range(each):
+            chance, excess = random.uniform(4, 6), 4.0 * at + random.normal(0, 0.5)
+            rows.append(
+                {name: random.uniform(0.1, 1) for name in MEASURES}
+                | {"plate": plate, "well": f"{'ABCDEFGHIJKLMNOP'[number % 16]}"
+                                           f"{at * 8 + number // 16 + 1:02d}",
+                   "condition": condition, "compound": "", "concentration_um": float("nan"),
+                   "stimulus_ug_per_ml": float("nan"), "role": "untreated", "fields": 1,
+                   "overlap_share": chance + excess, "chance_excess": excess,
+                   "chance_z": excess, "chance_p": 0.5 / (1 + at * 100), "chance_p_less": 0.5,
+                   "contact_share": 10.0 + 20 * at, "t_cells": 300, "dendritic_cells": 200,
+                   "answer": "interaction" if excess > 2 else "no more than chance"})
+    return pd.DataFrame(rows)
+
+
+def make_cells(wells, each=12):
+    """A few cells of either kind in every well."""
+    random = np.random.default_rng(1)
+    tables = []
+    for kind in ("t_cell", "dendritic_cell"):
+        table = wells.loc[wells.index.repeat(each), ["plate", "well", "condition"]]
+        columns = {name: value * random.uniform(0.8, 1.2, len(table))
+                   for name, value in COUNTED.items()}
+        tables.append(table.assign(kind=kind, touches_border=False, **columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def make_arguments(wells, cells=None):
+    cells = make_cells(wells) if cells is None else cells
+    labels = np.zeros((2, 60, 80), np.int32)
+    labels[0, 20:28, 30:38], labels[1, 24:38, 30:44] = 1, 1
+    views = np.full((60, 80, 2), 300, np.uint16)
+    views[np.moveaxis(labels, 0, -1) > 0] = 2000
+    agreement = {"n": 9, "true_mean": 320.0, "bias": -20.0, "bias_share": -0.0625, "sd": 4.0,
+                 "r": None}
+    return {
+        "title": "plates: how the cells interact",
+        "metrics": {"wells": len(wells), "cells": cells["kind"].value_counts().to_dict(),
+                    "chance": {"level": 0.05, "nearest_shift_um": 30.0, "farthest_shift_um": 75.0},
+                    "truth": {"t_cell": {"count": agreement, "mean_area_um2": {"n": 0}}},
+                    "left_out": 1, "seconds": 4.2, "versions": {"jax": "0.10.2"}},
+        "wells": wells, "cells": cells,
+        "shown": [Shown(name, f"SIM01 {well}", views, labels)
+                  for name, well in wells.groupby("condition")["well"].first().items()],
+        "flat_fields": {}, "measures": {name: item._asdict() for name, item in MEASURES.items()},
+        "findings": [("missing_view", "CK91", "B03", "/plates/a.tif", "<b>no</b> view", "export")],
+        "config": {"pixel_um": 0.741, "data": {"plates": "x"}},
+    }
+
+
+@pytest.fixture
+def build_only(monkeypatch):
+    """Figures are built, and what goes wrong there is raised, but not drawn: that takes seconds."""
+    def build(folder, builders):
+        assert all(len(draw().axes) or draw().texts for draw in builders.values())
+        return {name: {"source": "data:image/png;base64,"} for name in builders}
+
+    monkeypatch.setattr(writer.report_folder, "save_figures", build)
+
+
+@pytest.fixture
+def draw_nothing(monkeypatch):
+    """No figure is even built."""
+    monkeypatch.setattr(
+        writer.report_folder, "save_figures",
+        lambda folder, builders: {name: {"source": "data:image/png;base64,"} for name in builders})
+
+
+def test_a_report_is_whole_and_answers_for_every_condition(tmp_path):
+    wells = make_wells()
+    arguments = make_arguments(wells)
+    arguments["flat_fields"] = {("SIM01", "t_cell"): np.linspace(0.8, 1.2, 4096).reshape(64, 64)}
+    path = write_measurement_report(tmp_path / "report", **arguments)
+    page = read(path)
+    assert {item.name for item in path.parent.iterdir()} == {
+        "index.html", "metrics.json", "figures"}
+    assert [item.name for item in tmp_path.iterdir()] == ["report"]
+    names = {"answers_1", "strength", "overlap", "shapes", "granularity", "flat_fields",
+             "found_1", "found_2", "found_3"}
+    assert {item.stem for item in (path.parent / "figures").iterdir()} == names
+    assert len(page.images) == len(names) and "could not be drawn" not in page.text
+    found = (wells["answer"] == "interaction").groupby(wells["condition"]).sum()
+    for name, number in found.items():
+        assert f"{name}: {number} of 3 wells interact" in page.text
+    assert "T cells in a well: 20.0 cells (6 % of the truth) too few on average" in page.text
+    assert all(item.definition in page.text for item in MEASURES.values())
+    assert "<b>no</b> view" in page.text and "SIM01, T cells 0.80 to 1.20" in page.text
+    json.loads((path.parent / "metrics.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("each", [3, 100])
+def test_every_well_is_in_the_table_with_its_numbers(tmp_path, draw_nothing, each):
+    wells = make_wells(each=each)
+    wells.loc[0, ["compound", "concentration_um", "role"]] = ["cpd 7", 0.001, "sample"]
+    wells.loc[1, "answer"] = "too few cells to say"
+    path = write_measurement_report(
+        tmp_path / "report", **make_arguments(wells, make_cells(wells, 1)))
+    page = read(path)
+    rows = {row[0]: row for row in page.rows if len(row) == 15}
+    assert {f"{well.plate} {well.well}" for well in wells.itertuples()} < rows.keys()
+    for well in wells.iloc[[0, 1, -1]].itertuples():
+        row = rows[f"{well.plate} {well.well}"]
+        chance = well.overlap_share - well.chance_excess
+        assert row[1] == well.condition and row[11] == well.answer
+        assert row[6:9] == [f"{value:.1f}".replace("-", "−") for value in
+                            (well.overlap_share, chance, well.chance_excess)]
+    assert rows["SIM01 A01"][2:4] == ["cpd 7", "0.001"]
+    assert rows["SIM01 B01"][2:4] == ["untreated", ""]
+    folded = "Table of all" in page.text
+    assert folded == (len(wells) > writer.OPEN_ROWS)
+
+
+@pytest.mark.parametrize("case", ["no condition", "one well", "no cells", "no places", "many"])
+def test_poor_input_still_gives_a_page(tmp_path, case, build_only):
+    wells = make_wells(("OVA",), each=2)
+    if case == "no condition":
+        wells["condition"] = ""
+    elif case == "one well":
+        wells = wells.iloc[:1]
+    elif case == "no cells":
+        wells = wells.assign(answer="too few cells to say", t_cells=0, chance_z=0.0)
+    elif case == "no places":
+        wells["well"] = ["left", "right"]
+    elif case == "many":
+        wells = make_wells([f"a long name {number}" for number in range(12)], each=1)
+        wells["well"] = [f"A{number + 1:02d}" for number in range(12)]
+    arguments = make_arguments(wells)
+    if case == "no cells":
+        arguments |= {"cells": arguments["cells"].iloc[:0], "shown": []}
+    arguments["shown"] = arguments["shown"][:1]
+    arguments["metrics"]["truth"] = {}
+    path = write_measurement_report(tmp_path / "report", **arguments)
+    page = read(path)
+    assert "could not be drawn" not in page.text and "Against the truth" not in page.text
+    if case == "no cells":
+        assert "No well has cells enough" in page.text
+    if case == "no condition":
+        assert "without condition: " in page.text
+
+
+def test_a_figure_that_fails_leaves_a_sentence(tmp_path, monkeypatch):
+    arguments = make_arguments(make_wells())
+    arguments["shown"] = [Shown("OVA", "SIM01 A01", np.zeros(4), np.zeros((2, 4, 4)))]
+    builders = writer._builders
+    monkeypatch.setattr(writer, "_builders", lambda *given: {
+        name: build if name == "found_1" else lambda: style.sentence_figure("not drawn")
+        for name, build in builders(*given).items()})
+    page = read(write_measurement_report(tmp_path / "report", **arguments))
+    assert page.text.count("This figure could not be drawn") == 1 and len(page.images) == 5
+
+
+def test_an_old_report_stays_until_the_new_one_is_whole(tmp_path, draw_nothing):
+    arguments = make_arguments(make_wells(each=1))
+    path = write_measurement_report(tmp_path / "report", **arguments)
+    (path.parent / "figures" / "stale.png").write_bytes(b"old")
+    with pytest.raises(KeyError):
+        broken = arguments | {"wells": arguments["wells"].drop(columns="answer")}
+        write_measurement_report(tmp_path / "report", **broken)
+    assert (path.parent / "figures" / "stale.png").exists()
+    write_measurement_report(tmp_path / "report", **arguments | {"title": "Second"})
+    assert "<h1>Second</h1>" in path.read_text(encoding="utf-8")
+    assert [item.name for item in tmp_path.iterdir()] == ["report"]
+    assert not (path.parent / "figures" / "stale.png").exists()
+
+
+def test_a_folder_that_is_not_a_report_is_left_alone(tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "thesis.docx").write_text("mine")
+    with pytest.raises(FileExistsError, match="not a report"):
+        write_measurement_report(tmp_path / "report", **make_arguments(make_wells(each=1)))
+    assert [item.name for item in (tmp_path / "report").iterdir()] == ["thesis.docx"]
+
+
+def test_places_and_plates():
+    assert [figures.place(well) for well in ("A01", "P24", "AA1", "B0", "left", "7")] == [
+        (0, 0), (15, 23), (26, 0), None, None, None]
+    narrow = pd.concat([make_wells(("OVA",), plate=f"P{number}") for number in range(5)])
+    assert figures.plate_groups(narrow) == [["P0", "P1", "P2", "P3"], ["P4"]]
+    assert figures.plate_groups(narrow.assign(well="P24")) == [["P0", "P1"], ["P2", "P3"], ["P4"]]
+
+
+def test_the_fullest_square(monkeypatch):
+    monkeypatch.setattr(writer, "SQUARE", 10)
+    mask = np.zeros((30, 40), bool)
+    mask[12:17, 25:33] = True
+    mask[2, 2] = True
+    assert mask[writer.fullest_square(mask)].sum() == 40
+    assert mask[:8, :4][writer.fullest_square(mask[:8, :4])].shape == (8, 4)
+    assert writer.fullest_square(np.zeros((10, 10), bool)) == (slice(0, 10), slice(0, 10))

@@ -49,8 +49,12 @@ def one_plate(random: np.random.Generator, wells: int) -> dict[tuple, tuple[floa
     by_wells = conformal.calibrate(table["well"], table["target"], table["predicted"], scale)
     pooled = conformal.calibrate(table.index, table["target"], table["predicted"], scale)
     means = new.groupby("well", as_index=False)[["target", "predicted"]].mean()
-    ways = zip(WAYS, (conformal.interval, conformal.interval, conformal.well_interval),
-               (by_wells, pooled, by_wells), (new, new, means))
+    ways = zip(
+        WAYS,
+        (conformal.interval, conformal.interval, conformal.well_interval),
+        (by_wells, pooled, by_wells),
+        (new, new, means),
+    )
     result = {}
     for way, interval, calibration, rows in ways:
         for level in LEVELS:
@@ -67,16 +71,20 @@ def summary(plates: int, seed: int) -> list[dict]:
     rows = []
     for wells in CALIBRATION_WELLS:
         random = np.random.default_rng([seed, wells])
-        plate_results = [one_plate(random, wells)
-                         for _ in tqdm(range(plates), desc=f"{wells} calibration wells")]
+        plate_results = [
+            one_plate(random, wells) for _ in tqdm(range(plates), desc=f"{wells} calibration wells")
+        ]
         for way in WAYS:
             for level in LEVELS:
                 found = [result[way, level] for result in plate_results if (way, level) in result]
                 row = {"calibration_wells": wells, "way": way, "promised": level, "found": None}
                 if found:
                     shares, widths = np.array(found).T
-                    row |= {"found": float(shares.mean()), "width": float(widths.mean()),
-                            "standard_error": float(shares.std() / plates**0.5)}
+                    row |= {
+                        "found": float(shares.mean()),
+                        "width": float(widths.mean()),
+                        "standard_error": float(shares.std() / plates**0.5),
+                    }
                 rows.append(row)
     return rows
 
@@ -92,15 +100,15 @@ def main() -> None:
         parser.error("at least 2 plates are needed")
     rows = summary(arguments.plates, arguments.seed)
     print(f"\ncoverage in new wells, mean of {arguments.plates} simulated plates, in %")
-    print(f"{'wells':>5}  {'way':15}{'promised':>9}{'found':>7}{'± SE':>6}"
-          f"{'width':>8}")
+    print(f"{'wells':>5}  {'way':15}{'promised':>9}{'found':>7}{'± SE':>6}{'width':>8}")
     for row in rows:
         line = f"{row['calibration_wells']:5}  {row['way']:15}{100 * row['promised']:9.0f}"
         if row["found"] is None:
             print(line + "  refused: too few calibration wells")
             continue
-        print(line + f"{100 * row['found']:7.1f}{100 * row['standard_error']:6.2f}"
-              f"{row['width']:8.2f}")
+        print(
+            line + f"{100 * row['found']:7.1f}{100 * row['standard_error']:6.2f}{row['width']:8.2f}"
+        )
     if arguments.json:
         print(json.dumps(rows))
 

@@ -67,8 +67,9 @@ def thumbnails(count: int, size: int = 96) -> Iterator[np.ndarray]:
     """Chunks uint8 [n, size, size, 3] of simulated patches, each with noise of its own."""
     random = np.random.default_rng(0)
     views = [simulate_field(np.random.default_rng(seed), 2048, 0.1).views[:2] for seed in range(3)]
-    patches = np.concatenate([windows(np.moveaxis(view, 0, -1), WINDOW, WINDOW)[0]
-                              for view in views]).astype(np.float32)
+    patches = np.concatenate(
+        [windows(np.moveaxis(view, 0, -1), WINDOW, WINDOW)[0] for view in views]
+    ).astype(np.float32)
     patches = patches.reshape(len(patches), size, WINDOW // size, size, WINDOW // size, 2)
     patches = np.maximum(patches.mean((2, 4)), 255) - 255
     patches *= 245 / patches.max((1, 2), keepdims=True).clip(1)
@@ -90,20 +91,32 @@ def made_up(count: int) -> tuple[pd.DataFrame, dict[str, np.ndarray], np.ndarray
     plate, well = np.divmod(well, 294)
     row, column = np.divmod(well, 21)
     overlap = random.exponential(3, count).astype(np.float32) * (random.random(count) < 0.5)
-    table = pd.DataFrame({
-        "plate": [f"CK{19 + one}" for one in plate], "row": row, "column": column,
-        "well": [f"{chr(65 + r)}{c + 1:02d}" for r, c in zip(row, column)], "field": 1,
-        "y": WINDOW * (patch // 10), "x": WINDOW * (patch % 10),
-        "condition": np.array(CONDITIONS)[column // 7], "role": "sample",
-        "compound": (random.integers(1, 46, 10_000)[plate * 294 + well]).astype(str),
-        "concentration_um": 10.0, "faulty": random.random(count) < 0.02, "overlap": overlap,
-        "target": overlap, "predicted": overlap + random.normal(0, 0.4, count),
-        "unusual": random.gamma(4, 1, count),
-    })
+    table = pd.DataFrame(
+        {
+            "plate": [f"CK{19 + one}" for one in plate],
+            "row": row,
+            "column": column,
+            "well": [f"{chr(65 + r)}{c + 1:02d}" for r, c in zip(row, column)],
+            "field": 1,
+            "y": WINDOW * (patch // 10),
+            "x": WINDOW * (patch % 10),
+            "condition": np.array(CONDITIONS)[column // 7],
+            "role": "sample",
+            "compound": (random.integers(1, 46, 10_000)[plate * 294 + well]).astype(str),
+            "concentration_um": 10.0,
+            "faulty": random.random(count) < 0.02,
+            "overlap": overlap,
+            "target": overlap,
+            "predicted": overlap + random.normal(0, 0.4, count),
+            "unusual": random.gamma(4, 1, count),
+        }
+    )
     centres = random.normal(0, 2, (12, 2))
     codes = centres[random.integers(0, 12, count)] + random.normal(0, 0.7, (count, 2))
-    maps = {"UMAP of codes": codes + (column // 7)[:, None] * 0.4,
-            "PCA of codes": random.normal(size=(count, 2)) * (3, 1)}
+    maps = {
+        "UMAP of codes": codes + (column // 7)[:, None] * 0.4,
+        "PCA of codes": random.normal(size=(count, 2)) * (3, 1),
+    }
     return table, maps, random.integers(0, count, (count, NEIGHBOURS))
 
 
@@ -113,8 +126,9 @@ def measure(page, file: Path) -> dict[str, float | list[float]]:
     page.wait_for_function("() => window.jaxcell && window.jaxcell.drawn", timeout=120_000)
     result = {"first paint": page.evaluate("window.jaxcell.drawn")}
     page.wait_for_load_state("load", timeout=120_000)
-    result["whole file"] = page.evaluate("performance.timing.loadEventEnd"
-                                         " - performance.timing.navigationStart")
+    result["whole file"] = page.evaluate(
+        "performance.timing.loadEventEnd - performance.timing.navigationStart"
+    )
     result["hover"] = [page.evaluate(ANSWER, place) for place in page.evaluate(PLACES, HOVERS)]
     choose = "element('colouring').onchange({target: {value: %d}})"
     result["recolour"] = [page.evaluate(PAINTED % choose % kind) for kind in (1, 6, 8, 0)]
@@ -149,9 +163,16 @@ def main() -> None:
             table, maps, neighbours = made_up(count)
             began = time.perf_counter()
             write_explorer(
-                file, table=table, thumbnails=thumbnails(count), projections=maps,
-                neighbours=neighbours, sources=None, palette=style.palette(conditions(table)),
-                target=OVERLAP, title=f"{count:,} simulated patches", window=WINDOW,
+                file,
+                table=table,
+                thumbnails=thumbnails(count),
+                projections=maps,
+                neighbours=neighbours,
+                sources=None,
+                palette=style.palette(conditions(table)),
+                target=OVERLAP,
+                title=f"{count:,} simulated patches",
+                window=WINDOW,
                 micrometres_per_pixel=0.741,
             )
             written = {"write s": time.perf_counter() - began, "MB": file.stat().st_size / 1e6}

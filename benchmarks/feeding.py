@@ -109,13 +109,11 @@ def measure(
       By kind: `patches` a batch, a `Fed` a turn, and seconds a turn of `DRAWN` batches drawn
       without training; none of one batch over and over.
     """
-    models, batch = make_models(config), config.autoencoder.batch_size
+    models, batch = make_models(config), config.training.autoencoder.batch_size
     trainings = {kind: autoencoder_training(config, models, some)
                  for kind, some in examples.items()}  # fmt: skip
     trains = {kind: trainer(training, batch) for kind, training in trainings.items()}
-    found = {
-        kind: {"patches": batch, "fed": [], "drawn": []} for kind in ("the same", *trainings)
-    }
+    found = {kind: {"patches": batch, "fed": [], "drawn": []} for kind in ("the same", *trainings)}
     for _ in range(repeats):
         again = itertools.repeat(_some(trainings["held"]))
         found["the same"]["fed"].append(feed(trains["held"], again, steps))
@@ -165,8 +163,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in given.networks.split(","):
             config = CONFIGS[name].get_config()
-            config.data.folder = folder
-            config.simulate.update(PLATE)
+            config.machine.folder = folder
+            config.plates.simulate.update(PLATE)
             examples = {kind: _open(config, gib) for kind, gib in MEMORY_GIB.items()}
             found = measure(config, examples, given.steps, given.repeats)
             shown += rows(name, found, given.steps)
@@ -179,7 +177,7 @@ def main() -> None:
 
 
 def _open(config: ConfigDict, memory_gib: float) -> Examples:
-    config.data.memory_gib = memory_gib
+    config.machine.memory_gib = memory_gib
     return open_data(config).examples
 
 

@@ -52,9 +52,7 @@ class Axis(NamedTuple):
     ways: dict[int, Way]
 
 
-def training_way(
-    config: ConfigDict, batch: int, devices: int | None = None
-) -> Callable[[], float]:
+def training_way(config: ConfigDict, batch: int, devices: int | None = None) -> Callable[[], float]:
     """A call that takes one training step on random patches and returns its loss.
 
     Args:
@@ -62,9 +60,9 @@ def training_way(
       batch: patches a step.
       devices: how many share it; all if None.
     """
-    window = config.data.window
+    window = config.dataset.window
     task = autoencoder_task(make_models(config).autoencoder)
-    optimizer = make_optimizer(1000, **config.autoencoder.optimizer)
+    optimizer = make_optimizer(1000, **config.training.autoencoder.optimizer)
     shardings = make_shardings(batch, jax.local_devices()[:devices])
     image = np.random.default_rng(0).random((batch, window, window, 2), np.float32)
     host = {"image": image, "weight": np.ones(batch, np.float32)}
@@ -84,7 +82,7 @@ def _window(stack: ExitStack) -> Axis:
     ways = {}
     for window in WINDOWS:
         config = default.get_config()
-        config.data.window = window
+        config.dataset.window = window
         ways[window] = training_way(config, BATCH)
     return Axis(f"a step of {BATCH} patches", ways)
 
@@ -128,7 +126,7 @@ def _child(stack: ExitStack, devices: int) -> Callable[[], float]:
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     child = stack.enter_context(
         subprocess.Popen(
-            [sys.executable, "-c", "from jaxcell.benchmarks.growth import serve; serve()"],
+            [sys.executable, "-c", "from benchmarks.growth import serve; serve()"],
             env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -163,8 +161,8 @@ def _plates(stack: ExitStack) -> Axis:
 
 def _data_set_way(folder: Path, plates: int) -> Way:
     config = default.get_config()
-    config.data.folder = str(folder)
-    config.simulate.update({**PLATE, "plates": plates})
+    config.machine.folder = str(folder)
+    config.plates.simulate.update({**PLATE, "plates": plates})
     load_plates(config)  # simulates them: no part of what is timed
 
     def make() -> None:
@@ -193,9 +191,7 @@ def row(name: str, of: str, found: dict[int, Timing]) -> list[str]:
     """The table's row of one axis."""
     values = list(found)
     medians = [timing.median for timing in found.values()]
-    turns = [
-        exponent(values, turn) for turn in zip(*(timing.repeats for timing in found.values()))
-    ]
+    turns = [exponent(values, turn) for turn in zip(*(timing.repeats for timing in found.values()))]
     return [
         name, of, ", ".join(map(str, values)), ", ".join(f"{value:.3g}" for value in medians),
         f"{exponent(values, medians):.2f}", f"{min(turns):.2f} to {max(turns):.2f}",

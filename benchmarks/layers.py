@@ -69,9 +69,7 @@ def chunk_of(case: Case, params: Any, batch: int) -> int:
     return min(size, batch // devices)
 
 
-def ways(
-    layer: Layer, params: Any, batch: int, size: int, first: bool
-) -> dict[str, Callable]:
+def ways(layer: Layer, params: Any, batch: int, size: int, first: bool) -> dict[str, Callable]:
     """Forward and training of a layer alone.
 
     Args:

@@ -190,9 +190,7 @@ def _way(
     return Way(call, times * operations(chunk, *given), moved, held, compiling)
 
 
-def rows(
-    name: str, found: dict[str, Any], batch: int, machine: Machine
-) -> list[list[str]]:
+def rows(name: str, found: dict[str, Any], batch: int, machine: Machine) -> list[list[str]]:
     """The table's rows of one network."""
     result = []
     for what, ways in found.items():

@@ -38,9 +38,9 @@ HEADING = ["network", "wells/s", "slowest-fastest", "waiting", "384 wells, s", "
 
 def untrained(config: ConfigDict) -> Run:
     """A run of a config's regressor with random weights: as fast as a trained one."""
-    models, window = make_models(config), config.data.window
+    models, window = make_models(config), config.dataset.window
     image = jnp.zeros((1, window, window, 2))
-    params = jax.jit(models.regressor.init)(jax.random.key(config.seed), image)["params"]
+    params = jax.jit(models.regressor.init)(jax.random.key(config.training.seed), image)["params"]
     return Run(models, {"regressor": params}, {}, {}, [], {})
 
 

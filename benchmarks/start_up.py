@@ -40,9 +40,9 @@ def first_step() -> None:
 
     backend.set_up()
     config = default.get_config()
-    batch, window = config.autoencoder.batch_size, config.data.window
+    batch, window = config.training.autoencoder.batch_size, config.dataset.window
     task = autoencoder_task(make_models(config).autoencoder)
-    optimizer = make_optimizer(1000, **config.autoencoder.optimizer)
+    optimizer = make_optimizer(1000, **config.training.autoencoder.optimizer)
     shardings = make_shardings(batch)
     image = np.random.default_rng(0).random((batch, window, window, 2), np.float32)
     raw = {"image": image, "weight": np.ones(batch, np.float32)}
@@ -72,7 +72,7 @@ def ways(folder: Path) -> dict[str, Callable[[], None]]:
     }
 
 
-_FIRST_STEP = "from jaxcell.benchmarks.start_up import first_step; first_step()"
+_FIRST_STEP = "from benchmarks.start_up import first_step; first_step()"
 
 
 def _help(script: str) -> None:

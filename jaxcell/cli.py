@@ -1,123 +1,257 @@
-"""What train.py and evaluate.py do, by the kind of experiment that a config names.
+"""The command `jaxcell`: its sub-commands, their flags, and every error as a sentence.
 
-Modules are imported where they are needed: data sets, plotting and projections take seconds, and
-no command needs all of them at once.
+Modules are imported when a command needs them: data sets, plotting and projections take seconds.
 """
 
-import json
-import time
+import argparse
+import logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
-from ml_collections import ConfigDict
+from jaxcell.configs import settings
 
-EXPERIMENTS = ("interaction", "segmentation", "masks", "sweep")
-
-
-def train(config: ConfigDict, workdir: Path) -> str:
-    """Trains a run, evaluates it on what it held out and writes its report.
-
-    Args:
-      config: of any of `EXPERIMENTS`.
-      workdir: the run's folder.
-
-    Returns:
-      The closing table, or what a sweep says in place of it.
-
-    Raises:
-      ValueError, FileExistsError, FloatingPointError: said to the person who started it.
-    """
-    if config.experiment == "sweep":
-        from jaxcell.experiments.sweep import run as sweep
-
-        return sweep.run(config, workdir)
-    began = time.monotonic()
-    if config.experiment == "interaction":
-        from jaxcell.experiments.interaction import train as experiment
-
-        run = experiment.train(config, workdir)
-        from jaxcell.experiments.interaction import evaluate as evaluation
-
-        metrics = evaluation.evaluate_run(workdir, config, run)
-    elif config.experiment == "segmentation":
-        from jaxcell.experiments.segmentation import train as segmentation
-
-        segmenter = segmentation.train(config, workdir)
-        from jaxcell.experiments.segmentation.evaluate import evaluate_segmentation
-
-        metrics = evaluate_segmentation(workdir, config, segmenter)
-    elif config.experiment == "masks":
-        from jaxcell.experiments.segmentation import masks
-
-        masks.train(config, workdir)
-        metrics = masks.evaluate(workdir)
-    else:
-        raise ValueError(f"experiment is {config.experiment!r}: use {' or '.join(EXPERIMENTS)}")
-    from jaxcell.report.common.terminal import closing_table
-
-    return closing_table(metrics, workdir / "report" / "index.html", time.monotonic() - began)
+# A setting given as a flag, --config.SECTION.FIELD=VALUE.
+SETTING = "--config."
+# What is said to the person who started a command; anything else is a fault of this program.
+SAID = (ValueError, FileExistsError, FloatingPointError)
+SKIP = "leave bad images out and list them, instead of stopping"
+VIEWS = "view that shows each kind of cell, such as t_cell=GFP,dendritic_cell=Cy5"
+CONDITION = "condition of wells that no layout describes"
 
 
-def evaluate(
-    workdir: Path, plates: str, condition: str | None, skip: bool, standardise: bool
-) -> str:
-    """Evaluates a run on what it held out or, one of interaction, on any plates.
+class _Parser(argparse.ArgumentParser):
+    """Errors in one sentence, without the usage of every flag."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(f"{self.prog}: {message}; {self.prog} --help lists what it takes")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; ends the process with a sentence where something is wrong.
 
     Args:
-      workdir: the run's folder.
-      plates: folder of plates; empty: what the run held out.
-      condition: of wells that no layout describes.
-      skip: whether bad images are left out instead of stopping.
-      standardise: whether codes are standardised plate by plate on control wells; where not, what
-        the run's config says.
-
-    Returns:
-      The closing table.
-
-    Raises:
-      ValueError, FileExistsError: said to the person who started it.
+      arguments: after the program's name; None: those of the process.
     """
-    began, report = time.monotonic(), workdir / "report"
-    kind = _experiment(workdir)
-    if standardise and kind != "interaction":
-        raise ValueError(f"{workdir} is a run of {kind}: --standardise is for codes, it has none")
-    if plates and kind != "interaction":
-        raise ValueError(
-            f"{workdir} is a run of {kind}: measure plates with it by python measure.py "
-            f"--plates={plates} --segmentation={workdir}"
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _parser()
+    options, unknown = parser.parse_known_args(given)
+    try:
+        changes = _changes(options, unknown)
+        if options.command != "settings":
+            _set_up()
+        print(options.run(options, changes))
+    except SAID as error:
+        sys.exit(f"\n{error}{_as_flags(str(error), options)}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; the same command goes on from here")
+
+
+def train(arguments: Sequence[str] | None = None) -> None:
+    """`jaxcell train`, for train.py."""
+    main(["train", *(sys.argv[1:] if arguments is None else arguments)])
+
+
+def evaluate(arguments: Sequence[str] | None = None) -> None:
+    """`jaxcell evaluate`, for evaluate.py."""
+    main(["evaluate", *(sys.argv[1:] if arguments is None else arguments)])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="jaxcell", description="Learning from images of interacting immune cells")
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+
+    def command(name: str, run: Callable, help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+        added.set_defaults(run=run)
+        return added
+
+    configured = "; any setting is a flag, --config.SECTION.FIELD=VALUE"
+    add = command("train", _train, "train a run from plates to report" + configured).add_argument
+    add("--config", default="demo", help="name of a config, or its file")
+    add("--workdir", default="", help="the run's folder; default: runs/CONFIG")
+    add("--plates", default="", help="folder of plates; default: simulated ones")
+    add("--views", type=_views, default={}, help=VIEWS)
+    add("--skip", action="store_true", help=SKIP)
+
+    add = command("evaluate", _evaluate, "evaluate a run on wells it never saw").add_argument
+    _add_run(add)
+    add("plates", nargs="?", default="", help="folder of plates; default: the run's own wells")
+    add("--plates", dest="plates_flag", default="", help="the same")
+    add("--views", type=_views, default={}, help=VIEWS)
+    add("--condition", help=CONDITION)
+    add("--skip", action="store_true", help=SKIP)
+    add("--standardise", action="store_true", help="standardise codes on control wells first")
+
+    add = command("predict", _predict, "predict every well of any plates").add_argument
+    _add_run(add)
+    add("plates", nargs="?", default="", help="folder of plates")
+    add("--plates", dest="plates_flag", default="", help="the same")
+    add("--out", default="", help="folder of the tables; default: RUN/predictions-PLATES")
+    add("--views", type=_views, default={}, help=VIEWS)
+    add("--skip", action="store_true", help=SKIP)
+
+    add = command(
+        "measure", _measure, "measure every well and every cell" + configured
+    ).add_argument
+    add("plates", nargs="?", default="", help="folder of plates; default: simulated ones")
+    add("--plates", dest="plates_flag", default="", help="the same")
+    add("--out", default="", help="folder of the results; default: runs/measured-PLATES")
+    add("--config", default="measure", help="name of a config, or its file")
+    add("--segmentation", default="", help="run of a U-Net that finds the cells")
+    add("--labels", action="store_true", help="write every field's cells as label images")
+    add("--views", type=_views, default={}, help=VIEWS)
+    add("--condition", help=CONDITION)
+    add("--skip", action="store_true", help=SKIP)
+
+    add = command("settings", _settings, "list all settings of a config").add_argument
+    add("--config", default="default", help="name of a config, or its file")
+    return parser
+
+
+def _add_run(add: Callable) -> None:
+    add("run_folder", nargs="?", default="", metavar="run", help="the run's folder")
+    add("--workdir", default="", help="the same")
+
+
+def _version() -> str:
+    try:
+        return f"jaxcell {metadata.version('jaxcell')}"
+    except metadata.PackageNotFoundError:
+        return "jaxcell, not installed"
+
+
+def _set_up() -> None:
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    from jaxcell.compute import backend
+
+    backend.set_up()
+
+
+def _train(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    from jaxcell.experiments import lifecycle
+
+    config = settings.changed(settings.load_config(options.config), changes)
+    name = Path(options.config.partition(":")[0]).stem
+    return lifecycle.run(config, Path(options.workdir or f"runs/{name}"))
+
+
+def _evaluate(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    from jaxcell.experiments import lifecycle
+
+    del changes
+    return lifecycle.evaluate(
+        _run(options),
+        plates=_plates(options),
+        views=options.views,
+        condition=options.condition,
+        skip=options.skip,
+        standardise=options.standardise,
+    )
+
+
+def _predict(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    del changes
+    run, plates = _run(options), _plates(options)
+    if not plates:
+        raise ValueError("name a folder of plates: jaxcell predict RUN PLATES")
+    from jaxcell.experiments.interaction.predict import predict_folder
+
+    out = Path(options.out or run / f"predictions-{Path(plates).resolve().name}")
+    return predict_folder(run, plates, out, options.views, options.skip)
+
+
+def _measure(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    from jaxcell.experiments.measurement.measure import measure_plates
+
+    config = settings.changed(settings.load_config(options.config), changes)
+    plates = config.plates.folder
+    name = Path(plates).resolve().name if plates else "simulated"
+    out = Path(options.out or f"runs/measured-{name}")
+    return measure_plates(config, out, options.condition)
+
+
+def _settings(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    del changes
+    rows = settings.described(settings.load_config(options.config))
+    width = max(len(f"{row.name}={row.value}") for row in rows)
+    return "\n".join(
+        f"{f'{row.name}={row.value}':<{width}}  {row.meaning}".rstrip() for row in rows
+    )
+
+
+def _run(options: argparse.Namespace) -> Path:
+    run = options.run_folder or options.workdir
+    if not run:
+        raise ValueError(f"name the run's folder: jaxcell {options.command} RUN")
+    return Path(run)
+
+
+def _plates(options: argparse.Namespace) -> str:
+    return options.plates or options.plates_flag
+
+
+def _views(text: str) -> dict[str, str]:
+    """`t_cell=GFP,dendritic_cell=Cy5` as a dict."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(kind.strip() and sign and view.strip() for kind, sign, view in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not of the form t_cell=GFP,dendritic_cell=Cy5"
         )
-    if kind == "segmentation":
-        from jaxcell.experiments.segmentation import train as segmentation
-        from jaxcell.experiments.segmentation.evaluate import evaluate_segmentation
-
-        metrics = evaluate_segmentation(workdir, *segmentation.load(workdir))
-    elif kind == "masks":
-        from jaxcell.experiments.segmentation import masks
-
-        metrics = masks.evaluate(workdir)
-    else:
-        from jaxcell.dataset.source import load_plates
-        from jaxcell.experiments.interaction import evaluate as evaluation
-        from jaxcell.inference.trained import load
-
-        config, run = load(workdir)
-        config.evaluation.standardise |= standardise
-        if plates:
-            config.data.plates = plates
-            config.data.on_bad_image = "skip" if skip else "stop"
-            found = load_plates(config, condition)
-            name = Path(plates).resolve().name
-            metrics, report = evaluation.evaluate_plates(workdir, config, run, found, name)
-        else:
-            metrics = evaluation.evaluate_run(workdir, config, run)
-    from jaxcell.report.common.terminal import closing_table
-
-    return closing_table(metrics, report / "index.html", time.monotonic() - began)
+    return {kind.strip(): view.strip() for kind, _, view in pairs}
 
 
-def _experiment(workdir: Path) -> str:
-    """The kind of a run; of interaction where nothing says so, whose loading then says more."""
-    if (workdir / "sweep.json").exists():
-        raise ValueError(f"{workdir} is a sweep: give one of its runs, {workdir}/members/NAME")
-    path = workdir / "config.json"
-    config = json.loads(path.read_text()) if path.exists() else {}
-    return config.get("experiment", "interaction")
+def _changes(options: argparse.Namespace, unknown: Sequence[str]) -> dict[str, str]:
+    """Settings to change, by dotted name, from the flags of a command that has a config."""
+    changes: dict[str, str] = {}
+    words = iter(unknown)
+    for word in words:
+        if not word.startswith(SETTING) or not hasattr(options, "config"):
+            raise ValueError(_unknown(word, options))
+        name, sign, value = word.removeprefix(SETTING).partition("=")
+        changes[name] = value if sign else next(words, "")
+    if hasattr(options, "config") and hasattr(options, "skip"):
+        changes |= {f"plates.views.{kind}": view for kind, view in options.views.items()}
+        if plates := options.plates or getattr(options, "plates_flag", ""):
+            changes["plates.folder"] = plates
+        if options.skip:
+            changes["plates.on_bad_image"] = "skip"
+        if getattr(options, "segmentation", ""):
+            changes["measurement.segmentation"] = options.segmentation
+        if getattr(options, "labels", False):
+            changes["measurement.labels"] = "True"
+    return changes
+
+
+def _unknown(word: str, options: argparse.Namespace) -> str:
+    """What to say of a word that a command does not know."""
+    flags = sorted(
+        f"--{name.replace('_flag', '').replace('_', '-')}"
+        for name in vars(options)
+        if name not in ("command", "run", "run_folder")
+    )
+    what = "flag" if word.startswith("-") else "argument"
+    name = word.partition("=")[0]
+    return f"jaxcell {options.command} has no {what} {name}{settings.nearest(name, flags)}"
+
+
+def _as_flags(message: str, options: argparse.Namespace) -> str:
+    """How the settings that a message names are given, for commands that take settings."""
+    if not hasattr(options, "config"):
+        return ""
+    try:
+        rows = settings.described(settings.load_config(options.config))
+    except SAID:
+        return ""
+    named = [
+        row.name for row in rows if re.search(rf"(?<![\w.]){re.escape(row.name)}(?!\w)", message)
+    ]
+    return f" ({SETTING}{named[-1]}=VALUE sets it)" if named else ""
+
+
+if __name__ == "__main__":
+    main()

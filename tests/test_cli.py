@@ -24,8 +24,8 @@ WALL_CLOCK = ("patches_per_second", "seconds")
 def _train(folder: Path, **changes):
     """Starts training in `folder/run`, with simulated plates and data set in `folder/data`."""
     changes = {name.replace("__", "."): value for name, value in changes.items()}
-    settings = {**SETTINGS, "data.folder": str(folder / "data"), **changes}
-    return start("train.py", f"--workdir={folder / 'run'}", settings=settings)
+    settings = {**SETTINGS, "machine.folder": str(folder / "data"), **changes}
+    return start("train", f"--workdir={folder / 'run'}", settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +65,7 @@ def test_one_command_from_nothing_to_a_report(trained):
 def test_the_wells_of_the_report_were_never_trained_on(trained):
     folder, _, _ = trained
     config, run = load(folder / "run")
-    builder = open_built(
-        dataset_config(config), run.dataset["name"], tfds_folder(config)
-    )
+    builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
     table = open_examples(builder, memory_gib=0).table
     seen = table[table["split"] != "test"]
     key = ["plate", "well"]
@@ -97,25 +95,25 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(trained):
 def test_another_config_in_the_same_folder_is_refused(trained):
     folder, _, _ = trained
     before = _times(folder)
-    process = _train(folder, seed=1)
+    process = _train(folder, training__seed=1)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert "seed: there 0, here 1" in errors and "--workdir" in errors
+    assert "training.seed: there 0, here 1" in errors and "another folder" in errors
     assert "Traceback" not in errors
     assert _times(folder) == before
 
 
 def test_a_word_that_is_no_flag_is_refused(tmp_path):
-    process = start("train.py", f"--workdir={tmp_path / 'run'}", "plates/")
+    process = start("train", f"--workdir={tmp_path / 'run'}", "plates/")
     _, errors = process.communicate(timeout=120)
-    assert process.returncode != 0 and "plates/ is not a flag" in errors
+    assert process.returncode != 0 and "has no argument plates/" in errors
     assert not (tmp_path / "run").exists()
 
 
 def test_evaluating_a_run_again_gives_its_metrics(trained):
     folder, _, _ = trained
     metrics = _metrics(folder)
-    output = finish(start("evaluate.py", f"--workdir={folder / 'run'}"))
+    output = finish(start("evaluate", str(folder / "run")))
     assert "RMSE" in output
     assert _metrics(folder) == metrics
 
@@ -125,7 +123,7 @@ def test_evaluating_on_other_plates(trained, tmp_path):
     plates = tmp_path / "another"
     simulate_plates(plates, plates=1, rows=2, columns=3, field_size=192, seed=9)
     before = _metrics(folder)
-    output = finish(start("evaluate.py", f"--workdir={folder / 'run'}", f"--plates={plates}"))
+    output = finish(start("evaluate", str(folder / "run"), str(plates)))
     assert "report-another" in output
     other = _metrics(folder, "report-another")
     assert other["wells"] == {"test": 6} and other["patches"] == {"test": 24}
@@ -134,9 +132,9 @@ def test_evaluating_on_other_plates(trained, tmp_path):
 
 
 def test_evaluating_what_is_no_run_is_refused(tmp_path):
-    process = start("evaluate.py", f"--workdir={tmp_path}")
+    process = start("evaluate", str(tmp_path))
     _, errors = process.communicate(timeout=120)
-    assert process.returncode != 0 and "training has ended" in errors
+    assert process.returncode != 0 and "is not a run" in errors
     assert "Traceback" not in errors
 
 
@@ -175,7 +173,7 @@ def test_a_run_killed_at_any_moment_ends_bitwise_as_one_that_was_not(trained, tm
 
     for name in NETWORKS:
         assert _rows(tmp_path, name) == _rows(whole, name)
-        assert len(_rows(whole, name)) == SETTINGS[f"{name}.epochs"]
+        assert len(_rows(whole, name)) == SETTINGS[f"training.{name}.epochs"]
         step, arrays = latest_arrays(tmp_path / "run", name)
         expected_step, expected = latest_arrays(whole / "run", name)
         assert step == expected_step and len(arrays) == len(expected) > 0

@@ -244,9 +244,7 @@ def _half_of_means(above: np.ndarray, below: np.ndarray) -> float:
     total = sum(parts)
     if total == 0:
         return 0.0
-    freedom = total**2 / sum(
-        part**2 / (len(some) - 1) for part, some in zip(parts, (above, below))
-    )
+    freedom = total**2 / sum(part**2 / (len(some) - 1) for part, some in zip(parts, (above, below)))
     return _quantile(freedom) * float(above.mean() / below.mean() * total**0.5)
 
 

@@ -128,11 +128,14 @@ def unusual_wells(
     # Errors spread by factors; a hundredth of the median is as good as none.
     least = np.fmax(1e-6, 0.01 * _median(rmse))
     table["rmse_sd"] = _robust_z(np.log(np.maximum(rmse, least)), groups)
-    parts = np.stack([
-        table["faulty"] / table["patches"] / MANY_FAULTY,
-        table["distance_sd"] / OUTLIER_SD,
-        table["rmse_sd"] / OUTLIER_SD,
-    ], axis=1)
+    parts = np.stack(
+        [
+            table["faulty"] / table["patches"] / MANY_FAULTY,
+            table["distance_sd"] / OUTLIER_SD,
+            table["rmse_sd"] / OUTLIER_SD,
+        ],
+        axis=1,
+    )
     table["oddness"] = np.nan_to_num(parts).max(axis=1)
     typical = [_median(rmse[group]) for group in groups]
     table["why"] = [
@@ -158,11 +161,15 @@ def _describe(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """One row a well, and its mean code over usable patches, float64 [W, D] (NaN: none)."""
     error = patches["predicted"].astype(float) - patches["target"].astype(float)
-    frame = pd.DataFrame({
-        "plate": patches["plate"].to_numpy(), "well": patches["well"].to_numpy(),
-        "condition": condition_names(patches).to_numpy(),
-        "faulty": patches["faulty"].to_numpy(bool), "squared_error": error.to_numpy() ** 2,
-    })
+    frame = pd.DataFrame(
+        {
+            "plate": patches["plate"].to_numpy(),
+            "well": patches["well"].to_numpy(),
+            "condition": condition_names(patches).to_numpy(),
+            "faulty": patches["faulty"].to_numpy(bool),
+            "squared_error": error.to_numpy() ** 2,
+        }
+    )
     groups = frame.groupby(wells)
     table = groups[["plate", "well", "condition"]].first()
     table["patches"] = groups.size()

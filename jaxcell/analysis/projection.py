@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 METHODS = ("PCA", "t-SNE", "UMAP")
 PERPLEXITY, FEWEST_FOR_TSNE = 30.0, 10
 # The reference study's settings. Its 500 epochs (umap-learn's default up to 10,000 points) take 2.5
-# times as long as 200 and are as trustworthy: `jaxcell.benchmarks.projections`.
+# times as long as 200 and are as trustworthy: `benchmarks.projections`.
 UMAP_NEIGHBOURS, UMAP_MIN_DIST, UMAP_EPOCHS = 30, 0.8, 200
 
 
@@ -127,7 +127,9 @@ def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
             f"t-SNE needs at least {FEWEST_FOR_TSNE} patches; there are {len(features)}"
         )
     method = TSNE(
-        perplexity=min(PERPLEXITY, (len(features) - 1) / 3), init="pca", learning_rate="auto",
+        perplexity=min(PERPLEXITY, (len(features) - 1) / 3),
+        init="pca",
+        learning_rate="auto",
         random_state=seed,
     )
     return method.fit_transform(features).astype(np.float32)
@@ -173,8 +175,12 @@ def umap(
         from umap import UMAP
 
         method = UMAP(
-            n_neighbors=neighbours, min_dist=min_dist, n_epochs=epochs, random_state=seed,
-            init="pca", precomputed_knn=_neighbours(features, neighbours),
+            n_neighbors=neighbours,
+            min_dist=min_dist,
+            n_epochs=epochs,
+            random_state=seed,
+            init="pca",
+            precomputed_knn=_neighbours(features, neighbours),
             # Else it ignores the neighbours it is given for fewer than 4,096 points.
             force_approximation_algorithm=True,
         )
@@ -225,9 +231,7 @@ def trustworthiness(
     rows = _draw(drawn, at_most, seed)
     # scikit-learn's formula holds for fewer neighbours than half of the patches.
     neighbours = min(neighbours, (len(rows) - 1) // 2)
-    return float(
-        sklearn_trustworthiness(features[rows], coordinates[rows], n_neighbors=neighbours)
-    )
+    return float(sklearn_trustworthiness(features[rows], coordinates[rows], n_neighbors=neighbours))
 
 
 def _draw(rows: np.ndarray, at_most: int, seed: int) -> np.ndarray:

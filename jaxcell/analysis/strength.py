@@ -70,10 +70,14 @@ def strength(
         "value": value,
         "reference": reference,
         "left_out": int(len(wells) - len(table)),
-        "conditions": {name: _summary(group["value"].to_numpy(), seed)
-                       for name, group in groups.items()},
-        "against_reference": {name: compared(groups[name], groups[reference], seed=seed)
-                              for name in known if name != reference},
+        "conditions": {
+            name: _summary(group["value"].to_numpy(), seed) for name, group in groups.items()
+        },
+        "against_reference": {
+            name: compared(groups[name], groups[reference], seed=seed)
+            for name in known
+            if name != reference
+        },
         "compounds": compounds,
         "compounds_reason": compounds_reason,
     }
@@ -88,8 +92,9 @@ def _summary(values: np.ndarray, seed: int) -> dict:
     if count < LEAST_WELLS:
         return result | {"reason": f"an interval needs at least {LEAST_WELLS} wells"}
     residuals = (values - values.mean()) * math.sqrt(count / (count - 1))
-    drawn = _bootstrap(residuals, [np.full(count, True)], np.full(count, 1 / count),
-                       np.random.default_rng(seed))
+    drawn = _bootstrap(
+        residuals, [np.full(count, True)], np.full(count, 1 / count), np.random.default_rng(seed)
+    )
     return result | {"interval": _interval(values.mean() + drawn, count - 1), "reason": None}
 
 
@@ -115,8 +120,11 @@ def compared(wells: pd.DataFrame, reference: pd.DataFrame, *, seed: int) -> dict
     """
     shared = set(wells["plate"]) & set(reference["plate"])
     if not shared:
-        return NOT_COMPARED | {"wells": 0, "reference_wells": 0, "reason": (
-            "no plate holds both: a difference between plates would look the same")}
+        return NOT_COMPARED | {
+            "wells": 0,
+            "reference_wells": 0,
+            "reason": ("no plate holds both: a difference between plates would look the same"),
+        }
     pair = [group[group["plate"].isin(shared)] for group in (wells, reference)]
     value = np.concatenate([group["value"] for group in pair]).astype(np.float64)
     plate = pd.factorize(np.concatenate([group["plate"] for group in pair]), sort=True)[0]
@@ -125,14 +133,19 @@ def compared(wells: pd.DataFrame, reference: pd.DataFrame, *, seed: int) -> dict
     difference = float(contrast @ value)
     means = [float(np.abs(contrast[group]) @ value[group]) for group in (first, ~first)]
     result = NOT_COMPARED | {
-        "difference": difference, "wells": len(pair[0]), "reference_wells": len(pair[1]),
+        "difference": difference,
+        "wells": len(pair[0]),
+        "reference_wells": len(pair[1]),
         "ratio": means[0] / means[1] if min(means) > 0 else None,
     }
     fewest = min(map(len, pair))
     if fewest < LEAST_WELLS:
-        return result | {"reason": (
-            f"only {fewest} well{'s' * (fewest > 1)} of one of the two: an interval and a test "
-            f"need {LEAST_WELLS}")}
+        return result | {
+            "reason": (
+                f"only {fewest} well{'s' * (fewest > 1)} of one of the two: an interval and a test "
+                f"need {LEAST_WELLS}"
+            )
+        }
     residuals, leverage, freedom = _fit(value, plate, first)
     sd = math.sqrt(residuals @ residuals / freedom)
     if sd <= 1e-12 * np.abs(value).max(initial=0):
@@ -142,12 +155,16 @@ def compared(wells: pd.DataFrame, reference: pd.DataFrame, *, seed: int) -> dict
     modified = residuals / np.sqrt(1 - leverage)
     drawn = _bootstrap(modified, [first, ~first], contrast, random)
     result["interval"] = _interval(difference + drawn, fewest - 1)
-    arrangements = math.prod(math.comb(int(np.sum(plate == number)),
-                                       int(np.sum(first & (plate == number))))
-                             for number in range(len(shared)))
+    arrangements = math.prod(
+        math.comb(int(np.sum(plate == number)), int(np.sum(first & (plate == number))))
+        for number in range(len(shared))
+    )
     if arrangements < LEAST_ARRANGEMENTS:
-        return result | {"reason": (
-            f"there are only {arrangements} ways to shuffle these wells: no test is possible")}
+        return result | {
+            "reason": (
+                f"there are only {arrangements} ways to shuffle these wells: no test is possible"
+            )
+        }
     return result | {"p": _p_value(value, plate, first, random), "reason": None}
 
 
@@ -176,7 +193,9 @@ def _fit(value: np.ndarray, plate: np.ndarray, first: np.ndarray) -> tuple:
 
 
 def _bootstrap(
-    residuals: np.ndarray, groups: list[np.ndarray], contrast: np.ndarray,
+    residuals: np.ndarray,
+    groups: list[np.ndarray],
+    contrast: np.ndarray,
     random: np.random.Generator,
 ) -> np.ndarray:
     """Contrasts [DRAWS] of residuals drawn within their own group, since spreads may differ."""
@@ -229,9 +248,7 @@ def _studentised(first: np.ndarray, value: np.ndarray, plate: np.ndarray) -> np.
     return np.abs(contrast @ value) / np.maximum(error, 1e-12 * np.ptp(value))
 
 
-def compounds_against_vehicle(
-    wells: pd.DataFrame, *, seed: int
-) -> tuple[list[dict], str | None]:
+def compounds_against_vehicle(wells: pd.DataFrame, *, seed: int) -> tuple[list[dict], str | None]:
     """Each compound against the vehicle wells of its condition, all its doses together.
 
     Args:
@@ -258,8 +275,14 @@ def compounds_against_vehicle(
         here = samples[samples["condition"] == condition]
         for compound, group in here.groupby(here["compound"].astype(str), sort=True):
             if len(group) >= LEAST_WELLS and len(vehicle):
-                result.append({"condition": condition, "compound": compound, **_doses(group),
-                               **compared(group, vehicle, seed=seed)})
+                result.append(
+                    {
+                        "condition": condition,
+                        "compound": compound,
+                        **_doses(group),
+                        **compared(group, vehicle, seed=seed),
+                    }
+                )
     tested = [row for row in result if row["p"] is not None]
     for row in result:
         row["q"] = None
@@ -276,8 +299,10 @@ def _doses(group: pd.DataFrame) -> dict[str, float | None]:
     if "concentration_um" not in group:
         return {"lowest_um": None, "highest_um": None}
     doses = pd.to_numeric(group["concentration_um"], errors="coerce").dropna()
-    return {"lowest_um": float(doses.min()) if len(doses) else None,
-            "highest_um": float(doses.max()) if len(doses) else None}
+    return {
+        "lowest_um": float(doses.min()) if len(doses) else None,
+        "highest_um": float(doses.max()) if len(doses) else None,
+    }
 
 
 def false_discovery(p: list[float]) -> list[float]:

@@ -1,7 +1,5 @@
 """The kinds of cells."""
 
-
-
 VIEWS = ("t_cell", "dendritic_cell")
 
 

@@ -3,8 +3,8 @@
 What the backward pass needs of a whole batch of large images does not fit a processor's cache,
 and memory, not arithmetic, then sets the pace: the reference study's autoencoder trains twice as
 fast patch by patch. So small a program does not keep several cores busy, so that each core, a
-device to JAX (`jaxcell.compiled.set_up`), does its own examples of a batch. An accelerator wants
-the whole batch at once.
+device to JAX (`jaxcell.compute.backend.set_up`), does its own examples of a batch. An accelerator
+wants the whole batch at once.
 """
 
 from collections.abc import Callable
@@ -43,9 +43,7 @@ def value_and_grad(
     """
     devices = 1 if mesh is None else mesh.size
     own = _length(batch) // devices
-    size = chunk_size(
-        lambda params, batch: total(params, batch, key), params, batch, devices
-    )
+    size = chunk_size(lambda params, batch: total(params, batch, key), params, batch, devices)
     if size == _length(batch):
         return jax.value_and_grad(total)(params, batch, key)
 

@@ -63,7 +63,7 @@ def _sum_of_taps(x: Array, taps: Array) -> Array:
     padded = jnp.pad(product, ((0, 0), (1, 1), (1, 1), *[(0, 0)] * 3))
     outputs = [
         sum(
-            padded[:, row:row + height, column:column + width, parity, tap]
+            padded[:, row : row + height, column : column + width, parity, tap]
             for tap, (row, column) in enumerate(_places(parity))
         )
         for parity in range(4)
@@ -89,7 +89,7 @@ def _taps_backward(seen: tuple[Array, Array], gradient: Array) -> tuple[Array, A
     padded = jnp.pad(deep, ((0, 0), (1, 1), (1, 1), (0, 0), (0, 0)))
     arriving = jnp.concatenate(
         [
-            padded[:, 2 - row:2 - row + height, 2 - column:2 - column + width, parity]
+            padded[:, 2 - row : 2 - row + height, 2 - column : 2 - column + width, parity]
             for parity in range(4)
             for row, column in _places(parity)
         ],
@@ -160,9 +160,7 @@ def convolve_in_strides(x: Array, kernel: Array, stride: int) -> Array:
     return _convolve(x, kernel, "SAME", (stride, stride))
 
 
-def _convolve(
-    x: Array, kernel: Array, padding: Any, strides: tuple[int, int] = (1, 1)
-) -> Array:
+def _convolve(x: Array, kernel: Array, padding: Any, strides: tuple[int, int] = (1, 1)) -> Array:
     layout = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=layout)
 
@@ -210,7 +208,7 @@ def _by_taps(padded: Array, gradient: Array, rows: int, columns: int) -> Array:
     # Channels first: what is copied then lies in long pieces.
     planes = padded.transpose(3, 0, 1, 2)
     shifted = [
-        planes[:, :, row:row + height, column:column + width]
+        planes[:, :, row : row + height, column : column + width]
         for row in range(rows)
         for column in range(columns)
     ]
@@ -222,10 +220,10 @@ def _by_taps(padded: Array, gradient: Array, rows: int, columns: int) -> Array:
 def _by_rows_and_columns(padded: Array, gradient: Array, rows: int, columns: int) -> Array:
     """The same."""
     height, width = padded.shape[1], gradient.shape[2]
-    images = [padded[:, :, column:column + width] for column in range(columns)]
+    images = [padded[:, :, column : column + width] for column in range(columns)]
     # Where the image moves down by a row, the gradient may as well move up.
     tall = jnp.pad(gradient, ((0, 0), (rows - 1, rows - 1), (0, 0), (0, 0)))
-    gradients = [tall[:, rows - 1 - row:rows - 1 - row + height] for row in range(rows)]
+    gradients = [tall[:, rows - 1 - row : rows - 1 - row + height] for row in range(rows)]
     by_kernel = _inner(jnp.stack(images, axis=-2), jnp.stack(gradients, axis=-2))
     shape = (columns, padded.shape[-1], rows, gradient.shape[-1])
     return by_kernel.reshape(shape).transpose(2, 0, 1, 3)

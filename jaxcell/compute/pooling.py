@@ -59,18 +59,14 @@ def _pooled_forward(x: Array, bias: Array, slope: Array) -> tuple[Array, tuple[A
     return pooled, (x, bias, slope, pooled)
 
 
-def _pooled_backward(
-    seen: tuple[Array, ...], gradient: Array
-) -> tuple[Array, Array, Array]:
+def _pooled_backward(seen: tuple[Array, ...], gradient: Array) -> tuple[Array, Array, Array]:
     """Gradients by image, bias and slope; that of a maximum is shared by all that reach it.
 
     Sums over pixels are taken after those over each square, on images of a quarter the size.
     """
     x, bias, slope, pooled = seen
     x = x + bias[None, None, None]
-    corners = [
-        (corner > 0, prelu(corner, slope) == pooled, corner) for corner in _corners(x)
-    ]
+    corners = [(corner > 0, prelu(corner, slope) == pooled, corner) for corner in _corners(x)]
     # At least one is; but a compiler may keep more digits of one side of a comparison.
     count = jnp.maximum(sum(reached.astype(x.dtype) for _, reached, _ in corners), 1)
     part = gradient / count
@@ -96,9 +92,7 @@ _pooled_once.defvjp(_pooled_forward, _pooled_backward)
 def _doubled(x: Array) -> Array:
     """Each pixel as a square of four: [B, H, W, C] to [B, 2 H, 2 W, C]."""
     batch, height, width, channels = x.shape
-    squares = jnp.broadcast_to(
-        x[:, :, None, :, None], (batch, height, 2, width, 2, channels)
-    )
+    squares = jnp.broadcast_to(x[:, :, None, :, None], (batch, height, 2, width, 2, channels))
     return squares.reshape(batch, 2 * height, 2 * width, channels)
 
 

@@ -1,9 +1,12 @@
 """The default experiment: every field, with its unit and where it comes from.
 
-    python train.py --config=jaxcell/configs/default.py --workdir=runs/default
+    jaxcell train --config=default --workdir=runs/default
 
-trains on your plates (`--config.data.plates=FOLDER`) or, without any, on simulated ones.
-Expect RMSE / SD of truth below 0.1 on held-out simulated wells; the README has the figures.
+trains on your plates (`--plates=FOLDER`) or, without any, on simulated ones. Expect RMSE / SD of
+truth below 0.1 on held-out simulated wells; docs/results has the figures.
+
+A run is its data set, its `model` and its `training`: all other settings may change between two
+calls of the same run.
 """
 
 from ml_collections import ConfigDict
@@ -12,19 +15,32 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """Returns the default configuration."""
     config = ConfigDict()
-    config.experiment = "interaction"  # the kind; others: configs/segmentation.py, mask_unet.py
-    config.seed = 0  # of parameters, batch order and dropout
-    config.data = ConfigDict(
+    config.experiment = "interaction"  # the kind: a folder in jaxcell/experiments
+    config.plates = ConfigDict(
         {
-            "plates": "",  # folder of plates; empty: simulated plates
-            # role -> view, as the microscope names it (IN Cell: the word after `wv`)
+            "folder": "",  # of plates; empty: simulated plates
+            # kind of cell -> view that shows it, as the microscope names it (IN Cell: after `wv`)
             "views": {
                 "t_cell": "FITC",
                 "dendritic_cell": "TexasRed",
                 "brightfield": "Brightfield",
             },
             "on_bad_image": "stop",  # or `skip`: leave bad fields and wells out and list them
-            "subset": "full",  # `full`, `dual` (the two conditions below) or `dmso`
+            "pixel_um": 0.741,  # um, edge of a pixel: a bar of 200 um is 270 pixels
+            # Of plates that are simulated
+            "simulate": {
+                "plates": 2,  # how many
+                "rows": 8,  # of wells
+                "columns": 9,  # of wells
+                "fields": 1,  # a well
+                "field_size": 1152,  # pixels, side of a field; the real ones are 2048
+                "seed": 0,  # of cells, light and noise
+            },
+        }
+    )
+    config.dataset = ConfigDict(
+        {
+            "subset": "full",  # `full`, `dual` (the two conditions below) or `dmso` (vehicle wells)
             "conditions": ("Unstimulated", "OVA"),  # of `dual`
             "window": 192,  # pixels, side of a patch; 142 um (reference study)
             "stride": 0,  # pixels between patches; 0: the window
@@ -35,26 +51,11 @@ def get_config() -> ConfigDict:
             "mask_scope": "patch",  # a mask is made from each patch (the study's) or the `field`
             # Fields corrected for uneven light, estimated over each plate; the study did not
             "flat_field": False,
-            "pixel_um": 0.741,  # um, edge of a pixel: a bar of 200 um is 270 pixels
-            # To learn: a measure of interaction, or of cells (`t_cell_area_um2`); all names, units
-            # and sources: jaxcell/measures/patch.py
+            # To learn: a measure of interaction, or of cells (`t_cell_area_um2`); the catalogue,
+            # jaxcell/measures/catalogue.py, has all names, units and sources
             "target": "iou",
             "split_by": "well",  # `well`, `plate`, or `random_patch` (leaky; reference study)
-            "split_seed": 0,
-            # Data sets up to this size are held on the device, on each core of a CPU, others
-            # streamed
-            "memory_gib": 4.0,
-            "folder": "data",  # where simulated plates and data sets are kept between runs
-        }
-    )
-    config.simulate = ConfigDict(
-        {
-            "plates": 2,
-            "rows": 8,
-            "columns": 9,
-            "fields": 1,  # a well
-            "field_size": 1152,  # pixels; the real ones are 2048
-            "seed": 0,
+            "split_seed": 0,  # of the split
         }
     )
     config.model = ConfigDict(
@@ -75,48 +76,58 @@ def get_config() -> ConfigDict:
             "regressor": {"hidden": (32, 32)},  # units of the dense layers
         }
     )
-    config.autoencoder = ConfigDict(
+    config.training = ConfigDict(
         {
-            "epochs": 20,
-            "batch_size": 16,
-            "checkpoint_every_steps": 200,  # besides the end of each epoch
-            "early_stopping_epochs": 8,  # without progress; 0: never
-            "augment": True,  # the eight symmetries of the square
-            "loss": "cross_entropy",  # or squared_error
-            "optimizer": {
-                "name": "adamw",
-                "learning_rate": 3e-3,
-                "weight_decay": 1e-4,
-                "warmup_steps": 20,
-                "decay": "cosine",
-                "clip_global_norm": 1.0,
+            "seed": 0,  # of parameters, batch order and dropout
+            "autoencoder": {
+                "epochs": 20,
+                "batch_size": 16,  # patches
+                "checkpoint_every_steps": 200,  # besides the end of each epoch; 0: never
+                "early_stopping_epochs": 8,  # without progress; 0: never
+                "augment": True,  # the eight symmetries of the square
+                "loss": "cross_entropy",  # or squared_error
+                "optimizer": {
+                    "name": "adamw",
+                    "learning_rate": 3e-3,
+                    "weight_decay": 1e-4,
+                    "warmup_steps": 20,
+                    "decay": "cosine",
+                    "clip_global_norm": 1.0,
+                },
             },
-        }
-    )
-    config.regressor = ConfigDict(
-        {
-            "epochs": 40,
-            "batch_size": 16,
-            "checkpoint_every_steps": 400,
-            "early_stopping_epochs": 0,
-            "augment": False,  # soft_overlap answers the same however a patch is turned
-            "optimizer": {
-                "name": "adamw",
-                "learning_rate": 1e-2,
-                "weight_decay": 1e-4,
-                "warmup_steps": 50,
-                "decay": "cosine",
-                "clip_global_norm": 5.0,
+            "regressor": {
+                "epochs": 40,
+                "batch_size": 16,  # patches
+                "checkpoint_every_steps": 400,  # besides the end of each epoch; 0: never
+                "early_stopping_epochs": 0,  # without progress; 0: never
+                "augment": False,  # soft_overlap answers the same however a patch is turned
+                "optimizer": {
+                    "name": "adamw",
+                    "learning_rate": 1e-2,
+                    "weight_decay": 1e-4,
+                    "warmup_steps": 50,
+                    "decay": "cosine",
+                    "clip_global_norm": 5.0,
+                },
             },
         }
     )
     config.evaluation = ConfigDict(
         {
-            "batch_size": 32,
+            "batch_size": 32,  # patches
             "projections": ("PCA", "t-SNE", "UMAP"),  # of codes and of raw pixels
             "coverage": 0.9,  # of prediction intervals
             # Codes standardised plate by plate on control wells (vehicle, untreated) first
             "standardise": False,
+            "colours": "magenta_green",  # of cell images; or red_green, the study's
+        }
+    )
+    config.machine = ConfigDict(
+        {
+            "folder": "data",  # where simulated plates and data sets are kept between runs
+            # Data sets up to this size are held on the device, on each core of a CPU, others
+            # streamed
+            "memory_gib": 4.0,
         }
     )
     return config

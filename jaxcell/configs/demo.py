@@ -13,6 +13,6 @@ from jaxcell.configs import default
 def get_config() -> ConfigDict:
     """Returns the default configuration on less data and fewer epochs."""
     config = default.get_config()
-    config.simulate.update({"plates": 2, "rows": 6, "columns": 9, "field_size": 768})
-    config.autoencoder.epochs = 5
+    config.plates.simulate.update({"plates": 2, "rows": 6, "columns": 9, "field_size": 768})
+    config.training.autoencoder.epochs = 5
     return config

@@ -1,9 +1,9 @@
 """A dense regressor on the default encoder: for targets that two masks alone do not tell.
 
-    python train.py --config=jaxcell/configs/dense.py --config.data.target=contact_share
+    python train.py --config=dense --config.dataset.target=contact_share
 
-Any name in jaxcell/measures/patch.py can be the target. For overlap itself the default
-regressor is several times as exact; the README has the figures of both.
+Any name in jaxcell/measures/catalogue.py can be the target. For overlap itself the default
+regressor is several times as exact; docs/results has the figures of both.
 """
 
 from ml_collections import ConfigDict
@@ -16,6 +16,6 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.model.regression = "dense"
     config.model.regressor = ConfigDict({"hidden": (128, 64), "dropout": 0.15})
-    config.regressor.update({"epochs": 20, "augment": True})
-    config.regressor.optimizer.learning_rate = 1e-3
+    config.training.regressor.update({"epochs": 20, "augment": True})
+    config.training.regressor.optimizer.learning_rate = 1e-3
     return config

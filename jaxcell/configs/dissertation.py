@@ -1,10 +1,10 @@
 """The reference study to the letter: its networks, its losses, its recipe.
 
-    python train.py --config=jaxcell/configs/dissertation.py --workdir=runs/dissertation
+    jaxcell train --config=dissertation --workdir=runs/dissertation
 
 The study reports RMSE / SD of truth 0.379 on plain and 0.239 on masked images
-(`--config.data.masked=True`), on patches of wells that it had trained on
-(`--config.data.split_by=random_patch`); here wells are held out unless you say so.
+(`--config.dataset.masked=True`), on patches of wells that it had trained on
+(`--config.dataset.split_by=random_patch`); here wells are held out unless you say so.
 """
 
 from ml_collections import ConfigDict
@@ -42,6 +42,6 @@ def get_config() -> ConfigDict:
             "minimum_learning_rate": 1e-4,
         },
     }
-    config.autoencoder = ConfigDict({**recipe, "loss": "cross_entropy"})
-    config.regressor = ConfigDict(recipe)
+    config.training.autoencoder = ConfigDict({**recipe, "loss": "cross_entropy"})
+    config.training.regressor = ConfigDict(recipe)
     return config

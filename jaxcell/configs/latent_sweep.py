@@ -1,14 +1,14 @@
 """How small may a code be? Every latent size, several seeds, one command.
 
-    python train.py --config=jaxcell/configs/latent_sweep.py
-    python train.py --config=jaxcell/configs/latent_sweep.py --config.sweep.plan=True
-    python train.py --config=jaxcell/configs/latent_sweep.py --config.sweep.shard=1/4
+    jaxcell train --config=latent_sweep
+    jaxcell train --config=latent_sweep --config.sweep.plan=True
+    jaxcell train --config=latent_sweep --config.sweep.shard=1/4
 
 The first trains, measures and reports all; the second only says what it would do and how long
 that takes; the third does its share, and the first, called later, collects. The same on the
-reference study's network, best on an accelerator: `--config=jaxcell/configs/latent_sweep.py:study`.
+reference study's network, best on an accelerator: `--config=latent_sweep:study`.
 
-Expect about an hour on two cores; the README has the curve.
+Expect about an hour on two cores; docs/results has the curve.
 """
 
 from ml_collections import ConfigDict
@@ -29,12 +29,12 @@ def get_config(network: str = "small") -> ConfigDict:
     if network == "study":
         config.model = dissertation.get_config().model
     elif network != "small":
-        raise ValueError(f"latent_sweep.py:{network} is not there: use small or study")
+        raise ValueError(f"latent_sweep:{network} is not there: use small or study")
     # Interaction is read from the code, so that its size matters; the encoder is trained on.
     config.model.regression = "dense"
     config.model.regressor = ConfigDict({"hidden": (128, 64), "dropout": 0.15})
-    config.regressor.update({"epochs": 8, "augment": True})
-    config.regressor.optimizer.update({"learning_rate": 1e-3, "clip_global_norm": 1.0})
+    config.training.regressor.update({"epochs": 8, "augment": True})
+    config.training.regressor.optimizer.update({"learning_rate": 1e-3, "clip_global_norm": 1.0})
     config.sweep = ConfigDict(
         {
             # The grid: every combination is trained. An empty axis stays as the config says.

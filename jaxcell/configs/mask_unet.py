@@ -1,8 +1,8 @@
 """The reference study's U-Net: learns the masks that label the data sets, patch by patch.
 
-    python train.py --config=jaxcell/configs/mask_unet.py
+    jaxcell train --config=mask_unet
 
-Expect a pixel IoU of about 0.8 against the masks of held-out wells; the README has the figures.
+Expect a pixel IoU of about 0.8 against the masks of held-out wells; docs/results has the figures.
 """
 
 from ml_collections import ConfigDict
@@ -15,10 +15,12 @@ def get_config() -> ConfigDict:
     base, unet = demo.get_config(), segmentation.get_config()
     config = ConfigDict()
     config.experiment = "masks"
-    for name in ("seed", "data", "simulate", "evaluation"):
-        config[name] = base[name]
-    config.unet = unet.unet
-    config.training = unet.training
+    config.plates, config.dataset = base.plates, base.dataset
+    config.model, config.training = unet.model, unet.training
     del config.training.crop, config.training.steps_per_epoch
     config.training.epochs = 5
+    config.evaluation = ConfigDict(
+        {"batch_size": base.evaluation.batch_size, "colours": base.evaluation.colours}
+    )
+    config.machine = base.machine
     return config

@@ -1,4 +1,7 @@
-"""How `measure.py` measures plates: every field, with its unit and where it comes from."""
+"""How plates are measured: every field, with its unit and where it comes from.
+
+jaxcell measure FOLDER
+"""
 
 from ml_collections import ConfigDict
 
@@ -10,28 +13,32 @@ def get_config() -> ConfigDict:
     """Returns the default measurement."""
     base = default.get_config()
     config = ConfigDict()
-    config.data = ConfigDict(
+    config.experiment = "measurement"
+    config.plates = base.plates
+    # Of the three ways to find cells, the instrument's comes closest to the truth of simulated
+    # plates; docs/results has the figures.
+    config.dataset = ConfigDict(
         {
-            "plates": "",  # given by --plates
-            "views": base.data.views,
-            "on_bad_image": "stop",  # given by --skip
-            "folder": base.data.folder,  # where simulated plates are kept
+            # How cells are found: `instrument`, the IN Cell's protocols; `two_means`; `mean_sd`;
+            # all with a watershed
+            "mask_method": "instrument",
+            "mask_scope": "field",  # or `patch` (the study's): what a threshold is made from
+            "window": 192,  # pixels, side of these patches (reference study)
+            "flat_field": False,  # fields corrected for uneven light, estimated over each plate
         }
     )
-    config.simulate = base.simulate
-    # How cells are found: by the `instrument`'s protocols, by `two_means` or by `mean_sd`, all with
-    # a watershed; or by the U-Net of --segmentation, which then needs none of these. Of the three
-    # the instrument's comes closest to the truth of simulated plates; the README has the figures.
-    config.mask_method = "instrument"
-    config.mask_scope = "field"  # or `patch` (the study's): what a threshold is made from
-    config.window = 192  # pixels, side of these patches (reference study)
-    config.segmentation = ""  # given by --segmentation
-    config.flat_field = False  # fields corrected for uneven light, estimated over each plate
-    config.minimum_area_um2 = 6.6  # smaller cells are dropped
-    config.pixel_um = base.data.pixel_um
-    config.contact_um = catalogue.CONTACT_UM  # longest edge-to-edge distance of a contact
-    config.near_um = catalogue.NEAR_UM  # up to which a T cell is near a dendritic cell
-    # Length of each cell's granularity spectrum; takes longer than all else, 0 leaves it out
-    config.granularity_steps = 6
-    config.threads = 2  # wells measured at a time
+    config.measurement = ConfigDict(
+        {
+            # Run of a U-Net that finds the cells; the ways to find them above then do not matter
+            "segmentation": "",
+            "minimum_area_um2": 6.6,  # um2; smaller cells are dropped
+            "contact_um": catalogue.CONTACT_UM,  # um, longest edge-to-edge distance of a contact
+            "near_um": catalogue.NEAR_UM,  # um, up to which a T cell is near a dendritic cell
+            # Length of each cell's granularity spectrum; takes longer than all else, 0: none
+            "granularity_steps": 6,
+            "labels": False,  # write every field's cells as label images
+        }
+    )
+    config.evaluation = ConfigDict({"colours": base.evaluation.colours})
+    config.machine = ConfigDict({"folder": base.machine.folder, "threads": 2})
     return config

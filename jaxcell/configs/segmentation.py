@@ -1,11 +1,11 @@
 """Deep segmentation: a U-Net that finds T cells and dendritic cells and separates those that touch.
 
-    python train.py --config=jaxcell/configs/segmentation.py
+    jaxcell train --config=segmentation
 
 trains on simulated plates, whose true cells are known, and evaluates on wells held out, beside
-threshold and watershed; the README has the figures. The run then measures your plates:
+threshold and watershed; docs/results has the figures. The run then measures your plates:
 
-    python measure.py --plates=FOLDER --segmentation=runs/segmentation
+    jaxcell measure FOLDER --segmentation=runs/segmentation
 """
 
 from ml_collections import ConfigDict
@@ -18,23 +18,21 @@ def get_config() -> ConfigDict:
     base = default.get_config()
     config = ConfigDict()
     config.experiment = "segmentation"
-    config.seed = 0  # of parameters and crops
-    config.data = ConfigDict(
+    config.plates = base.plates
+    config.plates.update(
         {
-            "plates": "",  # folder of simulated plates with their truth; empty: simulated first
-            "views": base.data.views,
-            "on_bad_image": "stop",
             "pairs": "",  # instead of plates: folder of NAME_image.tif with NAME_labels.tif
             "kind": "",  # what the cells of `pairs` are
-            "split_seed": 0,  # of the split, by well (of `pairs`: by image)
-            "pixel_um": base.data.pixel_um,  # um, edge of a pixel; of `pairs` nobody asks
-            "minimum_contrast": 150.0,  # counts, see dataset.labelled.scale_view
-            "minimum_area": 12,  # pixels; smaller cells are dropped
-            "folder": "data",
         }
     )
-    config.simulate = base.simulate.copy_and_resolve_references()
-    config.unet = ConfigDict(
+    config.dataset = ConfigDict(
+        {
+            "split_seed": 0,  # of the split, by well (of `pairs`: by image)
+            "minimum_contrast": 150.0,  # counts, see dataset.labelled_fields.scale_view
+            "minimum_area": 12,  # pixels; smaller cells are dropped
+        }
+    )
+    config.model = ConfigDict(
         {
             "features": (24, 48, 64, 96),  # channels of each stage
             "patch": 2,  # pixels; squares moved into channels first
@@ -43,12 +41,13 @@ def get_config() -> ConfigDict:
     )
     config.training = ConfigDict(
         {
+            "seed": 0,  # of parameters and crops
             "crop": 128,  # pixels, side of a training crop
             "epochs": 15,
             "steps_per_epoch": 80,
-            "batch_size": 16,
-            "checkpoint_every_steps": 0,  # besides the end of each epoch
-            "early_stopping_epochs": 0,
+            "batch_size": 16,  # crops
+            "checkpoint_every_steps": 0,  # besides the end of each epoch; 0: never
+            "early_stopping_epochs": 0,  # without progress; 0: never
             "optimizer": {
                 "name": "adamw",
                 "learning_rate": 2e-3,
@@ -59,4 +58,6 @@ def get_config() -> ConfigDict:
             },
         }
     )
+    config.evaluation = ConfigDict({"colours": base.evaluation.colours})
+    config.machine = ConfigDict({"folder": base.machine.folder})
     return config

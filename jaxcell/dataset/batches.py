@@ -167,9 +167,7 @@ def _reading(examples: Examples) -> grain.ReadOptions:
     return READING if examples.images is None else DRAWING
 
 
-def _batch(
-    examples: Examples, index: np.ndarray, weight: np.ndarray, symmetry: np.ndarray
-) -> dict:
+def _batch(examples: Examples, index: np.ndarray, weight: np.ndarray, symmetry: np.ndarray) -> dict:
     batch = {"index": index, "weight": weight, "symmetry": symmetry}
     if examples.images is None:
         read = examples.source.__getitems__(index.tolist())

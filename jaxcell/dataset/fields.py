@@ -38,9 +38,7 @@ def select_fields(plates: Plates, config: Any) -> pd.DataFrame:
     images = plates.images[plates.images["role"].isin(VIEWS)]
     paths = images.pivot(index=["plate", "well", "field"], columns="role", values="path")
     wells = plates.wells[plates.wells["role"] != "empty"]
-    wells = wells[
-        wells.set_index(["plate", "well"]).index.isin(paths.reset_index("field").index)
-    ]
+    wells = wells[wells.set_index(["plate", "well"]).index.isin(paths.reset_index("field").index)]
     if config.subset == "dual":
         wells = wells[wells["condition"].isin(config.conditions)]
     if config.subset == "dmso":
@@ -51,7 +49,7 @@ def select_fields(plates: Plates, config: Any) -> pd.DataFrame:
     if config.split_by == "none":
         wells["split"] = "test"
     elif config.split_by != "random_patch":
-        wells["split"] = assign_wells(wells, config.split_by, config.seed)
+        wells["split"] = assign_wells(wells, config.split_by, config.split_seed)
     return wells.merge(paths.reset_index(), on=["plate", "well"])
 
 

@@ -43,14 +43,14 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
       masked: whether pixels outside the cell masks are zero.
       split_by: `well`; `plate`; `random_patch` (the reference study's: patches of one well on
         both sides, so its scores flatter); `none` (all is test: a plate to evaluate on).
-      seed: of the split.
+      split_seed: of the split.
       mask_method: how cells are found: `two_means`, `mean_sd`, or `instrument` (the protocols of
         the IN Cell, on whole fields alone).
       mask_scope: what a mask is made from: each `patch` by itself, or the whole `field`.
       flat_field: whether fields are corrected for uneven light first, by an estimate over all
         fields of their plate; images of examples are then corrected counts.
       pixel_um: µm, edge of a pixel.
-      target: measure of interaction that is learnt, a name in `interaction.targets.TARGETS`.
+      target: measure of interaction that is learnt, a name in `measures.patch.TARGETS`.
     """
 
     subset: str = "full"
@@ -59,7 +59,7 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
     stride: int = 0
     masked: bool = False
     split_by: str = "well"
-    seed: int = 0
+    split_seed: int = 0
     mask_method: str = "two_means"
     mask_scope: str = "patch"
     flat_field: bool = False
@@ -79,14 +79,15 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
         check_target(self.target)
         if self.mask_method == "instrument" and self.mask_scope != "field":
             raise ValueError(
-                "the instrument's masks are made of whole fields: set "
-                "--config.data.mask_scope=field beside --config.data.mask_method=instrument"
+                "the instrument's masks are made of whole fields: dataset.mask_method instrument "
+                "needs dataset.mask_scope field"
             )
         if not self.pixel_um > 0:
             raise ValueError(f"pixel_um {self.pixel_um}: give a pixel's edge, more than 0 µm")
         if self.window < 1 or self.stride < 0:
             raise ValueError(f"window {self.window} and stride {self.stride}: use positive pixels")
         self.stride = self.stride or self.window
+        self.conditions = tuple(self.conditions)
         if self.split_by == "random_patch" and self.stride < self.window:
             raise ValueError("a split by random_patch of patches that overlap would share pixels")
 
@@ -135,9 +136,7 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
                 shape=(window, window, 2), dtype=np.uint16, encoding="bytes"
             ),
             # 0 no cell, 1 T cell, 2 dendritic cell, 3 both; compressed to next to nothing.
-            "masks": tfds.features.Tensor(
-                shape=(window, window), dtype=np.uint8, encoding="bytes"
-            ),
+            "masks": tfds.features.Tensor(shape=(window, window), dtype=np.uint8, encoding="bytes"),
             "overlap": np.float32,
             "target": np.float32,
             "faulty": np.bool_,
@@ -191,7 +190,7 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
         for number, (field, patches, corners, labels) in enumerate(bar):
             keep = range(len(patches))
             if patch_split is not None:
-                random = np.random.default_rng((self.builder_config.seed, number))
+                random = np.random.default_rng((self.builder_config.split_seed, number))
                 drawn = random.choice(list(FRACTIONS), len(patches), p=list(FRACTIONS.values()))
                 keep = np.flatnonzero(drawn == patch_split)
             for i in keep:
@@ -270,9 +269,7 @@ def open_built(config: ImmuneCellsConfig, name: str, folder: Path) -> ImmuneCell
     builder = ImmuneCells(config=dataclasses.replace(config, name=name), data_dir=folder)
     if not builder.is_prepared():
         raise ValueError(
-            f"the data set {name} is not in {folder} any more: start train.py with the run's "
-            "command again, it will build it anew"
+            f"the data set {name} is not in {folder} any more: train the run again with "
+            "the same settings, which builds it anew"
         )
     return builder
-
-

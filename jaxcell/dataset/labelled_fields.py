@@ -108,7 +108,7 @@ def read_simulated(plates: Plates, seed: int) -> Labelled:
         if not truth.exists():
             raise ValueError(
                 f"{row.plate} {row.well}: the true cells of field {row.field} are not known, there "
-                f"is no {truth}: train on simulated plates, or on pairs by --config.data.pairs"
+                f"is no {truth}: train on simulated plates, or on pairs by --config.plates.pairs"
             )
         names.append(f"{row.plate} {row.well} field {row.field}")
         images.append(read_field(row, {}))
@@ -144,9 +144,7 @@ def scale_field(image: np.ndarray, minimum_contrast: float) -> np.ndarray:
     return np.stack(views, axis=-1)
 
 
-def device_fields(
-    fields: Labelled, minimum_contrast: float, side: int
-) -> dict[str, np.ndarray]:
+def device_fields(fields: Labelled, minimum_contrast: float, side: int) -> dict[str, np.ndarray]:
     """What training needs of the fields, to be held on the device.
 
     Args:
@@ -215,9 +213,7 @@ def train_crops(
     return batches
 
 
-def validation_crops(
-    fields: Labelled, side: int, batch_size: int
-) -> Callable[[], Iterator[dict]]:
+def validation_crops(fields: Labelled, side: int, batch_size: int) -> Callable[[], Iterator[dict]]:
     """Crops that cover the validation fields; the last batch is filled up.
 
     The last crop of a row or column ends with its field, over the one before where it must.

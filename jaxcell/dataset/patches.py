@@ -29,7 +29,7 @@ def windows(field: np.ndarray, window: int, stride: int) -> tuple[np.ndarray, np
     if min(height, width) < window:
         raise ValueError(
             f"a field of {height} x {width} pixels holds no window of {window} x {window}: "
-            "choose a smaller --config.data.window"
+            "choose a smaller --config.dataset.window"
         )
     rows, columns = (height - window) // stride + 1, (width - window) // stride + 1
     top = (height - window - (rows - 1) * stride) // 2
@@ -42,14 +42,6 @@ def windows(field: np.ndarray, window: int, stride: int) -> tuple[np.ndarray, np
     y, x = np.mgrid[:rows, :columns] * stride
     corners = np.stack([y.ravel() + top, x.ravel() + left], axis=1).astype(np.int32)
     return patches, corners
-
-
-
-
-
-
-
-
 
 
 def faulty_patches(patches: np.ndarray) -> np.ndarray:
@@ -71,7 +63,7 @@ def label(
     Args:
       patches: uint16 [N, H, W, 2], raw counts; view 0 T cell, view 1 dendritic cell.
       masks: uint8 [N, H, W], coded as in `patch_masks`, whose answer is taken where it is None.
-      target: name of a measure in `interaction.targets.TARGETS`.
+      target: name of a measure in `measures.patch.TARGETS`.
       pixel_um: µm, edge of a pixel.
 
     Returns:

@@ -1,11 +1,13 @@
 """From a config to plates, and from plates to an open data set."""
 
+import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.batches import Examples, open_examples
@@ -14,6 +16,7 @@ from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, leave_out, read_plates, require_good
 from jaxcell.simulator.plates import simulate_plates
 
+Config = ConfigDict | FrozenConfigDict
 # Plate, well and field.
 Place = tuple[str, str, int]
 
@@ -34,7 +37,7 @@ class Opened(NamedTuple):
     image_files: dict[Place, dict[str, str]]
 
 
-def open_data(config: ConfigDict) -> Opened:
+def open_data(config: Config) -> Opened:
     """Reads the plates of a config and builds their data set, unless it is there.
 
     Raises:
@@ -42,7 +45,7 @@ def open_data(config: ConfigDict) -> Opened:
     """
     settings, plates = dataset_config(config), load_plates(config)
     builder = build(plates, settings, tfds_folder(config))
-    examples = open_examples(builder, config.data.memory_gib)
+    examples = open_examples(builder, config.machine.memory_gib)
     target = examples.table.loc[examples.rows("train"), "target"]
     dataset = {
         "name": builder.builder_config.name,
@@ -65,60 +68,69 @@ def image_files(plates: Plates) -> dict[Place, dict[str, str]]:
     return files
 
 
-def load_plates(config: ConfigDict, condition: str | None = None) -> Plates:
-    """Reads the plates of a config, simulated first where it names none, and judges them.
+def load_plates(
+    config: Config,
+    condition: str | None = None,
+    *,
+    folder: str = "",
+    views: Mapping[str, str] | None = None,
+    skip: bool | None = None,
+) -> Plates:
+    """Reads plates, simulated first where nobody names any, and judges them.
 
     Args:
       config: as `configs/default.py` describes.
       condition: given to wells without layout; None makes them a finding.
+      folder, views, skip: in place of what the config says of plates.
 
     Returns:
-      Plates that are whole, with what was found, and left out by `on_bad_image=skip`.
+      Plates that are whole, with what was found, and left out where bad images are skipped.
 
     Raises:
-      BadPlates: something is bad and `on_bad_image` is `stop`.
+      BadPlates: something is bad and nothing is skipped.
+      ValueError: there is no such folder, or a setting does not exist.
     """
-    folder = Path(config.data.plates) if config.data.plates else _simulated(config)
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder of plates {folder}: check --config.data.plates")
-    plates = read_plates(folder, config.data.views.to_dict(), condition)
+    folder = folder or config.plates.folder
+    place = Path(folder) if folder else _simulated(config)
+    if not place.is_dir():
+        raise ValueError(f"there is no folder of plates {place}{_nearest(place)}")
+    plates = read_plates(place, config.plates.views.to_dict() | dict(views or {}), condition)
+    how = config.plates.on_bad_image if skip is None else ("skip" if skip else "stop")
     judge = {"stop": require_good, "skip": leave_out}
-    if config.data.on_bad_image not in judge:
-        raise ValueError(f"data.on_bad_image is {config.data.on_bad_image!r}: use stop or skip")
-    return judge[config.data.on_bad_image](plates)
+    if how not in judge:
+        raise ValueError(f"plates.on_bad_image is {how!r}: use stop or skip")
+    return judge[how](plates)
 
 
-def _simulated(config: ConfigDict) -> Path:
+def _nearest(place: Path) -> str:
+    """The folder beside it whose name is most like it, as the end of a message."""
+    beside = [path.name for path in place.parent.glob("*/")] if place.parent.is_dir() else []
+    close = difflib.get_close_matches(place.name, beside, n=1)
+    return f"; did you mean {place.parent / close[0]}?" if close else ""
+
+
+def _simulated(config: Config) -> Path:
     """The folder of simulated plates of a config; simulated unless it is there."""
-    settings = config.simulate.to_dict()
+    settings = config.plates.simulate.to_dict()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    folder = Path(config.data.folder) / "simulated" / digest
+    folder = Path(config.machine.folder) / "simulated" / digest
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         simulate_plates(folder, **settings)
     return folder
 
 
-def tfds_folder(config: ConfigDict) -> Path:
+def tfds_folder(config: Config) -> Path:
     """Where the data sets of a config lie."""
-    return Path(config.data.folder) / "tfds"
+    return Path(config.machine.folder) / "tfds"
 
 
-def dataset_config(config: ConfigDict, split_by: str | None = None) -> ImmuneCellsConfig:
-    """The tfds configuration that a run's config asks for."""
-    data = config.data
-    return ImmuneCellsConfig(
-        name="unnamed",  # `build` names it
-        subset=data.subset,
-        conditions=tuple(data.conditions),
-        window=data.window,
-        stride=data.stride,
-        masked=data.masked,
-        split_by=split_by or data.split_by,
-        seed=data.split_seed,
-        mask_method=data.mask_method,
-        mask_scope=data.mask_scope,
-        flat_field=data.flat_field,
-        pixel_um=data.pixel_um,
-        target=data.target,
-    )
+def dataset_config(config: Config, **changes: Any) -> ImmuneCellsConfig:
+    """The tfds configuration that a run's config asks for.
+
+    Args:
+      config: as `configs/default.py` describes; its section `dataset` names the fields.
+      **changes: fields that are to be others.
+    """
+    settings = config.dataset.to_dict() | {"pixel_um": config.plates.pixel_um} | changes
+    return ImmuneCellsConfig(name="unnamed", **settings)  # `build` names it

@@ -67,6 +67,6 @@ def assign_wells(wells, split_by: str, seed: int) -> np.ndarray:
         raise ValueError(
             f"{len(wells)} wells on {wells['plate'].nunique()} plates cannot be split by "
             f"{split_by}: nothing is left for {', '.join(missing)}. Add wells"
-            + (" or use --config.data.split_by=well." if split_by == "plate" else ".")
+            + (" or use --config.dataset.split_by=well." if split_by == "plate" else ".")
         )
     return result

@@ -5,7 +5,6 @@ the caller's does nothing but answer them. Each is a bounded number ahead of the
 for the tables memory does not grow with the plates.
 """
 
-import dataclasses
 import itertools
 import os
 import time
@@ -80,10 +79,6 @@ class Predictions(NamedTuple):
     seconds: Seconds
 
 
-
-
-
-
 def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
     """Predicts every window of every field of some plates, none of which need have a label.
 
@@ -107,7 +102,7 @@ def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
       ValueError: no well has images, or a field cannot be read or cut; names plate, well and field.
     """
     began = time.perf_counter()
-    settings = dataclasses.replace(dataset_config(config, "none"), subset="full")
+    settings = dataset_config(config, split_by="none", subset="full")
     fields = select_fields(plates, settings)
     flat = _flat_fields(plates, fields) if settings.flat_field else {}
     size = config.evaluation.batch_size

@@ -1,13 +1,15 @@
 """A trained U-Net: cells of any field."""
 
+import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 from tqdm import tqdm
 
 from jaxcell.analysis.scores import detection
@@ -15,11 +17,11 @@ from jaxcell.cells.instances import separate_cells
 from jaxcell.dataset.labelled_fields import Labelled, scale_field
 from jaxcell.inference.tiling import apply_in_tiles
 from jaxcell.models.unet import UNet
+from jaxcell.storage.run_folder import TRAINED, load_config
+from jaxcell.training.checkpoint import best_params
 
 # Longest side of a tile in pixels: four tiles to a field of 2048, at some 1.5 GiB.
 TILE = 1152
-
-
 # Necks tried on the validation fields, see `separate_cells`.
 NECKS = (0.8, 0.85, 0.9, 0.94, 0.97, 0.985)
 
@@ -45,21 +47,45 @@ class Segmenter(NamedTuple):
     maps: Callable[[np.ndarray], jax.Array]
 
 
-def _model(config: ConfigDict, kinds: int) -> UNet:
-    return UNet(outputs=2 * kinds, **config.unet.to_dict())
+def make_unet(config: ConfigDict, kinds: int) -> UNet:
+    """The network of a config, for so many kinds of cells: areas, then distances."""
+    return UNet(outputs=2 * kinds, **config.model.to_dict())
 
 
-def _segmenter(
-    config: ConfigDict, kinds: tuple[str, ...], params: Any, necks: tuple[float, ...]
+def load(workdir: Path) -> tuple[FrozenConfigDict, Segmenter]:
+    """Opens a segmentation run that was trained.
+
+    Args:
+      workdir: the run's folder.
+
+    Returns:
+      Its config and the segmenter.
+
+    Raises:
+      ValueError: the folder is not a segmentation run, or its training has not ended.
+    """
+    config = load_config(workdir, "segmentation")
+    kinds = tuple(json.loads((workdir / "dataset.json").read_text())["kinds"])
+    necks = tuple(json.loads((workdir / TRAINED).read_text())["necks"])
+    params = best_params(workdir / "unet" / "checkpoints")
+    return config, make_segmenter(config, kinds, params, necks)
+
+
+def make_segmenter(
+    config: ConfigDict | FrozenConfigDict,
+    kinds: tuple[str, ...],
+    params: Any,
+    necks: tuple[float, ...],
 ) -> Segmenter:
-    model = _model(config, len(kinds))
+    """A segmenter of trained parameters; attributes as there."""
+    model = make_unet(config, len(kinds))
 
     @jax.jit
     def maps(params: Any, image: jax.Array) -> jax.Array:
         return jax.nn.sigmoid(model.apply({"params": params}, image).astype(jnp.float32))
 
     return Segmenter(
-        kinds, model, params, necks, config.data.minimum_contrast, config.data.minimum_area,
+        kinds, model, params, necks, config.dataset.minimum_contrast, config.dataset.minimum_area,
         partial(maps, params),
     )  # fmt: skip
 

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 
 from jaxcell.dataset.source import Place
 from jaxcell.models.build import Models, make_models
 from jaxcell.plates.findings import Finding
+from jaxcell.storage.run_folder import history, load_config
 from jaxcell.training.checkpoint import best_params
 
 NETWORKS = ("autoencoder", "regressor")
@@ -35,11 +36,7 @@ class Run(NamedTuple):
     image_files: dict[Place, dict[str, str]]
 
 
-def _history(workdir: Path, name: str) -> list[dict]:
-    return [json.loads(line) for line in (workdir / name / "metrics.jsonl").open()]
-
-
-def load(workdir: Path) -> tuple[ConfigDict, Run]:
+def load(workdir: Path) -> tuple[FrozenConfigDict, Run]:
     """Opens a run that was trained.
 
     Args:
@@ -51,21 +48,13 @@ def load(workdir: Path) -> tuple[ConfigDict, Run]:
     Raises:
       ValueError: the folder is not a run, or its training has not ended.
     """
-    if not (workdir / "trained.json").exists():
-        raise ValueError(
-            f"{workdir} is not a run whose training has ended, it has no trained.json: check "
-            "--workdir, or start train.py with the same command again to go on with it"
-        )
-    config = ConfigDict(json.loads((workdir / "config.json").read_text()))
-    if not (workdir / "images.json").exists() or "coverage" not in config.evaluation:
-        raise ValueError(
-            f"{workdir} was trained by an earlier version of jaxcell: evaluate it with that, or "
-            "train again in another --workdir"
-        )
-    histories = {name: _history(workdir, name) for name in NETWORKS}
+    config = load_config(workdir, "interaction")
+    histories = {name: history(workdir, name) for name in NETWORKS}
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
-    dataset = json.loads((workdir / "dataset.json").read_text())
-    findings = [Finding(*entry) for entry in json.loads((workdir / "findings.json").read_text())]
-    files = json.loads((workdir / "images.json").read_text())
+    dataset, findings, files = (
+        json.loads((workdir / f"{name}.json").read_text())
+        for name in ("dataset", "findings", "images")
+    )
     images = {tuple(place): views for *place, views in files}
+    findings = [Finding(*entry) for entry in findings]
     return config, Run(make_models(config, dataset), params, histories, dataset, findings, images)

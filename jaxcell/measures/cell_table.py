@@ -1,6 +1,5 @@
 """The table of cells: shape, light, granularity and contacts of each."""
 
-
 import numpy as np
 import pandas as pd
 
@@ -45,5 +44,3 @@ def cell_table(
     tables[0]["contact_length_um"] = contacts.contact_length_um
     tables[1]["contacts"] = contacts.t_cells_in_contact
     return pd.concat(tables, ignore_index=True)
-
-

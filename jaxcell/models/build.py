@@ -34,7 +34,7 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
         belong to another, a target that the regression cannot answer, nested sizes that a code does
         not have, or windows that the networks cannot shrink.
     """
-    model, window = config.model, config.data.window
+    model, window = config.model, config.dataset.window
     nested = tuple(sorted(model.nested_sizes))
     if nested and nested[-1] > model.latent_dim:
         raise ValueError(
@@ -46,39 +46,37 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     _require(model, "regression", REGRESSIONS)
     _require(model, "dtype", ("float32", "bfloat16"))
     shared = {"dtype": model.dtype}
-    _require_answer(model.regression, config.data.target)
+    _require_answer(model.regression, config.dataset.target)
     try:
         autoencoder = architectures[model.architecture](
             window, model.latent_dim, nested, **model.autoencoder.to_dict(), **shared
         )
         if model.regression == "dense":
             shared |= {"encoder": autoencoder.encoder, "nested_sizes": nested}
-            if dataset and config.data.target != "iou":
+            if dataset and config.dataset.target != "iou":
                 # A target that never varies has no SD: its mean is then all there is to answer.
                 sd = dataset["training_sd"] or 1.0
                 shared |= {"mean": dataset["training_mean"], "sd": sd}
         else:
-            shared["target"] = config.data.target
+            shared["target"] = config.dataset.target
         kind = {"dense": DenseRegressor, "soft_overlap": SoftOverlapRegressor}[model.regression]
         models = Models(autoencoder, kind(**model.regressor.to_dict(), **shared))
     except TypeError as error:
         raise ValueError(
             f"model.autoencoder or model.regressor has a field that {model.architecture} or "
-            f"{model.regression} does not know ({error}): start from configs/dissertation.py for "
-            "plain and dense, from configs/default.py for residual and soft_overlap"
+            f"{model.regression} does not know ({error}): start from the config dissertation for "
+            "plain and dense, from default for residual and soft_overlap"
         ) from error
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
     jax.eval_shape(autoencoder.init, jax.random.key(0), image)
     return models
 
 
-
-
 def _require_answer(regression: str, target: str) -> None:
     if regression == "soft_overlap" and target not in SOFT_TARGETS:
         raise ValueError(
             f"model.regression soft_overlap answers {' and '.join(SOFT_TARGETS)}, not the "
-            f"data.target {target!r}: start from --config=jaxcell/configs/dense.py"
+            f"dataset.target {target!r}: start from the config dense"
         )
 
 

@@ -39,9 +39,9 @@ class Decoder(nn.Module):
         x = _unfold(code, kept, self, side)
         x = Convolution(self.code_features, activation=self.activation, dtype=self.dtype)(x)
         for features in reversed(self.features):
-            x = Convolution(
-                features, upsampled=True, activation=self.activation, dtype=self.dtype
-            )(x)
+            x = Convolution(features, upsampled=True, activation=self.activation, dtype=self.dtype)(
+                x
+            )
         x = Convolution(2, upsampled=True, activation="none", dtype=self.dtype)(x)
         return x.astype(jnp.float32)
 

@@ -205,7 +205,7 @@ def _missing_views(
 def _missing_everywhere(plate: str, images: pd.DataFrame, view: str) -> Finding:
     there = ", ".join(sorted(images["view"].unique()))
     message = f"no image of the plate is a {view} view; its views are {there} ({_in_words(images)})"
-    cure = "name the views in the config (config.data.views) as the files do"
+    cure = "name the views in the config (config.plates.views) as the files do"
     return Finding("missing view", plate, "", images["path"].iloc[0], message, cure)
 
 

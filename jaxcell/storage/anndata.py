@@ -13,10 +13,6 @@ if TYPE_CHECKING:  # slow to import, and a run without export needs none of them
 FIELD_KEYS = ("plate", "well", "field")
 
 
-
-
-
-
 def to_anndata(
     table: "pd.DataFrame",
     features: Sequence[str],
@@ -96,8 +92,6 @@ def patches_with_codes(
     table = patches.join(pd.DataFrame(codes, columns=features, index=patches.index))
     obs = [name for name in patches if name not in ("y", "x")]
     return to_anndata(table, features, obs, pixel_um=pixel_um, versions=versions)
-
-
 
 
 def _check(table, features, obs, codes) -> None:

@@ -3,11 +3,19 @@
 import json
 from pathlib import Path
 
+from ml_collections import FrozenConfigDict
+
 from jaxcell.storage.atomic import _as_json, write
+
+# What a run is, and, last of all that a training writes, how many steps were taken.
+IDENTITY, TRAINED = "identity.json", "trained.json"
 
 # What each kind of run makes first.
 FIRST_MADE = ("autoencoder", "unet", "wells", "members")
-CLAIMS = {"config.json", "sweep.json", "dataset.json", "findings.json", "images.json", "locks"}
+CLAIMS = {
+    *("config.json", "sweep.json", "dataset.json", "findings.json", "images.json", "locks"),
+    IDENTITY,
+}
 
 
 def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
@@ -17,7 +25,7 @@ def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
       workdir: the run's folder.
       name: of the file in it that says what it belongs to.
       content: what it must belong to.
-      what: the content in a word, for the message.
+      what: how another run differs, for the message: "other settings".
 
     Raises:
       ValueError: the folder belongs to something else.
@@ -25,19 +33,19 @@ def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
     path = workdir / name
     if _is_begun(workdir) and not path.exists():
         raise ValueError(
-            f"{workdir} belongs to a run of another kind, which has no {name}: choose another "
-            "--workdir"
+            f"{workdir} belongs to a run of another kind, which has no {name}: choose "
+            "another folder"
         )
     if _is_begun(workdir):
         differing = _difference(json.loads(path.read_text()), json.loads(_as_json(content)))
         if differing:
             raise ValueError(
-                f"{workdir} belongs to a run with another {what} ({'; '.join(differing)}): "
-                "choose another --workdir, or start with the same settings to go on with it"
+                f"{workdir} belongs to a run with {what} ({'; '.join(differing)}): "
+                "choose another folder, or start with the same settings to go on with it"
             )
     elif workdir.exists():
         if {path.name for path in workdir.iterdir() if path.suffix != ".tmp"} - CLAIMS:
-            raise ValueError(f"{workdir} is not empty and is not a run: choose another --workdir")
+            raise ValueError(f"{workdir} is not empty and is not a run: choose another folder")
 
 
 def claim(workdir: Path, name: str, content: dict, what: str) -> None:
@@ -53,10 +61,6 @@ def _is_begun(workdir: Path) -> bool:
     return any((workdir / name).exists() for name in FIRST_MADE)
 
 
-
-
-
-
 def _difference(old: dict, new: dict, prefix: str = "") -> list[str]:
     """Dotted names whose values differ, with both values."""
     lines = []
@@ -69,3 +73,32 @@ def _difference(old: dict, new: dict, prefix: str = "") -> list[str]:
     return lines
 
 
+def load_config(workdir: Path, kind: str) -> FrozenConfigDict:
+    """The config of a run that was trained.
+
+    Args:
+      workdir: the run's folder.
+      kind: what it must be, as `experiment` of a config names it.
+
+    Raises:
+      ValueError: the folder is no such run, or its training has not ended.
+    """
+    if not (workdir / TRAINED).exists():
+        raise ValueError(
+            f"{workdir} is not a run whose training has ended, it has no {TRAINED}: check the "
+            "folder, or train with the same settings again to go on with it"
+        )
+    config = json.loads((workdir / "config.json").read_text())
+    if not {"experiment", "plates", "machine"} <= config.keys():
+        raise ValueError(
+            f"{workdir} was trained by an earlier version of jaxcell: evaluate it with that, or "
+            "train again in another folder"
+        )
+    if config["experiment"] != kind:
+        raise ValueError(f"{workdir} is a run of {config['experiment']}, not of {kind}")
+    return FrozenConfigDict(config)
+
+
+def history(workdir: Path, name: str) -> list[dict]:
+    """The rows of a network's metrics.jsonl, one an epoch."""
+    return [json.loads(line) for line in (workdir / name / "metrics.jsonl").open()]

@@ -2,7 +2,7 @@
 
 Members go one after the other inside the program (`jax.lax.map`): a convolution vmapped over its
 kernels becomes a grouped convolution, which was measured slower on a CPU;
-`jaxcell.benchmarks.together` measures both where you are. Devices share the members between them.
+`benchmarks.together` measures both where you are. Devices share the members between them.
 What is drawn (dropout, sizes of nested codes) is that of the seed alone where both take as many
 examples through the network at a time (`chunks.py`), as an accelerator always does.
 """
@@ -109,6 +109,4 @@ def _over_devices(mesh: Mesh, function: Callable, arguments: str) -> Callable:
     """Each device does its members; an argument is split by member (`m`) or given whole (`-`)."""
     by_member, whole = PartitionSpec(MEMBER), PartitionSpec()
     specs = tuple(by_member if kind == "m" else whole for kind in arguments)
-    return jax.shard_map(
-        function, mesh=mesh, in_specs=specs, out_specs=by_member, check_vma=False
-    )
+    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=by_member, check_vma=False)

@@ -124,9 +124,7 @@ def eval_step(task: Task, prepare: Prepare, mesh: Mesh | None = None) -> EvalSte
 
     def step(params: Params, data: Any, raw: Any) -> dict[str, Array]:
         batch = prepare(data, raw)
-        loss, metrics = chunks.apply(
-            lambda *given: task.loss(*given, None), params, batch, mesh
-        )
+        loss, metrics = chunks.apply(lambda *given: task.loss(*given, None), params, batch, mesh)
         return {"loss": loss, "weight": batch["weight"], "index": batch["index"], **metrics}
 
     return step

@@ -53,9 +53,7 @@ def autoencoder_task(
     Adams 2014, over a few sizes as in Kusupati et al. 2022.
     """
     if loss not in RECONSTRUCTION_LOSSES:
-        raise ValueError(
-            f"autoencoder.loss is {loss!r}: use {' or '.join(RECONSTRUCTION_LOSSES)}"
-        )
+        raise ValueError(f"autoencoder.loss is {loss!r}: use {' or '.join(RECONSTRUCTION_LOSSES)}")
 
     def init(key: Array, batch: Batch) -> Params:
         return model.init(key, batch["image"])["params"]

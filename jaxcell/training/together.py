@@ -44,7 +44,6 @@ class Lane(NamedTuple):
     init_params: Params | None = None
 
 
-
 @dataclasses.dataclass
 class _Run:
     """A member while it is trained.
@@ -231,7 +230,7 @@ def _validate(
         if not np.isfinite(loss) and not run.failure:
             what = "the validation loss is not finite"
             whose = np.flatnonzero(~np.isfinite(losses[run.index]))[0]
-            raw = {"index": indices[whose:whose + 1]}
+            raw = {"index": indices[whose : whose + 1]}
             run.failure = str(not_finite(describe_batch, run.manager, what, run.step, raw))
         run.validation_loss = loss
 

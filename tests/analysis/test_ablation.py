@@ -104,7 +104,11 @@ def test_kinds_and_settings_are_asked_apart_and_spatial_codes_not_at_all():
     rows += members({1152: (0.1, 0.1)}, kind="spatial", setting="a")
     answers = smallest_sufficient(by_size(table(rows)), EXCESS)
     assert [(item.setting, item.kind, item.size) for item in answers] == [
-        ("a", "separate", 8), ("a", "nested", 8), ("b", "separate", 64), ("b", "nested", 64)]
+        ("a", "separate", 8),
+        ("a", "nested", 8),
+        ("b", "separate", 64),
+        ("b", "nested", 64),
+    ]
 
 
 def test_a_criterion_that_nobody_knows_has_no_answer():
@@ -113,8 +117,9 @@ def test_a_criterion_that_nobody_knows_has_no_answer():
     assert smallest_sufficient(by_size(table([member(state="waiting")])), EXCESS) == []
 
 
-@pytest.mark.parametrize("values, useless", [((0.5, 0.6), True), ((0.69, 0.7), False),
-                                             ((0.49,), True), ((0.51,), False)])
+@pytest.mark.parametrize(
+    "values, useless", [((0.5, 0.6), True), ((0.69, 0.7), False), ((0.49,), True), ((0.51,), False)]
+)
 def test_a_code_no_better_than_guessing_is_useless(values, useless):
     rows = [member(seed=seed, auroc=value) for seed, value in enumerate(values)]
     (answer,) = smallest_sufficient(by_size(table(rows)), AUROC)
@@ -126,29 +131,43 @@ def test_a_code_no_better_than_guessing_is_useless(values, useless):
 
 
 def test_a_row_is_on_the_front_unless_another_is_as_good_in_all_and_better_in_one():
-    sizes = by_size(table([
-        member(size=8, excess=0.03),
-        member(size=64, excess=0.03),  # larger than 8 and no better
-        member(size=256, excess=0.02),
-        member("nested", size=256, excess=0.02),  # equal to the one above: both stay
-        member(size=512, excess=0.03, auroc=0.9),  # worse but for its AUROC
-        member(size=512, excess=0.1, setting="other"),  # by itself
-    ]))
+    sizes = by_size(
+        table(
+            [
+                member(size=8, excess=0.03),
+                member(size=64, excess=0.03),  # larger than 8 and no better
+                member(size=256, excess=0.02),
+                member("nested", size=256, excess=0.02),  # equal to the one above: both stay
+                member(size=512, excess=0.03, auroc=0.9),  # worse but for its AUROC
+                member(size=512, excess=0.1, setting="other"),  # by itself
+            ]
+        )
+    )
     assert sizes[~pareto(sizes)]["latent_size"].tolist() == [64]
 
 
 def test_unknown_criteria_do_not_count_in_the_front():
-    sizes = by_size(table([
-        member(size=8, excess=0.01, auroc=np.nan),
-        member(size=64, excess=0.02),  # beaten by 8 in all that is known of both
-        member(size=2, excess=np.nan, rmse_over_sd=np.nan, auroc=np.nan),
-    ]))
+    sizes = by_size(
+        table(
+            [
+                member(size=8, excess=0.01, auroc=np.nan),
+                member(size=64, excess=0.02),  # beaten by 8 in all that is known of both
+                member(size=2, excess=np.nan, rmse_over_sd=np.nan, auroc=np.nan),
+            ]
+        )
+    )
     assert sizes[pareto(sizes)]["latent_size"].tolist() == [8]
 
 
 def test_a_front_of_two_axes():
-    sizes = by_size(table([member(size=8, excess=0.03, train_seconds=5),
-                           member(size=64, excess=0.02, train_seconds=5)]))
+    sizes = by_size(
+        table(
+            [
+                member(size=8, excess=0.03, train_seconds=5),
+                member(size=64, excess=0.02, train_seconds=5),
+            ]
+        )
+    )
     assert pareto(sizes, ("train_seconds", "bce_excess")).tolist() == [False, True]
     assert pareto(sizes, ("code_bytes", "bce_excess")).tolist() == [True, True]
 

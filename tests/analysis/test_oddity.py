@@ -15,11 +15,16 @@ def plate(wells: int = 12, each: int = 8, conditions=("OVA", "ConA")) -> pd.Data
     count = wells * each
     well = np.repeat(np.arange(wells), each)
     true = random.uniform(0, 9, count)
-    return pd.DataFrame({
-        "plate": "P1", "well": [f"B{number + 1:02d}" for number in well],
-        "condition": np.array(conditions)[well % len(conditions)], "faulty": False,
-        "target": true, "predicted": true + random.normal(0, 0.5, count),
-    })
+    return pd.DataFrame(
+        {
+            "plate": "P1",
+            "well": [f"B{number + 1:02d}" for number in well],
+            "condition": np.array(conditions)[well % len(conditions)],
+            "faulty": False,
+            "target": true,
+            "predicted": true + random.normal(0, 0.5, count),
+        }
+    )
 
 
 def features_of(patches: pd.DataFrame, dimensions: int = 5) -> np.ndarray:

@@ -115,7 +115,7 @@ def test_trustworthiness_follows_its_formula():
     ranks = [np.argsort(np.argsort(np.linalg.norm(table - row, axis=1))) for row in table]
     lost, k = 0, 6
     for own in range(40):
-        near = np.argsort(np.linalg.norm(picture - picture[own], axis=1))[1:k + 1]
+        near = np.argsort(np.linalg.norm(picture - picture[own], axis=1))[1 : k + 1]
         lost += sum(max(0, ranks[own][other] - k) for other in near)
     expected = 1 - 2 * lost / (40 * k * (2 * 40 - 3 * k - 1))
     assert projection.trustworthiness(table, picture, neighbours=k) == pytest.approx(expected)

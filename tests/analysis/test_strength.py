@@ -56,8 +56,10 @@ def test_p_agrees_with_welch_and_counts_the_arrangement_itself():
 def test_p_is_uniform_without_a_difference_even_where_spreads_differ(monkeypatch):
     monkeypatch.setattr(module, "DRAWS", 299)
     random = np.random.default_rng(3)
-    p = [compared(group(random.normal(0, 2, 6)), group(random.normal(0, 1, 18)), seed=i)["p"]
-         for i in range(60)]
+    p = [
+        compared(group(random.normal(0, 2, 6)), group(random.normal(0, 1, 18)), seed=i)["p"]
+        for i in range(60)
+    ]
     assert np.mean(np.array(p) <= 0.1) <= 0.2
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
@@ -94,8 +96,10 @@ def test_what_cannot_be_said_is_none_with_a_reason():
     assert "only 1 well of one of the two" in single["reason"]
     few = compared(group([1, 2, 3], "A"), group([4, 5.0], "A"), seed=0)
     assert few["p"] is None and "only 2 wells" in few["reason"]
-    thirds = [pd.concat([group([value], plate) for value, plate in zip(values, "ABC")])
-              for values in ([1, 2, 4], [0, 1, 2])]
+    thirds = [
+        pd.concat([group([value], plate) for value, plate in zip(values, "ABC")])
+        for values in ([1, 2, 4], [0, 1, 2])
+    ]
     shuffles = compared(*thirds, seed=0)
     assert shuffles["p"] is None and "only 8 ways to shuffle" in shuffles["reason"]
     assert shuffles["interval"] is not None
@@ -105,8 +109,12 @@ def test_what_cannot_be_said_is_none_with_a_reason():
 
 
 def test_conditions_against_unstimulated():
-    spec = {("Unstimulated", "sample", "1", 1): 9, ("ConA", "sample", "1", 5): 9,
-            ("OVA", "sample", "1", 1): 9, ("ConA", "empty", None, -50): 4}
+    spec = {
+        ("Unstimulated", "sample", "1", 1): 9,
+        ("ConA", "sample", "1", 5): 9,
+        ("OVA", "sample", "1", 1): 9,
+        ("ConA", "empty", None, -50): 4,
+    }
     table = wells(spec, plates=("P1", "P2"))
     table.loc[0, "target_mean"] = np.nan
     result = strength(table, seed=0)
@@ -120,7 +128,8 @@ def test_conditions_against_unstimulated():
     assert strength(table, seed=0) == result
     other = strength(table, seed=0, reference="ConA")
     assert other["against_reference"]["Unstimulated"]["difference"] == pytest.approx(
-        -strong["difference"])
+        -strong["difference"]
+    )
     with pytest.raises(ValueError, match="none of the conditions: Unstimulated, OVA, ConA"):
         strength(table, seed=0, reference="LPS")
 
@@ -137,12 +146,20 @@ def test_poor_tables_survive():
 
 
 def test_compounds_against_their_own_vehicle():
-    spec = {("OVA", "vehicle", "DMSO", 5): 12, ("OVA", "sample", "blocker", 1): 6,
-            ("OVA", "sample", "idle", 5): 6, ("OVA", "sample", "rare", 5): 2,
-            ("ConA", "vehicle", "DMSO", 50): 12, ("ConA", "sample", "blocker", 50): 6}
+    spec = {
+        ("OVA", "vehicle", "DMSO", 5): 12,
+        ("OVA", "sample", "blocker", 1): 6,
+        ("OVA", "sample", "idle", 5): 6,
+        ("OVA", "sample", "rare", 5): 2,
+        ("ConA", "vehicle", "DMSO", 50): 12,
+        ("ConA", "sample", "blocker", 50): 6,
+    }
     rows = strength(wells(spec), seed=0)["compounds"]
     assert [(r["condition"], r["compound"]) for r in rows] == [
-        ("OVA", "blocker"), ("OVA", "idle"), ("ConA", "blocker")]
+        ("OVA", "blocker"),
+        ("OVA", "idle"),
+        ("ConA", "blocker"),
+    ]
     blocker, idle, other = rows
     assert blocker["difference"] == pytest.approx(-4, abs=1) and blocker["q"] < 0.05
     assert idle["q"] > 0.05 and other["q"] > 0.05 and abs(other["difference"]) < 2

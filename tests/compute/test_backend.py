@@ -11,7 +11,7 @@ import pytest
 from jaxcell.compute import backend
 
 CODE = """
-from jaxcell.compiled import keep_compiled
+from jaxcell.compute.backend import keep_compiled
 import jax, jax.numpy as jnp
 keep_compiled()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
@@ -47,7 +47,7 @@ def test_the_users_own_folder_is_kept_to(tmp_path):
 @pytest.mark.parametrize("given", ["", "--xla_cpu_experimental_ynn_fusion_type=invalid"])
 def test_slow_kernels_are_avoided_unless_the_users_flags_say_otherwise(given):
     code = """
-from jaxcell.compiled import avoid_slow_kernels
+from jaxcell.compute.backend import avoid_slow_kernels
 import os, jax, jax.numpy as jnp
 avoid_slow_kernels(), avoid_slow_kernels()
 jnp.ones(3).sum().block_until_ready()  # an unknown flag ends the process here
@@ -74,7 +74,7 @@ print(os.environ.get("XLA_FLAGS", ""))
 )
 def test_each_core_is_a_device_unless_the_user_says_how_many(flags, setting, devices):
     code = """
-from jaxcell.compiled import cores, use_every_core
+from jaxcell.compute.backend import cores, use_every_core
 import jax
 use_every_core()
 print(jax.local_device_count(), cores())

@@ -43,9 +43,7 @@ def test_upsampled_convolution_is_upsampling_then_convolution(height, width, fea
 @pytest.mark.parametrize("channels", [3, 9, 40])
 @pytest.mark.parametrize("features", [4, 9, 40])  # few go four or two columns at a time
 @pytest.mark.parametrize("width", [7, 8])
-def test_convolve_is_convolution_in_values_and_gradients(
-    side, padding, channels, features, width
-):
+def test_convolve_is_convolution_in_values_and_gradients(side, padding, channels, features, width):
     x, kernel = _normal(0, 2, 5, width, channels), _normal(1, side, side, channels, features)
 
     def plain(x, kernel):

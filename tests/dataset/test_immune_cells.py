@@ -93,7 +93,7 @@ def test_no_well_is_in_two_splits_and_no_split_is_empty(plates, tfds_folder):
 
 
 def test_another_seed_holds_other_wells_out(plates):
-    first, again, other = (select_fields(plates, _config(seed=seed)) for seed in (0, 0, 1))
+    first, again, other = (select_fields(plates, _config(split_seed=seed)) for seed in (0, 0, 1))
     assert (first["split"] == again["split"]).all()
     assert (first["split"] != other["split"]).any()
 
@@ -279,7 +279,7 @@ def test_the_six_named_configurations():
 
 
 def test_opening_what_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="full_plain_96_gone is not in .* start train.py"):
+    with pytest.raises(ValueError, match="full_plain_96_gone is not in .* train the run again"):
         open_built(_config(), "full_plain_96_gone", tmp_path)
 
 
@@ -288,7 +288,7 @@ def test_no_tensorflow(plates_folder, tmp_path):
         "import sys\n"
         "from pathlib import Path\n"
         "from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build\n"
-        "from jaxcell.dataset.pipeline import open_examples\n"
+        "from jaxcell.dataset.batches import open_examples\n"
         "from jaxcell.plates.folder import read_plates\n"
         f"plates = read_plates(Path({str(plates_folder)!r}), {VIEWS!r})\n"
         "config = ImmuneCellsConfig(name='x', subset='dmso', window=96, stride=96)\n"

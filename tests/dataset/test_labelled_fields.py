@@ -72,10 +72,15 @@ def test_simulated_plates_come_with_their_truth(tmp_path):
     assert fields.kinds == ("t_cell", "dendritic_cell") and len(fields.images) == 12
     # Cells are brighter than what surrounds them, in their own view.
     for kind in range(2):
-        inside = [image[labels[..., kind] > 0, kind].mean()
-                  for image, labels in zip(fields.images, fields.labels) if labels[..., kind].any()]
-        outside = [image[labels[..., kind] == 0, kind].mean()
-                   for image, labels in zip(fields.images, fields.labels)]
+        inside = [
+            image[labels[..., kind] > 0, kind].mean()
+            for image, labels in zip(fields.images, fields.labels)
+            if labels[..., kind].any()
+        ]
+        outside = [
+            image[labels[..., kind] == 0, kind].mean()
+            for image, labels in zip(fields.images, fields.labels)
+        ]
         assert np.mean(inside) > 2 * np.mean(outside)
     next((tmp_path / "p").rglob("*labels.tif")).unlink()
     with pytest.raises(ValueError, match="true cells of field 1 are not known"):

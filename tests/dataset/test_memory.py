@@ -31,7 +31,7 @@ from itertools import islice
 from pathlib import Path
 
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, open_built
-from jaxcell.dataset.pipeline import open_examples, train_batches
+from jaxcell.dataset.batches import open_examples, train_batches
 
 folder, name, stride, mib, count = sys.argv[1:]
 config = ImmuneCellsConfig(name="x", window=192, stride=int(stride))

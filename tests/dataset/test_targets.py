@@ -48,7 +48,7 @@ def test_the_target_is_the_measure_asked_for(plates, tfds_folder, target):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"mask_method": "instrument"}, "config.data.mask_scope=field"),
+        ({"mask_method": "instrument"}, "needs dataset.mask_scope field"),
         ({"mask_method": "otsu"}, "mask_method 'otsu' is not one of two_means, mean_sd"),
         ({"mask_scope": "well"}, "patch, field"),
         ({"target": "overlap"}, "target 'overlap' is not one of iou"),

@@ -16,8 +16,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         assert tag not in ("script", "link")
-        assert all(attributes.get(key, "#").startswith(("#", "data:image/"))
-                   for key in ("href", "src"))
+        assert all(
+            attributes.get(key, "#").startswith(("#", "data:image/")) for key in ("href", "src")
+        )
         self.images += [attributes] if tag == "img" else []
         self.rows += [[]] if tag == "tr" else []
         if tag in ("td", "th"):

@@ -13,27 +13,27 @@ from ml_collections import ConfigDict
 from jaxcell.configs import default
 
 ROOT = Path(__file__).parents[2]
-# Scripts that are started again and again find their programs compiled, and nobody's own cache is
+# Commands that are started again and again find their programs compiled, and nobody's own cache is
 # touched.
 _COMPILED = tempfile.TemporaryDirectory(prefix="jaxcell-compiled-")
 SETTINGS = {
-    "simulate.plates": 1,
-    "simulate.rows": 3,
-    "simulate.columns": 6,
-    "simulate.field_size": 192,
-    "data.window": 96,
-    "data.stride": 96,
+    "plates.simulate.plates": 1,
+    "plates.simulate.rows": 3,
+    "plates.simulate.columns": 6,
+    "plates.simulate.field_size": 192,
+    "dataset.window": 96,
+    "dataset.stride": 96,
     "model.autoencoder.features": (8, 16),
     "model.autoencoder.code_features": 4,
     "model.regressor.hidden": (16, 16),
-    "autoencoder.epochs": 2,
-    "autoencoder.batch_size": 8,
-    "autoencoder.checkpoint_every_steps": 2,
-    "autoencoder.optimizer.warmup_steps": 1,
-    "regressor.epochs": 2,
-    "regressor.batch_size": 8,
-    "regressor.checkpoint_every_steps": 2,
-    "regressor.optimizer.warmup_steps": 1,
+    "training.autoencoder.epochs": 2,
+    "training.autoencoder.batch_size": 8,
+    "training.autoencoder.checkpoint_every_steps": 2,
+    "training.autoencoder.optimizer.warmup_steps": 1,
+    "training.regressor.epochs": 2,
+    "training.regressor.batch_size": 8,
+    "training.regressor.checkpoint_every_steps": 2,
+    "training.regressor.optimizer.warmup_steps": 1,
     "evaluation.batch_size": 8,
     "evaluation.projections": ("PCA",),
 }
@@ -43,27 +43,27 @@ def make_config(folder: Path, **changes) -> ConfigDict:
     """The tiny config; `folder` keeps simulated plates and data sets.
 
     Args:
-      folder: for `data.folder`.
+      folder: for `machine.folder`.
       **changes: dotted names with `__` for the dots.
     """
     config = default.get_config()
     changes = {name.replace("__", "."): value for name, value in changes.items()}
-    config.update_from_flattened_dict({**SETTINGS, "data.folder": str(folder), **changes})
+    config.update_from_flattened_dict({**SETTINGS, "machine.folder": str(folder), **changes})
     return config
 
 
 def start(
-    script: str,
+    command: str,
     *arguments: str,
     devices: int = 1,
     settings: dict | None = None,
     config: str = "default",
 ) -> subprocess.Popen:
-    """Starts a script of the project; `settings` are those of the config to change."""
-    command = [sys.executable, str(ROOT / script), *arguments]
+    """Starts `jaxcell COMMAND`; `settings` are those of the config to change."""
+    words = [sys.executable, "-m", "jaxcell.cli", command, *arguments]
     if settings is not None:
-        command.append("--config=" + str(ROOT / "jaxcell" / "configs" / f"{config}.py"))
-        command += [f"--config.{name}={value}" for name, value in settings.items()]
+        words.append(f"--config={config}")
+        words += [f"--config.{name}={value}" for name, value in settings.items()]
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
@@ -74,7 +74,7 @@ def start(
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     return subprocess.Popen(
-        command,
+        words,
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -84,7 +84,7 @@ def start(
 
 
 def finish(process: subprocess.Popen, seconds: float = 300) -> str:
-    """Waits for a script that must succeed; returns what it printed."""
+    """Waits for a command that must succeed; returns what it printed."""
     output, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, output + errors
     return output

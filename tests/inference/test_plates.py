@@ -42,8 +42,8 @@ def folder(tmp_path_factory) -> Path:
 def workdir(folder, tmp_path_factory) -> Path:
     """A trained run."""
     base = tmp_path_factory.mktemp("run")
-    config = make_config(base, data__plates=str(folder))
-    config.autoencoder.epochs = config.regressor.epochs = 1
+    config = make_config(base, plates__folder=str(folder))
+    config.training.autoencoder.epochs = config.training.regressor.epochs = 1
     train.train(config, base / "run")
     return base / "run"
 
@@ -96,16 +96,21 @@ def _seen_by_evaluation(workdir, config, run, plates) -> pd.DataFrame:
     [
         {},
         {"masked": True, "stride": 48},
-        {"masked": True, "mask_method": "instrument", "mask_scope": "field", "flat_field": True},
+        {
+            "masked": True,
+            "mask_method": "instrument",
+            "mask_scope": "field",
+            "flat_field": True,
+        },
     ],
     ids=["plain", "masked", "flat"],
 )
 def test_patches_have_the_predictions_of_an_evaluation(loaded, workdir, settings):
     config, run, plates = loaded
-    config.data.update(settings)
+    config.dataset.update(settings)
     expected = _seen_by_evaluation(workdir, config, run, plates)
     # An evaluation's own subset and split are those of its training.
-    config.data.update({"subset": "dmso", "split_by": "plate"})
+    config.dataset.update({"subset": "dmso", "split_by": "plate"})
     found = prediction.predict_plates(run, config, plates).patches
     assert list(found) == [*KEY, "faulty", "predicted"]
     pd.testing.assert_frame_equal(found[KEY], expected[KEY], check_dtype=False)
@@ -176,7 +181,7 @@ def test_fields_are_read_as_they_are_used(loaded, monkeypatch):
 
 def test_a_file_that_breaks_on_the_way_is_an_error_that_names_it(loaded, damaged):
     config, run, _ = loaded
-    config.data.update({"plates": str(damaged), "on_bad_image": "skip"})
+    config.plates.update({"folder": str(damaged), "on_bad_image": "skip"})
     plates = load_plates(config)
     gone = next(damaged.glob("SIM01/SIM01 - D - 05*FITC*.tif"))
     gone.unlink()
@@ -186,9 +191,9 @@ def test_a_file_that_breaks_on_the_way_is_an_error_that_names_it(loaded, damaged
 
 def test_bad_plates_write_nothing_or_are_left_out_and_listed(workdir, damaged):
     with pytest.raises(ValueError, match="B02(.|\n)*C03"):
-        predict_folder(workdir, str(damaged), skip=False)
+        predict_folder(workdir, str(damaged), workdir / "predictions-damaged", {}, skip=False)
     assert not list(workdir.glob("predictions-damaged*"))
-    said = predict_folder(workdir, str(damaged), skip=True)
+    said = predict_folder(workdir, str(damaged), workdir / "predictions-damaged", {}, skip=True)
     wells = pd.read_csv(workdir / "predictions-damaged" / "wells.csv")
     assert len(wells) == 16 and not {"B02", "C03"} & set(wells["well"])
     assert said.count("left out") == 2 and "B02" in said and "C03" in said
@@ -201,25 +206,27 @@ def test_a_folder_without_layout_takes_the_place_of_an_earlier_one(workdir, fold
     out.mkdir()
     for name in ("wells.csv", "patches.parquet"):
         (out / name).write_text("of an earlier call")
-    said = predict_folder(workdir, str(bare), skip=False)
+    said = predict_folder(workdir, str(bare), out, {}, skip=False)
     patches, wells = pd.read_parquet(out / "patches.parquet"), pd.read_csv(out / "wells.csv")
     assert len(patches) == 72 and len(wells) == 18 and wells["condition"].isna().all()
     assert "18 without layout" in said and "wells a second" in said and str(out) in said
     assert [path.name for path in workdir.glob("predictions-bare*")] == ["predictions-bare"]
     (out / "wells.csv").unlink()
     with pytest.raises(FileExistsError, match="predictions-bare.*move it away"):
-        predict_folder(workdir, str(bare), skip=False)
+        predict_folder(workdir, str(bare), out, {}, skip=False)
     assert (out / "patches.parquet").exists()
 
 
 def test_a_run_of_something_else_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text('{"experiment": "segmentation"}')
+    config = '{"experiment": "segmentation", "plates": {}, "machine": {}}'
+    (tmp_path / "config.json").write_text(config)
+    (tmp_path / "trained.json").write_text("{}")
     with pytest.raises(ValueError, match="run of segmentation"):
-        predict_folder(tmp_path, "anywhere", skip=False)
+        predict_folder(tmp_path, "anywhere", tmp_path / "out", {}, skip=False)
 
 
 def test_help_is_there_before_anything_heavy_is_imported():
-    code = "import sys, predict; print([m for m in ('jax', 'pandas') if m in sys.modules])"
+    code = "import sys, jaxcell.cli; print([m for m in ('jax', 'pandas') if m in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -119,7 +119,7 @@ def test_measures_of_interaction_are_what_they_were(patches, name):
 
 @pytest.mark.parametrize("name", ["t_cell", "t_cell_y", "area_um2", "t_cell_granularity_7"])
 def test_an_unknown_target_is_an_error_that_says_where_all_stand(patches, name):
-    with pytest.raises(ValueError, match=f"{name}' is not one of iou, .*interaction/targets.py"):
+    with pytest.raises(ValueError, match=f"{name}' is not one of iou, .*measures/patch.py"):
         measure_patches(*patches, name, pixel_um=PIXEL_UM)
     with pytest.raises(ValueError, match="such as t_cell_area_um2"):
         check_target(name)

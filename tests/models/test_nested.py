@@ -27,9 +27,7 @@ def test_each_size_has_its_own_scale_and_shift():
 
 
 def test_a_size_is_trained_by_its_own_patches_alone():
-    model = residual_autoencoder(
-        32, 6, SIZES, patch=8, features=(8, 16), blocks=1, code_features=4
-    )
+    model = residual_autoencoder(32, 6, SIZES, patch=8, features=(8, 16), blocks=1, code_features=4)
     image = jax.random.uniform(jax.random.key(1), (3, 32, 32, 2))
     params = jax.jit(model.init)(jax.random.key(0), image)
 

@@ -31,8 +31,11 @@ def test_every_parameter_receives_a_gradient():
     image = jax.random.uniform(jax.random.key(2), (2, 32, 32, 2))
     params = jax.jit(MODEL.init)(jax.random.key(0), image)
     gradients = jax.jit(jax.grad(lambda p: jnp.sum(jnp.sin(MODEL.apply(p, image)))))(params)
-    still = [jax.tree_util.keystr(path) for path, gradient
-             in jax.tree_util.tree_leaves_with_path(gradients) if not jnp.any(gradient != 0)]
+    still = [
+        jax.tree_util.keystr(path)
+        for path, gradient in jax.tree_util.tree_leaves_with_path(gradients)
+        if not jnp.any(gradient != 0)
+    ]
     assert not still
 
 

@@ -46,19 +46,31 @@ def synthetic_patches(conditions=tuple(SPREAD), wells=4, each=25, plates=1, seed
                 true[faulty] = 0
                 noise = random.normal(0, 0.25 + 0.12 * true)
                 floor = random.uniform(0.05, 0.1, each)
-                tables.append(pd.DataFrame({
-                    "plate": f"SIM{plate + 1:02d}", "well": f"{chr(65 + row)}{column + 1:02d}",
-                    "row": row, "column": column, "condition": condition, "compound": "DMSO",
-                    "concentration_um": np.nan, "role": "vehicle", "field": 1,
-                    "y": 192 * (np.arange(each) // 10),
-                    "x": 192 * (np.arange(each) % 10), "faulty": faulty,
-                    "overlap": true.astype(np.float32), "target": true.astype(np.float32),
-                    "predicted": np.maximum(0.93 * true + noise, 0).astype(np.float32),
-                    "bce": (floor + random.uniform(0.002, 0.01, each)).astype(np.float32),
-                    "bce_floor": floor.astype(np.float32),
-                    "psnr_db": random.normal(27, 2, each).astype(np.float32),
-                    "ssim": random.uniform(0.7, 0.95, each).astype(np.float32),
-                }))
+                tables.append(
+                    pd.DataFrame(
+                        {
+                            "plate": f"SIM{plate + 1:02d}",
+                            "well": f"{chr(65 + row)}{column + 1:02d}",
+                            "row": row,
+                            "column": column,
+                            "condition": condition,
+                            "compound": "DMSO",
+                            "concentration_um": np.nan,
+                            "role": "vehicle",
+                            "field": 1,
+                            "y": 192 * (np.arange(each) // 10),
+                            "x": 192 * (np.arange(each) % 10),
+                            "faulty": faulty,
+                            "overlap": true.astype(np.float32),
+                            "target": true.astype(np.float32),
+                            "predicted": np.maximum(0.93 * true + noise, 0).astype(np.float32),
+                            "bce": (floor + random.uniform(0.002, 0.01, each)).astype(np.float32),
+                            "bce_floor": floor.astype(np.float32),
+                            "psnr_db": random.normal(27, 2, each).astype(np.float32),
+                            "ssim": random.uniform(0.7, 0.95, each).astype(np.float32),
+                        }
+                    )
+                )
     return pd.concat(tables, ignore_index=True)
 
 
@@ -72,17 +84,36 @@ def report_arguments(patches: pd.DataFrame, target: Target = OVERLAP, size: int 
     captions = [f"SIM01 B0{place}\n{place} → 7 %" for place in range(6)]
     thumbnails = random.integers(0, 256, (len(patches), 16, 16, 3), np.uint8)
     return {
-        "metrics": {"seed": 0, "split": "well", "target": target._asdict(),
-                    "wells": {"train": 48, "validation": 8, "test": 12},
-                    "versions": {"jax": "0.10.2", "python": "3.11"}},
+        "metrics": {
+            "seed": 0,
+            "split": "well",
+            "target": target._asdict(),
+            "wells": {"train": 48, "validation": 8, "test": 12},
+            "versions": {"jax": "0.10.2", "python": "3.11"},
+        },
         "answers": ask(patches, codes, target),
         "codes": codes,
-        "histories": {name: history(scale) for name, scale in
-                      (("autoencoder", 0.09), ("regressor", 9.0))},
-        "shown": Shown({name: (images, 0.8 * images, np.arange(6.0)) for name in names},
-                       (images, captions), (images, captions), thumbnails, None, 192),
-        "findings": [("missing_view", "CK91", "B03", "/plates/CK91/CK91 - B - 03.tif",
-                      "no TexasRed image of field 1", "export the view again")],
+        "histories": {
+            name: history(scale) for name, scale in (("autoencoder", 0.09), ("regressor", 9.0))
+        },
+        "shown": Shown(
+            {name: (images, 0.8 * images, np.arange(6.0)) for name in names},
+            (images, captions),
+            (images, captions),
+            thumbnails,
+            None,
+            192,
+        ),
+        "findings": [
+            (
+                "missing_view",
+                "CK91",
+                "B03",
+                "/plates/CK91/CK91 - B - 03.tif",
+                "no TexasRed image of field 1",
+                "export the view again",
+            )
+        ],
         "config": {"seed": 0, "data": {"window": 192, "stride": 192, "views": {"t_cell": "FITC"}}},
         "title": "Synthetic plate",
     }
@@ -112,8 +143,12 @@ def ask(patches: pd.DataFrame, codes: np.ndarray, target: Target = OVERLAP):
 def history(scale: float, epochs: int = 20) -> list[dict]:
     """Rows as in metrics.jsonl, the learning rate stepping down once."""
     return [
-        {"epoch": epoch, "step": 40 * epoch, "train_loss": scale * (1 + 3 * np.exp(-epoch / 3)),
-         "validation_loss": scale * (1.1 + 3 * np.exp(-epoch / 3)),
-         "learning_rate": 1e-3 if epoch < 12 else 2e-4}
+        {
+            "epoch": epoch,
+            "step": 40 * epoch,
+            "train_loss": scale * (1 + 3 * np.exp(-epoch / 3)),
+            "validation_loss": scale * (1.1 + 3 * np.exp(-epoch / 3)),
+            "learning_rate": 1e-3 if epoch < 12 else 2e-4,
+        }
         for epoch in range(1, epochs + 1)
     ]

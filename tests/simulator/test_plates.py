@@ -211,7 +211,8 @@ def test_refuses_to_overwrite_and_to_overfill(tmp_path):
 def test_killed_half_way_leaves_nothing_that_looks_whole(tmp_path):
     target = tmp_path / "plates"
     code = (
-        "import sys; from pathlib import Path; from jaxcell.plates.simulate import simulate_plates;"
+        "import sys; from pathlib import Path;"
+        "from jaxcell.simulator.plates import simulate_plates;"
         "simulate_plates(Path(sys.argv[1]), rows=16, columns=24, field_size=256)"
     )
     root = Path(__file__).parents[2]

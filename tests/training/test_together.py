@@ -28,7 +28,10 @@ def batches_of(seed: int):
 
 
 def together(
-    folder: Path, seeds=SEEDS, batches=batches_of, data=None,
+    folder: Path,
+    seeds=SEEDS,
+    batches=batches_of,
+    data=None,
     validation=tiny_run.validation_batches,
 ):
     lanes = [Lane(folder / str(seed), seed, batches(seed)) for seed in seeds]
@@ -94,7 +97,9 @@ def test_killed_at_different_steps_members_end_as_if_never_killed(whole, tmp_pat
                     if step == last:
                         raise Killed
                     yield raw
+
             return some
+
         return batches
 
     for seed, last in ((3, 5), (4, 18)):
@@ -116,6 +121,7 @@ def test_one_that_diverges_says_where_and_the_other_goes_on(tmp_path):
                 if (seed, step) == (4, 10):
                     raw["index"][0] = 1
                 yield raw
+
         return some
 
     def validation():

@@ -62,8 +62,11 @@ def fit_scale(predicted: np.ndarray, error: np.ndarray) -> dict:
     scale = [max(float(steps.x[a]), least) for a, _ in blocks]
     start = max(scale.count(least) - 1, 0)
     few = f"only {len(size)} training patches, too few to see where errors are larger"
-    return {"at": at[start:], "scale": scale[start:],
-            "reason": few if len(size) < 2 * STEP_PATCHES else None}
+    return {
+        "at": at[start:],
+        "scale": scale[start:],
+        "reason": few if len(size) < 2 * STEP_PATCHES else None,
+    }
 
 
 def scale_at(scale: dict, predicted: np.ndarray) -> np.ndarray:
@@ -97,9 +100,16 @@ def calibrate(wells: np.ndarray, target: np.ndarray, predicted: np.ndarray, scal
     scores, weights = _thinned(_scores(frame, scale), weights)
     means = _scores(groups[["target", "predicted"]].mean(), scale)
     reason = None if count else "no calibration patch has a finite truth and prediction"
-    return {"reason": reason, "wells": count, "patches": len(frame), "left_out": left_out,
-            "scale": scale, "scores": scores.tolist(), "weights": weights.tolist(),
-            "well_scores": np.sort(means).tolist()}
+    return {
+        "reason": reason,
+        "wells": count,
+        "patches": len(frame),
+        "left_out": left_out,
+        "scale": scale,
+        "scores": scores.tolist(),
+        "weights": weights.tolist(),
+        "well_scores": np.sort(means).tolist(),
+    }
 
 
 def _scores(frame: pd.DataFrame, scale: dict) -> np.ndarray:
@@ -131,8 +141,10 @@ def why_no_interval(calibration: dict, coverage: float = 0.9) -> str | None:
     needed = math.ceil(coverage / (1 - coverage) - ROUNDING)
     if calibration["reason"] or calibration["wells"] >= needed:
         return calibration["reason"]
-    return (f"an interval that holds for {100 * coverage:g} % of new wells' patches needs at least "
-            f"{needed} calibration wells, and there are {calibration['wells']}")
+    return (
+        f"an interval that holds for {100 * coverage:g} % of new wells' patches needs at least "
+        f"{needed} calibration wells, and there are {calibration['wells']}"
+    )
 
 
 def interval(

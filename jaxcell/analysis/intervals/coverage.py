@@ -35,8 +35,9 @@ def coverage(
     names = condition_names(table)
     return {
         "overall": _coverage_of(table, seed, draws),
-        "by_condition": {name: _coverage_of(table[names == name], seed, draws)
-                         for name in conditions(table)},
+        "by_condition": {
+            name: _coverage_of(table[names == name], seed, draws) for name in conditions(table)
+        },
     }
 
 
@@ -101,8 +102,13 @@ def calibration_curve(
     allowed = [
         level for level in levels if not any(why_no_interval(part[0], level) for part in parts)
     ]
-    result = {"reason": None, "levels": allowed, "overall": None, "by_condition": {},
-              "left_out": [level for level in levels if level not in allowed]}
+    result = {
+        "reason": None,
+        "levels": allowed,
+        "overall": None,
+        "by_condition": {},
+        "left_out": [level for level in levels if level not in allowed],
+    }
     if not allowed:
         reasons = (why_no_interval(calibration, min(levels)) for calibration, _ in parts)
         return result | {"reason": next(filter(None, reasons))}
@@ -126,5 +132,9 @@ def _curve(inside: np.ndarray, wells: np.ndarray, seed: int, draws: int) -> dict
     """Shares inside at each level of rows that belong together, inside bool [N, L]."""
     shares = pd.DataFrame(inside.astype(float)).groupby(wells).mean().to_numpy()
     mean, low, high = _over_wells(shares, seed, draws)
-    return {"observed": mean.tolist(), "low": None if low is None else low.tolist(),
-            "high": None if high is None else high.tolist(), "wells": len(shares)}
+    return {
+        "observed": mean.tolist(),
+        "low": None if low is None else low.tolist(),
+        "high": None if high is None else high.tolist(),
+        "wells": len(shares),
+    }

@@ -122,7 +122,9 @@ def limits_of_agreement(true: np.ndarray, measured: np.ndarray) -> dict:
     half = quantile * sd / count**0.5
     half_of_limit = quantile * sd * (1 / count + 1.96**2 / (2 * (count - 1))) ** 0.5
     return result | {
-        "sd": sd, "low": low, "high": high,
+        "sd": sd,
+        "low": low,
+        "high": high,
         "bias_interval": [bias - half, bias + half],
         "low_interval": [low - half_of_limit, low + half_of_limit],
         "high_interval": [high - half_of_limit, high + half_of_limit],

@@ -1,16 +1,11 @@
 """How well a measure is predicted: scores over patches, conditions and wells, in its own unit."""
 
-
 import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.conditions import condition_names, conditions
 
 SCORE_NAMES = ("rmse", "mae", "bias", "sd_pred", "sd_true", "rmse_over_sd", "r2")
-
-
-
-
 
 
 def scores(true: np.ndarray, predicted: np.ndarray) -> dict:
@@ -86,10 +81,6 @@ def by_condition(table: pd.DataFrame, training_mean: float | None = None) -> dic
     return {name: scores_of(table[names == name], training_mean) for name in conditions(table)}
 
 
-
-
-
-
 def wells_table(patches: pd.DataFrame) -> pd.DataFrame:
     """One row a well: what it holds, and its means over patches, faulty ones included.
 
@@ -125,6 +116,7 @@ def wells_table(patches: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     wells["faulty"] = wells["faulty"].astype(int)
     wells["rmse"] = np.sqrt(wells["rmse"])
-    wells.insert(wells.columns.get_loc("rmse"), "error",
-                 wells["predicted_mean"] - wells["target_mean"])
+    wells.insert(
+        wells.columns.get_loc("rmse"), "error", wells["predicted_mean"] - wells["target_mean"]
+    )
     return wells

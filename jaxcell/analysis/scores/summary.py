@@ -45,8 +45,9 @@ def summarise(patches: pd.DataFrame, training_mean: float | None) -> dict:
 
 def reconstruction_means(patches: pd.DataFrame) -> dict:
     """Means of bce, its floor and excess (nats), psnr_db, ssim; None where not finite."""
-    columns = {name: patches[name].to_numpy(np.float64)
-               for name in ("bce", "bce_floor", "psnr_db", "ssim")}
+    columns = {
+        name: patches[name].to_numpy(np.float64) for name in ("bce", "bce_floor", "psnr_db", "ssim")
+    }
     columns["bce_excess"] = columns["bce"] - columns["bce_floor"]
     means = {
         name: float(values.mean()) if len(values) and np.isfinite(values).all() else None

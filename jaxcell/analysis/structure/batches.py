@@ -101,9 +101,7 @@ def _effects(features: np.ndarray, patches: pd.DataFrame, seed: int) -> dict:
     }
 
 
-def _plate_told(
-    features: np.ndarray, well_of: np.ndarray, wells: pd.DataFrame, seed: int
-) -> dict:
+def _plate_told(features: np.ndarray, well_of: np.ndarray, wells: pd.DataFrame, seed: int) -> dict:
     """How well a probe tells the plate of wells that it was not trained on."""
     names = ("balanced_accuracy", "interval", "chance")
     names_of, labels = np.unique(wells["plate"], return_inverse=True)
@@ -155,9 +153,7 @@ def _condition_elsewhere(
     }
 
 
-def _within_plates(
-    scores: np.ndarray, labels: np.ndarray, plates: np.ndarray, seed: int
-) -> dict:
+def _within_plates(scores: np.ndarray, labels: np.ndarray, plates: np.ndarray, seed: int) -> dict:
     """Scores of wells [W, C] judged plate by plate, then averaged by number of wells.
 
     What shifts all wells of a plate alike would otherwise pass for a difference of conditions
@@ -174,9 +170,7 @@ def _within_plates(
         of_present = scores[own][:, present]
         sizes.append(int(own.sum()))
         accuracy.append(well_scores.balanced_accuracy(scores[own], labels[own]))
-        drawn_accuracy.append(
-            well_scores.drawn_accuracy(scores[own], labels[own], weights[:, own])
-        )
+        drawn_accuracy.append(well_scores.drawn_accuracy(scores[own], labels[own], weights[:, own]))
         auroc.append(well_scores.auroc(of_present[None], relabelled[None])[0])
         drawn_auroc.append(well_scores.drawn_auroc(of_present, relabelled, weights[:, own]))
     if not sizes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 from tqdm import tqdm
 
 from jaxcell.analysis.answers import Answers, Calibrations, answer
@@ -13,16 +13,17 @@ from jaxcell.analysis.scores.summary import spread_over_target, summarise
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.flat_field import FlatFields, read_flat_fields
 from jaxcell.dataset.immune_cells import build, open_built
-from jaxcell.dataset.source import dataset_config, image_files, tfds_folder
+from jaxcell.dataset.source import Config, dataset_config, image_files, load_plates, tfds_folder
 from jaxcell.experiments.interaction import calibrate as calibration
+from jaxcell.experiments.lifecycle import Outcome
 from jaxcell.inference.examples import Seen, look, reconstructions
-from jaxcell.inference.trained import Run
+from jaxcell.inference.trained import Run, load
 from jaxcell.measures.catalogue import OVERLAP, Target
 from jaxcell.measures.patch import TARGETS
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates
 from jaxcell.report.explorer import sprites
-from jaxcell.report.interaction.page import Shown, write_report
+from jaxcell.report.interaction.page import Shown, summary_lines, write_report
 from jaxcell.storage.provenance import versions
 
 # Patches in each gallery.
@@ -33,12 +34,47 @@ NOT_HELD_OUT = (
     "for a new well"
 )
 NOT_CALIBRATED = (
-    "this run was not calibrated; python evaluate.py on its own held-out wells, without --plates, "
+    "this run was not calibrated; evaluating it on its own held-out wells, without other plates, "
     "does that"
 )
 
 
-def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
+def evaluate(
+    workdir: Path,
+    *,
+    plates: str = "",
+    views: Mapping[str, str] | None = None,
+    condition: str | None = None,
+    skip: bool = False,
+    standardise: bool = False,
+) -> Outcome:
+    """Evaluates a run on the wells it held out, or on any plates, and writes its report.
+
+    Args:
+      workdir: the run's folder.
+      plates: folder of plates; empty: the wells that the run held out.
+      views, condition, skip: of these plates, as for `load_plates`.
+      standardise: whether codes are standardised plate by plate on control wells, also where the
+        run's config says no.
+
+    Raises:
+      BadPlates, ValueError, FileExistsError: said to the person who asked.
+    """
+    config, run = load(workdir)
+    standardise = standardise or config.evaluation.standardise
+    config = FrozenConfigDict(
+        config.to_dict() | {"evaluation": {**config.evaluation, "standardise": standardise}}
+    )
+    if plates:
+        found = load_plates(config, condition, folder=plates, views=views, skip=skip)
+        name = Path(plates).resolve().name
+        metrics, report = evaluate_plates(workdir, config, run, found, name)
+    else:
+        metrics, report = evaluate_run(workdir, config, run), workdir / "report"
+    return Outcome(summary_lines(metrics), report / "index.html")
+
+
+def evaluate_run(workdir: Path, config: Config, run: Run) -> dict:
     """Evaluates a run on the wells it held out and writes `workdir/report`.
 
     Args:
@@ -56,10 +92,10 @@ def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
     examples = open_examples(builder, memory_gib=0)
 
     def calibrate(patches: pd.DataFrame) -> Calibrations | str:
-        if config.data.split_by == "random_patch":
+        if config.dataset.split_by == "random_patch":
             return NOT_HELD_OUT
-        batch_size = config.evaluation.batch_size
-        return calibration.calibrate(workdir, run, examples, patches, batch_size, config.seed)
+        batch_size, seed = config.evaluation.batch_size, config.training.seed
+        return calibration.calibrate(workdir, run, examples, patches, batch_size, seed)
 
     return _evaluate(
         workdir / "report",
@@ -75,7 +111,7 @@ def evaluate_run(workdir: Path, config: ConfigDict, run: Run) -> dict:
 
 
 def evaluate_plates(
-    workdir: Path, config: ConfigDict, run: Run, plates: Plates, name: str
+    workdir: Path, config: Config, run: Run, plates: Plates, name: str
 ) -> tuple[dict, Path]:
     """Evaluates a run on any plates, none of which it saw.
 
@@ -89,11 +125,9 @@ def evaluate_plates(
     Returns:
       The content of metrics.json and the report's folder, `workdir/report-NAME`.
     """
-    split_by = config.data.split_by
-    config = ConfigDict(config.to_dict())
-    config.data.update({"split_by": "none", "subset": "full"})
-    builder = build(plates, dataset_config(config), tfds_folder(config))
-    missing = NOT_HELD_OUT if split_by == "random_patch" else NOT_CALIBRATED
+    whole = dataset_config(config, split_by="none", subset="full")
+    builder = build(plates, whole, tfds_folder(config))
+    missing = NOT_HELD_OUT if config.dataset.split_by == "random_patch" else NOT_CALIBRATED
     report = workdir / f"report-{name}"
     metrics = _evaluate(
         report,
@@ -112,7 +146,7 @@ def evaluate_plates(
 def _evaluate(
     folder: Path,
     title: str,
-    config: ConfigDict,
+    config: Config,
     run: Run,
     examples: Examples,
     calibrate: Callable[[pd.DataFrame], Calibrations | str],
@@ -122,18 +156,18 @@ def _evaluate(
 ) -> dict:
     """Evaluates the test patches of some examples and writes the report into a folder."""
     rows, settings = examples.rows("test"), config.evaluation
-    side = sprites.layout(len(rows), config.data.window).tile
-    seen = look(run, examples, rows, settings.batch_size, side, config.seed)
-    target = target_words(config.data.target)
+    side = sprites.layout(len(rows), config.dataset.window).tile
+    seen = look(run, examples, rows, settings.batch_size, side, config.training.seed)
+    target = target_words(config.dataset.target)
     answers = _answers(seen, target, calibrate(seen.patches), config)
     metrics = {
         **summarise(seen.patches, run.dataset["training_mean"]),
         "target": target._asdict(),
-        "split": config.data.split_by,
+        "split": config.dataset.split_by,
         "wells": _wells(examples.table),
         "patches": examples.table["split"].value_counts(sort=False).to_dict(),
         "latent_size": seen.codes.shape[1],
-        "seed": config.seed,
+        "seed": config.training.seed,
         "versions": versions(),
         "left_out": sum(finding.fatal for finding in findings),
     }
@@ -143,7 +177,7 @@ def _evaluate(
         answers=answers,
         codes=seen.codes,
         histories=run.histories,
-        shown=_shown(run, examples, rows, seen, answers.patches, target, files, config.data),
+        shown=_shown(run, examples, rows, seen, answers.patches, target, files, config),
         findings=[finding[:6] for finding in findings],
         config=config.to_dict(),
         title=title,
@@ -153,7 +187,7 @@ def _evaluate(
 
 
 def _answers(
-    seen: Seen, target: Target, calibrations: Calibrations | str, config: ConfigDict
+    seen: Seen, target: Target, calibrations: Calibrations | str, config: Config
 ) -> Answers:
     """Asks all questions, behind a progress bar that says which."""
     baselines = {
@@ -177,7 +211,7 @@ def _answers(
             level=settings.coverage,
             methods=settings.projections,
             standardise=settings.standardise,
-            seed=config.seed,
+            seed=config.training.seed,
             told=told,
         )
 
@@ -190,7 +224,7 @@ def _shown(
     patches: pd.DataFrame,
     target: Target,
     files: Mapping | None,
-    data: ConfigDict,
+    config: Config,
 ) -> Shown:
     """The images of the report: a spread over the target, the worst predicted, the most unusual."""
     chosen = spread_over_target(patches)
@@ -214,8 +248,8 @@ def _shown(
         (originals[-1], times),
         seen.thumbnails,
         files,
-        data.window,
-        data.pixel_um,
+        config.dataset.window,
+        config.plates.pixel_um,
     )
 
 

@@ -1,8 +1,8 @@
 """Predictions of every well of any plates: two tables, no report."""
 
-import json
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from jaxcell.dataset.source import load_plates
@@ -17,12 +17,16 @@ from jaxcell.storage.atomic import replace, write_cells, write_csv
 WELLS, PATCHES = "wells.csv", "patches.parquet"
 
 
-def predict_folder(workdir: Path, plates: str, skip: bool) -> str:
-    """Predicts a folder of plates and writes `workdir/predictions-NAME`: both tables, or nothing.
+def predict_folder(
+    workdir: Path, plates: str, folder: Path, views: Mapping[str, str], skip: bool
+) -> str:
+    """Predicts a folder of plates and writes both tables, or nothing.
 
     Args:
       workdir: the run's folder.
       plates: folder of plates; wells without layout have an empty condition.
+      folder: of the tables.
+      views: which view shows which kind of cell, where the run's config does not say.
       skip: whether bad images are left out and listed instead of stopping.
 
     Returns:
@@ -32,24 +36,17 @@ def predict_folder(workdir: Path, plates: str, skip: bool) -> str:
       ValueError, FileExistsError: said to the person who started it.
     """
     began = time.monotonic()
-    settings = workdir / "config.json"
-    kind = json.loads(settings.read_text()).get("experiment") if settings.exists() else None
-    if kind not in ("interaction", None):
-        raise ValueError(f"{workdir} is a run of {kind}, which predicts no interaction")
     config, run = load(workdir)
-    source = Path(plates).resolve()
-    folder = workdir / f"predictions-{source.name}"
     if folder.exists() and not all((folder / name).exists() for name in (WELLS, PATCHES)):
         raise FileExistsError(f"{folder} exists and holds no predictions: move it away")
-    config.data.plates, config.data.on_bad_image = str(source), "skip" if skip else "stop"
-    found = load_plates(config, condition="")
+    found = load_plates(config, condition="", folder=plates, views=views, skip=skip)
     predictions = predict_plates(run, config, found)
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     write_cells(temporary / PATCHES, predictions.patches)
     write_csv(temporary / WELLS, predictions.wells)
     replace(temporary, folder)
-    return _closing(predictions, config.data.target, found, folder, time.monotonic() - began)
+    return _closing(predictions, config.dataset.target, found, folder, time.monotonic() - began)
 
 
 def _closing(

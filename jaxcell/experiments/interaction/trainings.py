@@ -39,9 +39,9 @@ def autoencoder_training(config: ConfigDict, models: Models, examples: Examples)
       examples: of its data set.
     """
     task = autoencoder_task(
-        models.autoencoder, config.autoencoder.loss, config.model.nested_sizes
+        models.autoencoder, config.training.autoencoder.loss, config.model.nested_sizes
     )
-    return _training(task, config, config.autoencoder, examples)
+    return _training(task, config, config.training.autoencoder, examples)
 
 
 def regressor_training(
@@ -58,7 +58,7 @@ def regressor_training(
     dense = config.model.regression == "dense"
     task = regressor_task(models.regressor, config.model.nested_sizes if dense else ())
     start = {"encoder": autoencoder["encoder"]} if dense else None
-    return _training(task, config, config.regressor, examples, start)
+    return _training(task, config, config.training.regressor, examples, start)
 
 
 def _training(
@@ -70,12 +70,12 @@ def _training(
 ) -> Training:
     rows, batch_size = examples.rows("train"), settings.batch_size
     loop = ConfigDict(settings.to_dict())
-    loop.seed, loop.steps_per_epoch = config.seed, len(rows) // batch_size
+    loop.seed, loop.steps_per_epoch = config.training.seed, len(rows) // batch_size
     return Training(
         task,
         loop,
         device_data(examples),
-        train_batches(examples, rows, batch_size, config.seed, settings.augment),
+        train_batches(examples, rows, batch_size, config.training.seed, settings.augment),
         evaluation_batches(examples, examples.rows("validation"), batch_size),
         prepare,
         describe(examples),

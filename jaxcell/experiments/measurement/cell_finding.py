@@ -10,8 +10,7 @@ from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.masks import field_mask
 from jaxcell.cells.methods import decoded, field_masks
-from jaxcell.experiments.segmentation import train
-from jaxcell.inference.segmenter import segment
+from jaxcell.inference.segmenter import load, segment
 
 # uint16 [H, W, 2] -> masks bool [2, H, W] and labels int32 [2, H, W].
 CellFinder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -32,27 +31,28 @@ def make_cell_finder(config: ConfigDict) -> CellFinder:
     Raises:
       ValueError: a method or scope that does not exist, or a run that finds other cells.
     """
-    if config.segmentation:
-        return _by_network(Path(config.segmentation), config.pixel_um)
-    method, scope = config.mask_method, config.mask_scope
+    if config.measurement.segmentation:
+        return _by_network(Path(config.measurement.segmentation), config.plates.pixel_um)
+    method, scope = config.dataset.mask_method, config.dataset.mask_scope
     if method not in ("two_means", "mean_sd", "instrument") or scope not in ("patch", "field"):
         raise ValueError(
-            f"mask_method is {method!r} and mask_scope {scope!r}: use two_means, mean_sd or "
-            "instrument, and patch or field"
+            f"dataset.mask_method is {method!r} and dataset.mask_scope {scope!r}: use two_means, "
+            "mean_sd or instrument, and patch or field"
         )
     if method == "instrument" and scope != "field":
         raise ValueError(
-            "the instrument's masks are made of whole fields: set --config.mask_scope=field"
+            "the instrument's masks are made of whole fields: set dataset.mask_scope to field"
         )
 
-    minimum_area = max(round(config.minimum_area_um2 / config.pixel_um**2), 1)
+    minimum_area = max(round(config.measurement.minimum_area_um2 / config.plates.pixel_um**2), 1)
 
     def find(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if scope == "field":
-            masks = decoded(field_masks(views, method, config.pixel_um))
+            masks = decoded(field_masks(views, method, config.plates.pixel_um))
         else:
+            window = config.dataset.window
             masks = [
-                field_mask(np.ascontiguousarray(views[..., view]), method, scope, config.window)
+                field_mask(np.ascontiguousarray(views[..., view]), method, scope, window)
                 for view in (0, 1)
             ]
         labels = np.stack([label_cells(mask, minimum_area) for mask in masks])
@@ -62,16 +62,16 @@ def make_cell_finder(config: ConfigDict) -> CellFinder:
 
 
 def _by_network(workdir: Path, pixel_um: float) -> CellFinder:
-    config, segmenter = train.load(workdir)
+    config, segmenter = load(workdir)
     if segmenter.kinds != VIEWS:
         raise ValueError(
             f"{workdir} finds {' and '.join(segmenter.kinds)}, not T cells and dendritic cells: "
-            "train one with --config=jaxcell/configs/segmentation.py"
+            "train one with the config segmentation"
         )
-    if abs(config.data.pixel_um / pixel_um - 1) > PIXEL_TOLERANCE:
+    if abs(config.plates.pixel_um / pixel_um - 1) > PIXEL_TOLERANCE:
         raise ValueError(
-            f"{workdir} learnt cells in pixels of {config.data.pixel_um} µm, these are of "
-            f"{pixel_um} µm: resample the images, or leave --segmentation out"
+            f"{workdir} learnt cells in pixels of {config.plates.pixel_um} µm, these are of "
+            f"{pixel_um} µm: resample the images, or find the cells without the network"
         )
 
     def find(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,12 +15,11 @@ from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.storage.atomic import write, write_cells
+from jaxcell.storage.run_folder import IDENTITY, TRAINED
 
 # To be raised with every change of what is measured or how: wells kept by older code are then
 # measured anew.
 VERSION = 1
-# Settings that change no number.
-INDIFFERENT = ("threads", "segmentation")
 
 
 class Measured(NamedTuple):
@@ -42,17 +41,20 @@ def settings_of(config: ConfigDict) -> dict:
       config: as `configs/measure.py` describes.
 
     Returns:
-      Its settings but for those that change no number, and which network finds the cells.
+      Its settings but for those that change no number, and which network finds the cells. Where
+      plates lie and what is done about bad ones is seen in the images of each well.
     """
-    settings = {key: value for key, value in config.to_dict().items() if key not in INDIFFERENT}
-    # Where plates lie and what is done about bad ones is seen in the images of each well.
-    settings["data"] = {"views": settings["data"]["views"]}
-    del settings["simulate"]
-    workdir = Path(config.segmentation)
-    names = ("config.json", "dataset.json", "trained.json") if config.segmentation else ()
-    network = "".join((workdir / name).read_text() for name in names)
-    settings["network"] = hashlib.sha256(network.encode()).hexdigest()[:12] if names else ""
-    return settings | {"version": VERSION}
+    settings = config.to_dict()
+    measurement = settings["measurement"]
+    workdir, _ = Path(measurement.pop("segmentation")), measurement.pop("labels")
+    names = ("dataset.json", TRAINED) if config.measurement.segmentation else ()
+    network = "".join((workdir / name).read_text() for name in (*names, IDENTITY) if names)
+    return {
+        **{name: settings[name] for name in ("experiment", "dataset", "measurement")},
+        "plates": {name: settings["plates"][name] for name in ("views", "pixel_um")},
+        "network": hashlib.sha256(network.encode()).hexdigest()[:12] if names else "",
+        "version": VERSION,
+    }
 
 
 def keep_or_measure(

@@ -31,9 +31,9 @@ from jaxcell.measures.morphology import MORPHOLOGY
 from jaxcell.measures.well import measure_well, record_field
 from jaxcell.report.measurement.page import Shown, write_measurement_report
 from jaxcell.storage import anndata
-from jaxcell.storage.atomic import write_anndata, write_cells, write_csv
+from jaxcell.storage.atomic import write, write_anndata, write_cells, write_csv
 from jaxcell.storage.provenance import versions
-from jaxcell.storage.run_folder import check_claim, claim
+from jaxcell.storage.run_folder import IDENTITY, check_claim, claim
 
 
 def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> str:
@@ -56,23 +56,24 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     plates = load_plates(config, condition)
     fields = select_fields(plates, ImmuneCellsConfig(name="measured", split_by="none"))
     settings, parts = settings_of(config), folder / "wells"
-    check_claim(folder, "config.json", settings, "config")
+    check_claim(folder, IDENTITY, settings, "other settings")
     flat = _flat_fields(config, fields, parts)
     # Only now: what stops on a setting leaves no folder in the way of the next try.
-    claim(folder, "config.json", settings, "config")
+    claim(folder, IDENTITY, settings, "other settings")
+    write(folder / "config.json", config.to_dict())
     parts.mkdir(exist_ok=True)
     if flat:
         write_flat_fields(parts, flat)
     groups = [group for _, group in fields.groupby(["plate", "well"], sort=True)]
     measure = partial(measure_one_well, config, flat=flat, find=find)
-    done = list(keep_or_measure(groups, measure, parts, config.threads))
+    done = list(keep_or_measure(groups, measure, parts, config.machine.threads))
     about = fields.drop_duplicates(["plate", "well"])[["plate", "well", *ABOUT]]
     wells = pd.DataFrame([well.measures for well in done])
     wells = about.merge(wells, on=["plate", "well"], validate="one_to_one")
     cells = pd.concat([well.cells for well in done], ignore_index=True)
     cells = about.merge(cells, on=["plate", "well"], validate="one_to_many")
     truth = _agreement(wells, cells, fields)
-    described = describe_measures(config.contact_um, config.near_um)
+    described = describe_measures(config.measurement.contact_um, config.measurement.near_um)
     metrics = {
         "wells": len(wells),
         "cells": {kind: int((cells["kind"] == kind).sum()) for kind in VIEWS},
@@ -89,7 +90,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     }
     write_csv(folder / "wells.csv", wells)
     write_cells(folder / "cells.parquet", cells)
-    write_anndata(folder / "cells.h5ad", annotated(cells, config.pixel_um))
+    write_anndata(folder / "cells.h5ad", annotated(cells, config.plates.pixel_um))
     write_measurement_report(
         folder / "report",
         title=f"{folder.resolve().name}: how the cells interact",
@@ -107,15 +108,26 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
 
 def _check(config: ConfigDict) -> None:
     """Raises ValueError for numbers out of their range."""
+    measurement, pixel_um, threads = (
+        config.measurement,
+        config.plates.pixel_um,
+        config.machine.threads,
+    )
     rules = {
-        "pixel_um": config.pixel_um > 0,
-        "contact_um": 0 <= config.contact_um < MAXIMUM_UM,
-        "near_um": 0 <= config.near_um < MAXIMUM_UM,
-        "minimum_area_um2": config.minimum_area_um2 >= 0,
-        "granularity_steps": config.granularity_steps >= 0,
-        "threads": config.threads >= 1,
+        "plates.pixel_um": (pixel_um, pixel_um > 0),
+        "measurement.minimum_area_um2": (
+            measurement.minimum_area_um2,
+            measurement.minimum_area_um2 >= 0,
+        ),
+        "measurement.granularity_steps": (
+            measurement.granularity_steps,
+            measurement.granularity_steps >= 0,
+        ),
+        "machine.threads": (threads, threads >= 1),
     }
-    bad = [f"{name} is {config[name]}" for name, good in rules.items() if not good]
+    for name in ("contact_um", "near_um"):
+        rules[f"measurement.{name}"] = (measurement[name], 0 <= measurement[name] < MAXIMUM_UM)
+    bad = [f"{name} is {value}" for name, (value, good) in rules.items() if not good]
     if bad:
         raise ValueError(
             f"{', '.join(bad)}: distances are from 0 to below {MAXIMUM_UM:g} µm, a pixel is wider "
@@ -124,14 +136,12 @@ def _check(config: ConfigDict) -> None:
 
 
 def _flat_fields(config: ConfigDict, fields: pd.DataFrame, parts: Path) -> FlatFields:
-    if not config.flat_field:
+    if not config.dataset.flat_field:
         return {}
     kept = read_flat_fields(parts)
     # Plates that have come since; the estimates that kept wells were corrected by stay.
     new = fields[~fields["plate"].isin({plate for plate, _ in kept})]
-    images = new.melt(
-        ["plate", "well", "field"], list(VIEWS), var_name="role", value_name="path"
-    )
+    images = new.melt(["plate", "well", "field"], list(VIEWS), var_name="role", value_name="path")
     return kept | estimate_flat_fields(images)
 
 
@@ -159,12 +169,14 @@ def measure_one_well(
             masks, labels = find(views)
             stacked = np.ascontiguousarray(np.moveaxis(views, -1, 0))
             record = record_field(
-                stacked, masks, labels, pixel_um=config.pixel_um, contact_um=config.contact_um
-            )
-            table = cell_table(stacked, labels, record, config.pixel_um, config.granularity_steps)
+                stacked, masks, labels,
+                pixel_um=config.plates.pixel_um, contact_um=config.measurement.contact_um,
+            )  # fmt: skip
+            steps = config.measurement.granularity_steps
+            table = cell_table(stacked, labels, record, config.plates.pixel_um, steps)
             records.append(record)
             tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
-        measures = measure_well(records, near_um=config.near_um)
+        measures = measure_well(records, near_um=config.measurement.near_um)
     except ValueError as error:
         number = f", field {row.field}" if len(records) < len(fields) else ""
         raise ValueError(f"{place.plate} {place.well}{number}: {error}") from error

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +15,33 @@ from jaxcell.cells.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
 from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.masks import field_mask, two_means_threshold
 from jaxcell.dataset.labelled_fields import Labelled
+from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.segmentation.train import read_fields
-from jaxcell.inference.segmenter import Segmenter, segment
-from jaxcell.report.segmentation.page import Example, write_segmentation_report
+from jaxcell.inference.segmenter import Segmenter, load, segment
+from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
 from jaxcell.storage.provenance import versions
 
 PROTOCOLS = (T_CELL, DENDRITIC_CELL)
 # Side in pixels of the squares shown in the report, and how many of each kind of cell.
 SHOWN, EXAMPLES = 192, 3
+
+
+def evaluate(workdir: Path, **options: Any) -> Outcome:
+    """Evaluates a segmentation run on the fields it held out and writes `workdir/report`.
+
+    Args:
+      workdir: the run's folder.
+      **options: of other kinds, refused.
+
+    Raises:
+      ValueError: the training has not ended.
+    """
+    refuse(
+        options,
+        f"{workdir} is a run of segmentation; measure plates with it, by segmentation={workdir}",
+    )
+    metrics = evaluate_segmentation(workdir, *load(workdir))
+    return Outcome(summary_lines(metrics), workdir / "report" / "index.html")
 
 
 def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmenter) -> dict:
@@ -65,7 +85,7 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
                                      for row in rows])) / 1e6,
         "seconds_a_field": float(np.median(seconds)),
         "necks": list(segmenter.necks),
-        "seed": config.seed,
+        "seed": config.training.seed,
         "versions": versions(),
     }  # fmt: skip
     history = [json.loads(line) for line in (workdir / "unet" / "metrics.jsonl").open()]

@@ -1,6 +1,5 @@
-"""A segmentation run: fields with known cells in, a U-Net trained, cells of any field out."""
+"""A U-Net trained on fields with known cells."""
 
-import json
 import zlib
 from pathlib import Path
 
@@ -17,104 +16,58 @@ from jaxcell.dataset.labelled_fields import (
     validation_crops,
 )
 from jaxcell.dataset.source import load_plates
-from jaxcell.inference.segmenter import Segmenter, _model, _segmenter, choose_necks
-from jaxcell.storage.atomic import write
-from jaxcell.storage.run_folder import check_claim, claim
-from jaxcell.training.checkpoint import best_params
+from jaxcell.experiments import lifecycle
+from jaxcell.inference.segmenter import choose_necks, make_segmenter, make_unet
 from jaxcell.training.loop import fit
 from jaxcell.training.tasks import instance_task
 
 
-def train(config: ConfigDict, workdir: Path) -> Segmenter:
+def train(config: ConfigDict, workdir: Path) -> None:
     """Trains a U-Net on fields with known cells; goes on where a killed run stopped.
 
     Args:
       config: as `configs/segmentation.py` describes.
-      workdir: the run's folder; created, or one that belongs to the same config.
-
-    Returns:
-      The trained segmenter.
+      workdir: the run's folder; created, or one of the same run.
 
     Raises:
-      ValueError: no field with known cells, or the folder belongs to another config.
-      FloatingPointError: a loss is not finite.
+      BadPlates, ValueError, FloatingPointError: as `lifecycle.train`.
     """
-    check_claim(workdir, "config.json", config.to_dict(), "config")
-    fields = read_fields(config)
-    model = _model(config, len(fields.kinds))
-    if config.training.crop % model.multiple:
-        raise ValueError(
-            f"training.crop is {config.training.crop}: use a multiple of {model.multiple}"
-        )
-    claim(workdir, "config.json", config.to_dict(), "config")
-    claim(workdir, "dataset.json", _content(fields), "content of its fields")
-    settings = ConfigDict(config.training.to_dict())
-    settings.seed, side = config.seed, settings.crop
+    lifecycle.train(config, workdir, check=_check, open_data=read_fields, notes=_notes, fit=_fit)
+
+
+def _check(config: ConfigDict) -> None:
+    crop, multiple = config.training.crop, make_unet(config, kinds=1).multiple
+    if crop % multiple:
+        raise ValueError(f"training.crop is {crop}: use a multiple of {multiple}")
+
+
+def _notes(fields: Labelled) -> dict:
+    content = zip(fields.images, fields.labels, strict=True)
+    sums = [zlib.crc32(labels.tobytes(), zlib.crc32(image.tobytes())) for image, labels in content]
+    splits = dict(zip(fields.names, fields.splits.tolist(), strict=True))
+    return {"dataset.json": {"kinds": list(fields.kinds), "splits": splits, "checksums": sums}}
+
+
+def _fit(config: ConfigDict, workdir: Path, fields: Labelled) -> dict:
+    settings, side = config.training, config.training.crop
     result = fit(
-        instance_task(model),
+        instance_task(make_unet(config, len(fields.kinds))),
         settings,
-        data=device_fields(fields, config.data.minimum_contrast, side),
-        train_batches=train_crops(fields, side, settings.batch_size, config.seed),
+        data=device_fields(fields, config.dataset.minimum_contrast, side),
+        train_batches=train_crops(fields, side, settings.batch_size, settings.seed),
         validation_batches=validation_crops(fields, side, settings.batch_size),
         prepare=prepare_crops(side),
         folder=workdir,
         name="unet",
         describe_batch=lambda raw: ", ".join(sorted({fields.names[row] for row in raw["index"]})),
     )
-    if not (workdir / "trained.json").exists():
-        params, necks = jax.device_get(result.best_params), (0.9,) * len(fields.kinds)
-        untuned = _segmenter(config, fields.kinds, params, necks)
-        necks = choose_necks(untuned, fields)
-        write(workdir / "trained.json", {"step": int(result.state.step), "necks": necks})
-    return load(workdir)[1]
-
-
-def load(workdir: Path) -> tuple[ConfigDict, Segmenter]:
-    """Opens a segmentation run that was trained.
-
-    Args:
-      workdir: the run's folder.
-
-    Returns:
-      Its config and the segmenter.
-
-    Raises:
-      ValueError: the folder is not a segmentation run, or its training has not ended.
-    """
-    path = workdir / "config.json"
-    config = ConfigDict(json.loads(path.read_text()) if path.exists() else {})
-    trained = (workdir / "trained.json").exists()
-    if config.get("experiment") != "segmentation" or not trained:
-        raise ValueError(
-            f"{workdir} is not a segmentation run whose training has ended: train one with "
-            "python train.py --config=jaxcell/configs/segmentation.py"
-        )
-    kinds = tuple(json.loads((workdir / "dataset.json").read_text())["kinds"])
-    necks = tuple(json.loads((workdir / "trained.json").read_text())["necks"])
-    return config, _segmenter(config, kinds, best_params(workdir / "unet" / "checkpoints"), necks)
+    params, necks = jax.device_get(result.best_params), (0.9,) * len(fields.kinds)
+    necks = choose_necks(make_segmenter(config, fields.kinds, params, necks), fields)
+    return {"step": int(result.state.step), "necks": necks}
 
 
 def read_fields(config: ConfigDict) -> Labelled:
     """Reads the fields of a config: pairs of image and labels, or simulated plates."""
-    if config.data.pairs:
-        return read_pairs(Path(config.data.pairs), config.data.kind, config.data.split_seed)
-    return read_simulated(load_plates(config), config.data.split_seed)
-
-
-def _content(fields: Labelled) -> dict:
-    content = zip(fields.images, fields.labels, strict=True)
-    sums = [zlib.crc32(labels.tobytes(), zlib.crc32(image.tobytes())) for image, labels in content]
-    splits = dict(zip(fields.names, fields.splits.tolist(), strict=True))
-    return {"kinds": list(fields.kinds), "splits": splits, "checksums": sums}
-
-
-
-
-
-
-
-
-
-
-
-
+    if config.plates.pairs:
+        return read_pairs(Path(config.plates.pairs), config.plates.kind, config.dataset.split_seed)
+    return read_simulated(load_plates(config), config.dataset.split_seed)

@@ -149,7 +149,7 @@ def _everywhere(kept: int, image: Array) -> Array:
 
 def _cost(config: ConfigDict, run: Run) -> dict:
     """What a member cost, and what it costs to use."""
-    params, window = run.params["autoencoder"], config.data.window
+    params, window = run.params["autoencoder"], config.dataset.window
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
     return {
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),

@@ -5,17 +5,18 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from jaxcell.experiments import lifecycle
 from jaxcell.training.tasks import RECONSTRUCTION_LOSSES
 
 # Axis -> the field of a run's config that it sets; `depth` sets the number of stages.
 AXES = {
-    "window": "data.window",
-    "masked": "data.masked",
+    "window": "dataset.window",
+    "masked": "dataset.masked",
     "depth": "model.autoencoder.features",
     "activation": "model.autoencoder.activation",
     "downsampling": "model.autoencoder.downsampling",
-    "loss": "autoencoder.loss",
-    "learning_rate": "autoencoder.optimizer.learning_rate",
+    "loss": "training.autoencoder.loss",
+    "learning_rate": "training.autoencoder.optimizer.learning_rate",
 }
 # What else would be found out only by a training that fails.
 _FITS = {
@@ -111,15 +112,13 @@ def share(members: list[Member], shard: str) -> list[Member]:
     hands = groups(members)
     if int(count) > len(hands):
         hands = [[member] for member in members]
-    return list(itertools.chain(*hands[int(number) - 1::int(count)]))
+    return list(itertools.chain(*hands[int(number) - 1 :: int(count)]))
 
 
 def identity(config: ConfigDict) -> dict:
-    """The content of a sweep's config.json: all but what belongs to one call."""
-    content = config.to_dict()
-    for name in OF_A_CALL:
-        del content["sweep"][name]
-    return content
+    """What of a config a sweep is: what its runs are, and the grid."""
+    grid_of = {k: v for k, v in config.sweep.to_dict().items() if k not in OF_A_CALL}
+    return lifecycle.identity(config) | {"sweep": grid_of}
 
 
 def _with_settings(config: ConfigDict, chosen: dict[str, Any]) -> ConfigDict:
@@ -144,7 +143,7 @@ def _member(
     run: ConfigDict, chosen: dict, size: str, setting: str, latent_dim: int, seed: int
 ) -> Member:
     own = ConfigDict(run.to_dict())
-    own.model.latent_dim, own.seed = latent_dim, seed
+    own.model.latent_dim, own.training.seed = latent_dim, seed
     parts = [*(f"{axis}_{value}" for axis, value in chosen.items()), size, f"seed_{seed}"]
     return Member("-".join(parts), own, setting, bool(own.model.nested_sizes), seed)
 
@@ -155,7 +154,7 @@ def _nested(run: ConfigDict, chosen: dict, setting: str, sweep: ConfigDict, seed
         raise ValueError("sweep.nested needs sizes in sweep.latent_dim: give some, or set it False")
     own = ConfigDict(run.to_dict())
     own.model.nested_sizes = sizes
-    own.autoencoder.epochs = sweep.nested_epochs
+    own.training.autoencoder.epochs = sweep.nested_epochs
     return _member(own, chosen, "nested", setting, max(sizes), seed)
 
 
@@ -168,5 +167,5 @@ def _in_words(axis: str, value: Any) -> str:
 
 def _but_the_seed(member: Member) -> str:
     config = ConfigDict(member.config.to_dict())
-    config.seed = 0
+    config.training.seed = 0
     return config.to_json(sort_keys=True)

@@ -113,7 +113,7 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
       ValueError: a member's networks or learning rates do not fit, there are too few patches, or
         no window fits into a field.
     """
-    plates = load_plates(members[0].config) if members[0].config.data.plates else None
+    plates = load_plates(members[0].config) if members[0].config.plates.folder else None
     costs, known, data_sets = [], [], {}
     for group in groups(members):
         config = group[0].config
@@ -121,10 +121,10 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
         _require_steps(group[0].name, config, patches)
         cost = cost_of(config, make_models(config), patches)
         left = sum(member.name not in finished for member in group)
-        images = sum(patches) * config.data.window**2 * PIXEL_BYTES
+        images = sum(patches) * config.dataset.window**2 * PIXEL_BYTES
         if left:
-            data_sets[config.data.to_json(sort_keys=True)] = images
-        held = images if fits(images, config.data.memory_gib) else 0
+            data_sets[config.dataset.to_json(sort_keys=True)] = images
+        held = images if fits(images, config.machine.memory_gib) else 0
         # Parameters, gradients and Adam's two moments of all. Members take turns within a step, so
         # that activations are of one.
         memory = held + left * 4 * NUMBER_BYTES * cost.parameters + cost.activation_bytes
@@ -139,7 +139,7 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
     ]
     data_bytes = sum(data_sets.values())
     if data_sets and not plates:
-        told = members[0].config.simulate
+        told = members[0].config.plates.simulate
         fields = told.plates * told.rows * told.columns * told.fields
         data_bytes += fields * told.field_size**2 * len(VIEWS) * 2  # bytes a pixel
     checkpoint_bytes = sum(row.left * row.cost.checkpoint_bytes for row in rows)
@@ -164,7 +164,7 @@ def count_patches(config: ConfigDict, plates: Plates | None) -> Patches:
         return len(windows(field, settings.window, settings.stride)[0])
 
     if plates is None:
-        simulate = config.simulate
+        simulate = config.plates.simulate
         dual = sum(name in ASSOCIATION for name in settings.conditions) / len(ASSOCIATION)
         share = {"full": 1.0, "dual": dual, "dmso": VEHICLE_SHARE}[settings.subset]
         wells = round(simulate.plates * simulate.rows * simulate.columns * share)
@@ -190,24 +190,25 @@ def cost_of(config: ConfigDict, models: Models, patches: Patches) -> Cost:
     Returns:
       Operations as XLA counts them, a multiplication and an addition being two; none is done.
     """
-    (autoencoder, regressor), window = models, config.data.window
+    (autoencoder, regressor), window = models, config.dataset.window
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
     key = jax.random.key(0)
     params = jax.eval_shape(autoencoder.init, key, image)
     encode = functools.partial(autoencoder.apply, method="encode")
     code = jax.eval_shape(encode, params, image)
     forward = operations(autoencoder.apply, params, image)
-    training = _fitting(config.autoencoder, patches, forward)
+    training = _fitting(config.training.autoencoder, patches, forward)
     weights = jax.eval_shape(regressor.init, key, image)
     regressing = operations(regressor.apply, weights, image)
-    training += _fitting(config.regressor, patches, regressing)
+    training += _fitting(config.training.regressor, patches, regressing)
     parameters = _numbers(params)
     return Cost(
         latent_size=code.shape[1],
         parameters=parameters,
         forward=forward,
         training=training,
-        activation_bytes=config.autoencoder.batch_size * _answer_bytes(autoencoder, params, image),
+        activation_bytes=config.training.autoencoder.batch_size
+        * _answer_bytes(autoencoder, params, image),
         # The latest and the best, each of parameters and Adam's two moments.
         checkpoint_bytes=2 * 3 * NUMBER_BYTES * (parameters + _numbers(weights)),
     )
@@ -248,7 +249,7 @@ def plan_text(plan: Plan) -> str:
 def _require_steps(name: str, config: ConfigDict, patches: Patches) -> None:
     """Finds out now what would otherwise stop a sweep when half of it is trained."""
     for network in ("autoencoder", "regressor"):
-        settings = config[network]
+        settings = config.training[network]
         steps = settings.epochs * (patches.train // settings.batch_size)
         if not steps:
             raise ValueError(

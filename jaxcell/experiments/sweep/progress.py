@@ -31,9 +31,7 @@ def status(members: pd.DataFrame, running: set[str], plan: Plan, elapsed: float)
     lines = [_group(row, members, running) for row in plan.rows]
     heading = ("code", "size", "setting", "done", "running", "diverged", "waiting")
     heading += tuple(name for name, _ in SHOWN.values())
-    columns = [
-        column for column in zip(heading, *lines, strict=True) if any(map(bool, column[1:]))
-    ]
+    columns = [column for column in zip(heading, *lines, strict=True) if any(map(bool, column[1:]))]
     top, *table = map("  ".join, zip(*map(aligned, columns)))
     state = members.drop_duplicates("member").set_index("member")["state"]
     counts = f"{(state == 'done').sum()} of {len(state)} members done, {len(running)} running"

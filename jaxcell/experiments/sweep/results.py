@@ -14,7 +14,7 @@ from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import open_built
 from jaxcell.dataset.source import dataset_config, tfds_folder
 from jaxcell.experiments.sweep.measure import pictures
-from jaxcell.experiments.sweep.members import Member, identity
+from jaxcell.experiments.sweep.members import Member
 from jaxcell.inference.trained import load
 from jaxcell.report.sweep.page import write_sweep_report
 from jaxcell.storage.provenance import versions
@@ -59,8 +59,8 @@ def members_table(members: list[Member], folder: Path) -> pd.DataFrame:
         nothing = [{"latent_size": member.config.model.latent_dim or math.nan}]
         measured = json.loads(path.read_text()) if path.exists() and not why else nothing
         rows += [about | row for row in measured]
-    return pd.DataFrame(rows).reindex(columns=[*words, *NUMBERS]).astype(
-        dict.fromkeys(NUMBERS, float)
+    return (
+        pd.DataFrame(rows).reindex(columns=[*words, *NUMBERS]).astype(dict.fromkeys(NUMBERS, float))
     )
 
 
@@ -83,10 +83,10 @@ def report(config: ConfigDict, workdir: Path, members: list[Member], table: pd.D
         workdir / "report",
         members=table,
         pictures=_pictures(shown, workdir / "members", examples) if shown else {},
-        window=shown[0].config.data.window if shown else config.data.window,
-        pixel_um=config.data.pixel_um,
+        window=shown[0].config.dataset.window if shown else config.dataset.window,
+        pixel_um=config.plates.pixel_um,
         facts=_facts(done, shown, examples),
-        config=identity(config),
+        config=config.to_dict(),
         versions=versions(),
         title=f"{workdir.resolve().name}: how small may a code be?",
     )

@@ -1,71 +1,110 @@
-"""Trains the members of one group together, each in a run folder of its own."""
+"""A sweep from its config to its report: who trains what, what is done, what all of it says."""
 
+import itertools
+import json
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
-from jaxcell.dataset.source import Opened
-from jaxcell.experiments.interaction import train
-from jaxcell.experiments.interaction.trainings import (
-    Training,
-    autoencoder_training,
-    regressor_training,
-)
-from jaxcell.experiments.sweep.members import Member
-from jaxcell.experiments.sweep.results import DIVERGED, reason
-from jaxcell.storage.atomic import write
-from jaxcell.training.checkpoint import best_params
-from jaxcell.training.together import Lane, fit_together
+from ml_collections import ConfigDict
+
+from jaxcell.dataset.source import Opened, open_data
+from jaxcell.experiments.interaction import train as interaction
+from jaxcell.experiments.sweep.group import train_group
+from jaxcell.experiments.sweep.measure import measure
+from jaxcell.experiments.sweep.members import Member, grid, groups, identity, share
+from jaxcell.experiments.sweep.plan import Plan, make_plan, plan_text
+from jaxcell.experiments.sweep.progress import closing, status
+from jaxcell.experiments.sweep.results import MEASURED, is_finished, members_table, reason, report
+from jaxcell.inference.trained import load
+from jaxcell.storage.atomic import locked, write
+from jaxcell.storage.run_folder import check_claim, claim
 
 
-def train_group(members: list[Member], folder: Path, opened: Opened) -> None:
-    """Trains all networks of members that differ in their seed alone; goes on where it was cut off.
+def train(config: ConfigDict, workdir: Path) -> str:
+    """Trains, measures and reports what a config's grid asks for and is not there yet.
 
     Args:
-      members: of one of `groups`, or some of one.
-      folder: in which each has a folder of its name.
-      opened: their data set.
+      config: as `configs/latent_sweep.py` describes.
+      workdir: the sweep's folder; created, or one that belongs to the same config. Other calls of
+        the same sweep may be at work in it.
+
+    Returns:
+      What to tell the person who started it.
 
     Raises:
-      ValueError: a folder belongs to another config, or to plates that have changed since.
+      BadPlates: an image or a layout is bad; lists all that are.
+      ValueError: the grid is wrong, or the folder belongs to another sweep.
     """
-    models = {
-        member.name: train.begin(member.config, folder / member.name, opened)
-        for member in members
-    }
-    sound = [member for member in members if reason(folder / member.name) is None]
-    trainings = [
-        autoencoder_training(member.config, models[member.name], opened.examples)
-        for member in sound
-    ]
-    sound = _fit(sound, folder, "autoencoder", trainings)
-    trainings = [
-        regressor_training(
-            member.config,
-            models[member.name],
-            opened.examples,
-            best_params(folder / member.name / "autoencoder" / "checkpoints"),
+    members, folder = grid(config), workdir / "members"
+    own = share(members, config.sweep.shard)
+    for group in groups(members):
+        interaction.check(group[0].config)
+    check_claim(workdir, "sweep.json", identity(config), "other settings")
+    if not own:
+        return f"No member of the sweep falls to share {config.sweep.shard}."
+    plan = make_plan(own, _finished(own, folder))
+    if config.sweep.plan:
+        return plan_text(plan)
+    locks = workdir / "locks"
+    with locked(locks / "sweep.lock", wait=True):
+        claim(workdir, "sweep.json", identity(config), "other settings")
+        write(workdir / "config.json", config.to_dict())
+    began = time.monotonic()
+    for _ in range(2):  # once more for what another call had, and perhaps was killed over
+        for _, some in itertools.groupby(groups(own), lambda group: _data_set(group[0])):
+            _train(list(some), own, folder, plan, began)
+    print(status(members_table(own, folder), set(), plan, time.monotonic() - began), flush=True)
+    table = members_table(members, folder)
+    waiting = table.loc[table["state"] == "waiting", "member"].nunique()
+    if config.sweep.shard != "1/1":
+        return f"Share {config.sweep.shard} is done. " + (
+            f"{waiting} of all {len(members)} members are not there yet."
+            if waiting
+            else "All members are there: start once more without sweep.shard to report."
         )
-        for member in sound
-    ]
-    for member in _fit(sound, folder, "regressor", trainings):
-        train.end(folder / member.name)
+    with locked(locks / "report.lock", wait=True):
+        metrics = report(config, workdir, members, table)
+    return closing(metrics, table, workdir, time.monotonic() - began)
 
 
-def _fit(
-    members: list[Member], folder: Path, name: str, trainings: list[Training]
-) -> list[Member]:
-    """Trains one network of each member, and gives back those that did not diverge."""
-    if not members:
-        return []
-    lanes = [
-        Lane(folder / member.name, member.seed, training.train_batches, training.init_params)
-        for member, training in zip(members, trainings, strict=True)
-    ]
-    shared = trainings[0]._asdict()
-    del shared["train_batches"], shared["init_params"]
-    failures = fit_together(**shared, lanes=lanes, name=name)
-    for member, failure in zip(members, failures, strict=True):
-        if failure:
-            write(folder / member.name / DIVERGED, {"reason": failure})
-    return [member for member, failure in zip(members, failures) if not failure]
+def _train(
+    hands: list[list[Member]], own: list[Member], folder: Path, plan: Plan, began: float
+) -> None:
+    """Trains and measures groups of one data set, but for members that other calls are at."""
+    opened = None
+    for group in hands:
+        with ExitStack() as stack:
+            locks = folder.parent / "locks"
+            mine = [m for m in group if stack.enter_context(locked(locks / f"{m.name}.lock"))]
+            left = [member for member in mine if not is_finished(folder / member.name)]
+            if not left:
+                continue
+            running = {member.name for member in left}
+            table = members_table(own, folder)
+            print(status(table, running, plan, time.monotonic() - began), flush=True)
+            opened = opened or _open(group[0].config)
+            train_group(left, folder, opened)
+            for member in left:
+                if reason(folder / member.name) is None:
+                    _, trained = load(folder / member.name)
+                    rows = measure(member, trained, opened.examples)
+                    write(folder / member.name / MEASURED, rows)
 
 
+def _open(config: ConfigDict) -> Opened:
+    """Opens a data set that other calls may want to build at the same moment."""
+    folder = Path(config.machine.folder)
+    with locked(folder / "building.lock", wait=True):
+        return open_data(config)
+
+
+def _data_set(member: Member) -> str:
+    settings = (member.config.dataset.to_dict(), member.config.plates.to_dict())
+    return json.dumps(settings, default=list)
+
+
+def _finished(members: list[Member], folder: Path) -> dict[str, float]:
+    """Finished members and the seconds their training took, NaN of those that diverged."""
+    table = members_table(members, folder).drop_duplicates("member").set_index("member")
+    return table.loc[table["state"] != "waiting", "train_seconds"].to_dict()

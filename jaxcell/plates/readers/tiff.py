@@ -50,12 +50,6 @@ def image_shape(path: Path | str) -> tuple[int, int]:
     return shape
 
 
-
-
-
-
-
-
 def _open(path: Path | str, decode: bool) -> tuple[tuple[int, int], np.ndarray | None]:
     """Returns the shape and, if asked or needed for the check, the pixels of a grey image."""
     try:

@@ -57,13 +57,18 @@ def gallery(
         axes.imshow(picture, extent=(x, x + side, y + tall, y), interpolation="nearest")
         for line, text in enumerate(caption.split("\n")[:2]):
             # Shortened in the middle: a well's name stands at the end.
-            axes.text(x + side / 2, y + tall + 0.03 + 0.145 * line, style.shortened(text, LONGEST),
-                      ha="center", va="top", size=8, color=(style.INK, style.MUTED)[line])
+            axes.text(
+                x + side / 2,
+                y + tall + 0.03 + 0.145 * line,
+                style.shortened(text, LONGEST),
+                ha="center",
+                va="top",
+                size=8,
+                color=(style.INK, style.MUTED)[line],
+            )
     draw_scale_bar(axes, GAP / 2 + side, tall, width * micrometres_per_pixel, side)
     axes.set(xlim=(0, WIDTH), ylim=(total, 0), aspect="auto")
     return figure
-
-
 
 
 def colour_image(image: np.ndarray) -> np.ndarray:
@@ -104,5 +109,12 @@ def draw_scale_bar(
     end, y = right - 0.05 * width_inches, bottom - 0.07 * width_inches
     start = end - length_um * width_inches / width_um
     axes.plot([start, end], [y, y], color="white", lw=2.5, solid_capstyle="butt")
-    axes.text((start + end) / 2, y - 0.035 * width_inches, f"{length_um:g} µm", color="white",
-              ha="center", va="bottom", size=8)
+    axes.text(
+        (start + end) / 2,
+        y - 0.035 * width_inches,
+        f"{length_um:g} µm",
+        color="white",
+        ha="center",
+        va="bottom",
+        size=8,
+    )

@@ -56,8 +56,6 @@ def refuse_other_folder(folder: Path) -> None:
         raise FileExistsError(f"{folder} exists and is not a report: move it away or name another")
 
 
-
-
 def save_figures(
     folder: Path, builders: Mapping[str, Callable[[], Figure]]
 ) -> dict[str, dict[str, str]]:
@@ -148,10 +146,8 @@ def listed(findings: Sequence[Sequence]) -> list[dict[str, str]]:
     return [row | {"file": Path(row["path"]).name} for row in rows]
 
 
-
-
 def flat(settings: Mapping, prefix: str = "") -> dict[str, object]:
-    """Nested settings under dotted names, such as `data.window`."""
+    """Nested settings under dotted names, such as `dataset.window`."""
     result = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:

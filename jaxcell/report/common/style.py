@@ -112,7 +112,7 @@ def panels(figure: Figure, count: int, **shared: bool) -> list[Axes]:
     grid = list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
     for axes in grid[count:]:
         axes.remove()
-    for axes in grid[max(count - columns, 0):count]:
+    for axes in grid[max(count - columns, 0) : count]:
         axes.tick_params(labelbottom=True)
     return grid[:count]
 
@@ -133,7 +133,7 @@ def shortened(name: str, longest: int) -> str:
     if len(name) <= longest:
         return name
     half = longest // 2
-    return f"{name[:longest - half - 1].rstrip()}…{name[-half:].lstrip()}"
+    return f"{name[: longest - half - 1].rstrip()}…{name[-half:].lstrip()}"
 
 
 def sentence_figure(sentence: str) -> Figure:

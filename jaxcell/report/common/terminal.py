@@ -15,9 +15,8 @@ def closing_table(metrics: Mapping, page: Path, seconds: float) -> str:
     Returns:
       Lines of text, for a terminal.
     """
-    said = _of_cells if "kinds" in metrics else _of_interaction
     sections = {
-        **said(metrics),
+        **metrics,
         "time": f"{round(seconds) // 60} min {round(seconds) % 60} s",
         "report": str(page),
     }

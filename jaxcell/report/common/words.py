@@ -106,8 +106,9 @@ def on_regression(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
     if ratio is not None:
         word = next((word for limit, word in QUALITY if ratio <= limit), None)
         follow = (
-            f"the predictions follow the truth {word}" if word else
-            "the predictions follow the truth hardly at all"
+            f"the predictions follow the truth {word}"
+            if word
+            else "the predictions follow the truth hardly at all"
         )
         sentences.append(
             f"The truth varies by {amount(regressor['sd_true'], target)} (standard deviation), so "
@@ -137,8 +138,11 @@ def on_regression(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
 
 def on_conditions(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
     """Where the regressor is worst, and where it loses against predicting the mean."""
-    table = {name: item for name, item in regressor.get("by_condition", {}).items()
-             if item["rmse"] is not None}
+    table = {
+        name: item
+        for name, item in regressor.get("by_condition", {}).items()
+        if item["rmse"] is not None
+    }
     sentences, digits = [], target.digits
     if len(table) > 1:
         worst = max(table, key=lambda name: table[name]["rmse"])
@@ -148,7 +152,8 @@ def on_conditions(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
             f"{worst} ({table[worst]['rmse']:.{digits}f})."
         )
     losing = [
-        name for name, item in table.items()
+        name
+        for name, item in table.items()
         if item["predicting_the_mean"]["rmse"] is not None
         and item["rmse"] >= item["predicting_the_mean"]["rmse"]
     ]

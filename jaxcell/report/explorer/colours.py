@@ -15,16 +15,23 @@ from jaxcell.report.common import style
 # Light to dark, so that what is large stands out on white; without viridis' pale yellow.
 SEQUENTIAL = matplotlib.colormaps["viridis_r"](np.linspace(0.06, 1, 64))
 # Grey and not white in the middle: a dot without error is still seen.
-DIVERGING = LinearSegmentedColormap.from_list(
-    "error", [style.BLUE, "#c9c9c9", style.VERMILION]
-)(np.linspace(0, 1, 64))
+DIVERGING = LinearSegmentedColormap.from_list("error", [style.BLUE, "#c9c9c9", style.VERMILION])(
+    np.linspace(0, 1, 64)
+)
 # A few extreme values would leave one colour to all others: colours end at this percentile.
 CLIPPED = 99.0
 # What the page colours by and no table holds.
 DIFFERENCE, LOG_DOSE = "predicted - target", "log10 of concentration_um"
 # Seven colours of Okabe and Ito with seven markers: 49 looks, neighbours differing in both.
-COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE, style.VERMILION, style.SKY,
-           style.YELLOW)
+COLOURS = (
+    style.BLUE,
+    style.ORANGE,
+    style.GREEN,
+    style.PURPLE,
+    style.VERMILION,
+    style.SKY,
+    style.YELLOW,
+)
 MARKERS = "os^DvPX"
 
 
@@ -74,19 +81,33 @@ def colourings(
     choices = [
         _by_category("condition", "condition", columns, marks),
         _by_category("compound", "compound", columns, _compounds(table, columns)),
-        _by_number(LOG_DOSE, "dose, µM (logarithmic)", columns,
-                   text=lambda value: f"{10.0 ** value:.3g}"),
+        _by_number(
+            LOG_DOSE, "dose, µM (logarithmic)", columns, text=lambda value: f"{10.0**value:.3g}"
+        ),
         _by_category("plate", "plate", columns, _marks(columns["plate"].names)),
-        _by_number("row", "row of the well", columns, text=lambda value: letters.get(
-            round(value), f"{value:.0f}")),
+        _by_number(
+            "row",
+            "row of the well",
+            columns,
+            text=lambda value: letters.get(round(value), f"{value:.0f}"),
+        ),
         _by_number("column", "column of the well", columns),
         _by_number("overlap", "overlap, measured, %", columns, clipped=True),
         *(_by_number(name, text, columns, clipped=True) for name, text in values.items()),
-        _by_number(DIFFERENCE, style.with_unit("error, predicted − measured",
-                   target.difference_unit), columns, clipped=True, diverging=True),
+        _by_number(
+            DIFFERENCE,
+            style.with_unit("error, predicted − measured", target.difference_unit),
+            columns,
+            clipped=True,
+            diverging=True,
+        ),
         _by_category("faulty", "faulty", columns, flagged),
-        _by_number("unusual", "unusual, distance to other wells' codes, × the middle", columns,
-                   clipped=True),
+        _by_number(
+            "unusual",
+            "unusual, distance to other wells' codes, × the middle",
+            columns,
+            clipped=True,
+        ),
     ]
     return [choice for choice in choices if choice]
 
@@ -120,10 +141,13 @@ def _by_category(
     names = tuple(marks) if column.kind == "flag" else column.names
     shown = [name for name in marks if name in names]
     return {
-        "column": name, "words": text, "kind": "category",
+        "column": name,
+        "words": text,
+        "kind": "category",
         "missing": NO_CONDITION if name == "condition" else "not stated",
-        "marks": [marks[name]._asdict() | {"name": name, "code": names.index(name)}
-                  for name in shown],
+        "marks": [
+            marks[name]._asdict() | {"name": name, "code": names.index(name)} for name in shown
+        ],
     }
 
 
@@ -151,8 +175,15 @@ def _by_number(
         high = top
     beyond = values.max() > high, values.min() < low
     return {
-        "column": name, "words": title, "kind": "number", "low": low, "high": high,
-        "ticks": [("≤ " if beyond[1] else "") + text(low), text((low + high) / 2),
-                  ("≥ " if beyond[0] else "") + text(high)],
+        "column": name,
+        "words": title,
+        "kind": "number",
+        "low": low,
+        "high": high,
+        "ticks": [
+            ("≤ " if beyond[1] else "") + text(low),
+            text((low + high) / 2),
+            ("≥ " if beyond[0] else "") + text(high),
+        ],
         "colours": [to_hex(colour) for colour in (DIVERGING if diverging else SEQUENTIAL)],
     }

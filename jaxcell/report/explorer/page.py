@@ -89,11 +89,14 @@ def write_explorer(
     coloured = columns | derived(table)
     numbers, about = _packed(coloured)
     about |= {
-        "title": title, "count": len(table), "window": window,
+        "title": title,
+        "count": len(table),
+        "window": window,
         "micrometres_per_pixel": micrometres_per_pixel,
-        "target": target._asdict() | {"difference_unit": target.difference_unit,
-                                      "digits": target.digits},
-        "exported": list(columns), "views": VIEWS,
+        "target": target._asdict()
+        | {"difference_unit": target.difference_unit, "digits": target.digits},
+        "exported": list(columns),
+        "views": VIEWS,
         "colourings": colourings(table, coloured, palette, target),
     }
     about["projections"] = [_projection(name, item, numbers) for name, item in projections.items()]
@@ -123,9 +126,7 @@ def write_explorer(
     return path
 
 
-def _check(
-    table: pd.DataFrame, projections: Projections, neighbours: np.ndarray | None
-) -> None:
+def _check(table: pd.DataFrame, projections: Projections, neighbours: np.ndarray | None) -> None:
     """Everything has one row a patch."""
     if not len(table):
         raise ValueError("there is no patch to explore")
@@ -150,8 +151,9 @@ def _column(values: pd.Series) -> Column:
     texts = values.astype(object).where(values.notna(), "").map(str)
     names = sorted(set(texts) - {""}, key=_natural)
     codes = pd.Categorical(texts, names).codes
-    return Column("category", codes.astype(np.int16 if len(names) < 2**15 else np.int32),
-                  tuple(names))
+    return Column(
+        "category", codes.astype(np.int16 if len(names) < 2**15 else np.int32), tuple(names)
+    )
 
 
 def _natural(name: str) -> tuple[bool, float, str]:
@@ -167,8 +169,12 @@ def _packed(columns: Mapping[str, Column]) -> tuple[dict[str, np.ndarray], dict]
     numbers, described = {}, {}
     for index, (name, column) in enumerate(columns.items()):
         numbers[f"column-{index}"] = column.values
-        described[name] = {"id": f"column-{index}", "kind": column.kind, "names": column.names,
-                           "type": column.values.dtype.name}
+        described[name] = {
+            "id": f"column-{index}",
+            "kind": column.kind,
+            "names": column.names,
+            "type": column.values.dtype.name,
+        }
     return numbers, {"columns": described}
 
 
@@ -188,8 +194,9 @@ def _fields(table: pd.DataFrame, sources: Sources | None) -> tuple[list[dict], n
     """File names of each field, and the field of each patch, int32 [N]."""
     keys = [table[name] for name in ("plate", "well", "field")]
     codes, uniques = pd.MultiIndex.from_arrays(keys).factorize()
-    files = [dict((sources or {}).get((plate, well, int(field)), {}))
-             for plate, well, field in uniques]
+    files = [
+        dict((sources or {}).get((plate, well, int(field)), {})) for plate, well, field in uniques
+    ]
     return files, codes.astype(np.int32)
 
 
@@ -216,14 +223,22 @@ def _sheets(
 def _plot() -> dict:
     """Bokeh's frame and tools around nothing: explorer_map.js paints the dots, and says why."""
     plot = Plot(
-        name="plot", x_range=Range1d(0, 1), y_range=Range1d(0, 1), sizing_mode="stretch_both",
-        toolbar_location=None, min_border=0, outline_line_color=None,
-        background_fill_color=None, border_fill_color=None,
+        name="plot",
+        x_range=Range1d(0, 1),
+        y_range=Range1d(0, 1),
+        sizing_mode="stretch_both",
+        toolbar_location=None,
+        min_border=0,
+        outline_line_color=None,
+        background_fill_color=None,
+        border_fill_color=None,
     )
     # Bokeh warns of a plot that holds nothing at all.
     plot.add_glyph(ColumnDataSource({"x": [], "y": []}), Scatter())
     plot.add_tools(
-        PanTool(name="move"), WheelZoomTool(name="zoom"), ResetTool(),
+        PanTool(name="move"),
+        WheelZoomTool(name="zoom"),
+        ResetTool(),
         LassoSelectTool(name="lasso", continuous=False),
         BoxSelectTool(name="box", continuous=False),
     )

@@ -104,6 +104,8 @@ def sheets(thumbnails: Iterable[np.ndarray], layout: Layout) -> Iterator[Sheet]:
 def _fitted(thumbnail: np.ndarray, tile: int) -> Image.Image:
     """A thumbnail at the size of a tile: each pixel the mean of those it stands for."""
     picture = Image.fromarray(np.ascontiguousarray(thumbnail, np.uint8))
-    return picture if picture.size == (tile, tile) else picture.resize(
-        (tile, tile), Image.Resampling.BOX
+    return (
+        picture
+        if picture.size == (tile, tile)
+        else picture.resize((tile, tile), Image.Resampling.BOX)
     )

@@ -37,19 +37,37 @@ def calibration(curves: Mapping, palette: style.Palette) -> Figure:
     levels, overall = curves["levels"], curves["overall"]
     axes.plot([0, 1], [0, 1], color=style.MUTED, lw=1, ls="--", label="as promised")
     if overall["low"] is not None:
-        axes.fill_between(levels, overall["low"], overall["high"], color=style.FAINT, lw=0,
-                          label="all: 95 % band")
+        axes.fill_between(
+            levels, overall["low"], overall["high"], color=style.FAINT, lw=0, label="all: 95 % band"
+        )
     for name, mark in palette.items():
         curve = curves["by_condition"].get(name)
         if curve is not None and len(curves["by_condition"]) > 1:
-            axes.plot(levels, curve["observed"], color=mark.colour, marker=mark.marker, ms=5,
-                      lw=1.2, label=f"{style.shortened(name, 24)} ({curve['wells']})")
-    axes.plot(levels, overall["observed"], color=style.INK, marker=".", ms=8,
-              label=f"all ({overall['wells']})")
+            axes.plot(
+                levels,
+                curve["observed"],
+                color=mark.colour,
+                marker=mark.marker,
+                ms=5,
+                lw=1.2,
+                label=f"{style.shortened(name, 24)} ({curve['wells']})",
+            )
+    axes.plot(
+        levels,
+        overall["observed"],
+        color=style.INK,
+        marker=".",
+        ms=8,
+        label=f"all ({overall['wells']})",
+    )
     start = min(levels[0], *(min(curve["observed"]) for curve in _curves(curves))) - 0.05
-    axes.set(xlim=(start, 1.01), ylim=(start, 1.01),
-             xlabel="promised: share of patches inside", ylabel="found in test wells",
-             title="Do the intervals hold?")
+    axes.set(
+        xlim=(start, 1.01),
+        ylim=(start, 1.01),
+        xlabel="promised: share of patches inside",
+        ylabel="found in test wells",
+        title="Do the intervals hold?",
+    )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     figure.legend(loc="outside right upper", title="wells of the test set", alignment="left")
@@ -100,16 +118,18 @@ def wells_with_intervals(
     grid = figure.subplots(lines, 1, squeeze=False)[:, 0]
     across = -(-len(frame) // lines)
     for line, axes in enumerate(grid):
-        part = frame.iloc[line * across:(line + 1) * across].reset_index(drop=True)
+        part = frame.iloc[line * across : (line + 1) * across].reset_index(drop=True)
         _draw_wells(axes, part, palette, across)
-        axes.set_ylabel(textwrap.fill(style.with_unit(f"mean {target.label} of a well",
-                                                      target.unit), 26))
+        axes.set_ylabel(
+            textwrap.fill(style.with_unit(f"mean {target.label} of a well", target.unit), 26)
+        )
     grid[-1].set_xlabel("wells, by condition and rising true mean")
     grid[0].set_title(_missed(frame))
     handles = [_handle(mark, style.shortened(name, 24)) for name, mark in palette.items()
                if (frame["condition"] == name).any()]  # fmt: skip
-    handles.append(Line2D([], [], ls="", marker="_", ms=8, mew=1.6, color=style.INK,
-                          label="predicted"))
+    handles.append(
+        Line2D([], [], ls="", marker="_", ms=8, mew=1.6, color=style.INK, label="predicted")
+    )
     if frame["low"].notna().any():
         handles.append(Line2D([], [], lw=6, color=style.MUTED, alpha=0.4, label="interval"))
     figure.legend(handles=handles, loc="outside lower left", ncols=3 if len(handles) > 5 else 5)
@@ -123,15 +143,43 @@ def _draw_wells(axes: Axes, part: pd.DataFrame, palette: style.Palette, across: 
     for name in part["condition"].unique():
         mark = palette.get(name) or style.KNOWN[NO_CONDITION]
         rows = part[part["condition"] == name]
-        axes.vlines(rows.index, rows["low"], rows["high"], color=mark.colour, alpha=0.35,
-                    lw=min(14, 290 / across))
-        axes.scatter(rows.index, rows["target_mean"], s=size, c=mark.colour, marker=mark.marker,
-                     edgecolors="white", linewidths=0.4, zorder=3)
-    axes.scatter(part.index, part["predicted_mean"], s=dash**2, c=style.INK, marker="_",
-                 linewidths=1.0, zorder=2.5)
+        axes.vlines(
+            rows.index,
+            rows["low"],
+            rows["high"],
+            color=mark.colour,
+            alpha=0.35,
+            lw=min(14, 290 / across),
+        )
+        axes.scatter(
+            rows.index,
+            rows["target_mean"],
+            s=size,
+            c=mark.colour,
+            marker=mark.marker,
+            edgecolors="white",
+            linewidths=0.4,
+            zorder=3,
+        )
+    axes.scatter(
+        part.index,
+        part["predicted_mean"],
+        s=dash**2,
+        c=style.INK,
+        marker="_",
+        linewidths=1.0,
+        zorder=2.5,
+    )
     missed = part[_outside(part)]
-    axes.scatter(missed.index, missed["target_mean"], s=6 * size + 20, facecolors="none",
-                 edgecolors=style.INK, linewidths=0.9, zorder=5)
+    axes.scatter(
+        missed.index,
+        missed["target_mean"],
+        s=6 * size + 20,
+        facecolors="none",
+        edgecolors=style.INK,
+        linewidths=0.9,
+        zorder=5,
+    )
     axes.set_xlim(-1, across)
     if len(part) <= NAMED_WELLS:
         upright = len(part) > 14 or part["name"].str.len().max() > 4
@@ -187,19 +235,35 @@ def bland_altman(
     for name, mark in palette.items():
         rows = names == name
         if rows.any():
-            axes.scatter(average[rows], difference[rows], s=32, c=mark.colour, marker=mark.marker,
-                         alpha=0.8, edgecolors="white", linewidths=0.5,
-                         label=f"{style.shortened(name, 24)} ({int(rows.sum())})")
+            axes.scatter(
+                average[rows],
+                difference[rows],
+                s=32,
+                c=mark.colour,
+                marker=mark.marker,
+                alpha=0.8,
+                edgecolors="white",
+                linewidths=0.5,
+                label=f"{style.shortened(name, 24)} ({int(rows.sum())})",
+            )
     axes.axhline(0, color=style.MUTED, lw=0.8, ls=":")
     unit = target.difference_unit
     _draw_limits(axes, limits, unit, target.digits)
     words = style.with_unit(f"average of true and predicted {target.label} of a well", target.unit)
-    axes.set(xlabel=textwrap.fill(words, 70),
-             ylabel=style.with_unit("predicted − true", unit), title=_limits_title(limits))
+    axes.set(
+        xlabel=textwrap.fill(words, 70),
+        ylabel=style.with_unit("predicted − true", unit),
+        title=_limits_title(limits),
+    )
     axes.margins(x=0.05, y=0.12)
     handles, _ = axes.get_legend_handles_labels()
-    figure.legend(handles=handles, loc="outside lower left", ncols=3, alignment="left",
-                  title="condition (wells)")
+    figure.legend(
+        handles=handles,
+        loc="outside lower left",
+        ncols=3,
+        alignment="left",
+        title="condition (wells)",
+    )
     return figure
 
 
@@ -214,8 +278,15 @@ def _draw_limits(axes: Axes, limits: Mapping, unit: str, digits: int) -> None:
         axes.axhline(at, color=style.INK, lw=1.2, ls=dashes)
         if around is not None:
             axes.axhspan(*around, color=style.FAINT, alpha=0.6, lw=0, zorder=0)
-        axes.annotate(f"{words} {_signed(at, digits)} {unit}".strip(), (1, at), (6, 0), va="center",
-                      xycoords=("axes fraction", "data"), textcoords="offset points", size=8.5)
+        axes.annotate(
+            f"{words} {_signed(at, digits)} {unit}".strip(),
+            (1, at),
+            (6, 0),
+            va="center",
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            size=8.5,
+        )
 
 
 def _limits_title(limits: Mapping) -> str:
@@ -252,13 +323,15 @@ def strength(
     axes, told = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for place, name in enumerate(names):
         values = wells[result["value"]][of_well == name].astype(float)
-        _draw_condition(axes, place, values[np.isfinite(values)], result["conditions"][name],
-                        palette[name])
+        _draw_condition(
+            axes, place, values[np.isfinite(values)], result["conditions"][name], palette[name]
+        )
         told.text(0, place, _against(result, name, target), va="center", size=8.5)
     axes.set_yticks(range(len(names)), [textwrap.fill(name, 20) for name in names])
     axes.set(ylim=(len(names) - 0.4, -0.6))
-    axes.set_xlabel(textwrap.fill(style.with_unit(f"mean {target.label} of a well", target.unit),
-                                  46))
+    axes.set_xlabel(
+        textwrap.fill(style.with_unit(f"mean {target.label} of a well", target.unit), 46)
+    )
     axes.set_title("Wells, mean and 95 % interval")
     told.set_axis_off()
     if result["reference"] is not None and len(names) > 1:
@@ -272,11 +345,19 @@ def _draw_condition(
     """Dots of the wells beside one another, mean and interval on top."""
     shift = 0.24 * np.random.default_rng(0).uniform(-1, 1, len(values))
     many = len(values) > 60
-    axes.scatter(values, place + shift, s=9 if many else 20, c=mark.colour, marker=mark.marker,
-                 alpha=0.4 if many else 0.6, linewidths=0)
+    axes.scatter(
+        values,
+        place + shift,
+        s=9 if many else 20,
+        c=mark.colour,
+        marker=mark.marker,
+        alpha=0.4 if many else 0.6,
+        linewidths=0,
+    )
     if summary["interval"] is not None:
-        axes.plot(summary["interval"], [place, place], color=style.INK, lw=2.2,
-                  solid_capstyle="butt")
+        axes.plot(
+            summary["interval"], [place, place], color=style.INK, lw=2.2, solid_capstyle="butt"
+        )
     axes.plot(summary["mean"], place, marker="o", ms=6.5, mfc="white", mec=style.INK, mew=1.5)
 
 

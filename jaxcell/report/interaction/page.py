@@ -15,6 +15,7 @@ from jaxcell.measures.catalogue import OVERLAP, Target
 from jaxcell.report.common import images, style, words
 from jaxcell.report.common.images import MICROMETRES_PER_PIXEL
 from jaxcell.report.common.page import begin, flat, listed, render, save_figures
+from jaxcell.report.common.terminal import _of_interaction
 from jaxcell.report.interaction import intervals, plates, predictions, training, verdicts
 from jaxcell.report.interaction import structure as projection_figures
 from jaxcell.storage import anndata
@@ -24,6 +25,8 @@ TEMPLATE = "interaction/page.html.jinja"
 # Odd wells that are listed, and what is told of how a report was made.
 ODD_WELLS = 12
 MADE = ("seed", "split", "wells", "patches", "latent_size", "standardised", "versions")
+
+summary_lines = _of_interaction
 
 
 class Shown(NamedTuple):
@@ -137,9 +140,7 @@ def _builders(
         "scatter": lambda: predictions.scatter(patches, palette, target),
         "errors": lambda: predictions.errors(patches, palette, target),
         "wells": lambda: intervals.wells_with_intervals(wells, palette, target),
-        "agreement": lambda: intervals.bland_altman(
-            wells, palette, target, numbers["agreement"]
-        ),
+        "agreement": lambda: intervals.bland_altman(wells, palette, target, numbers["agreement"]),
         "plate_map": lambda: plates.plate_map(wells, target),
         "histograms": lambda: predictions.histograms(patches, palette, target),
         "worst": lambda: images.gallery(*shown.worst, pixel_um),
@@ -226,8 +227,11 @@ def _render(
         level=level,
         covered=(coverage.get("overall") or {}).get("coverage"),
         on_input=words.on_input(
-            metrics["evaluated"], regressor.get("by_condition", {}), metrics["left_out"],
-            len(findings), target,
+            metrics["evaluated"],
+            regressor.get("by_condition", {}),
+            metrics["left_out"],
+            len(findings),
+            target,
         ),
         on_reconstruction=words.on_reconstruction(autoencoder),
         on_structure=verdicts.on_structure(structure),

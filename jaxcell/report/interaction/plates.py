@@ -75,26 +75,39 @@ def plate_map(wells: pd.DataFrame, target: Target = OVERLAP) -> Figure:
         axes.set_title(f"Plate {plate}")
         step = 1 if across == 1 and columns <= 24 else 2 if columns <= 24 else 4
         axes.set_xticks(range(0, columns, step), range(1, columns + 1, step), size=8)
-        axes.set_yticks(range(0, lines, step), [row_name(i) for i in range(0, lines, step)],
-                        size=8)
+        axes.set_yticks(range(0, lines, step), [row_name(i) for i in range(0, lines, step)], size=8)
         axes.vlines(np.arange(columns + 1) - 0.5, -0.5, lines - 0.5, color=style.FAINT, lw=0.6)
         axes.hlines(np.arange(lines + 1) - 0.5, -0.5, columns - 0.5, color=style.FAINT, lw=0.6)
         # Outlined, since an error of nothing has the colour of no well.
         wells_drawn = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in found[rows]]
-        axes.add_collection(PatchCollection(wells_drawn, facecolor="none",
-                                            edgecolor=style.MUTED, linewidth=0.6))
+        axes.add_collection(
+            PatchCollection(wells_drawn, facecolor="none", edgecolor=style.MUTED, linewidth=0.6)
+        )
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         if across == 1 and columns <= 24:
             for (row, column), value in zip(found[rows], frame["error"][rows]):
                 dark = abs(value) > 0.6 * limit
                 text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
-                axes.text(column, row, text, ha="center", va="center", size=6,
-                          color="white" if dark else style.INK)
-    for axes in grid[len(plates):]:
+                axes.text(
+                    column,
+                    row,
+                    text,
+                    ha="center",
+                    va="center",
+                    size=6,
+                    color="white" if dark else style.INK,
+                )
+    for axes in grid[len(plates) :]:
         axes.set_axis_off()
-    figure.colorbar(picture, ax=list(grid), shrink=0.75, aspect=28, pad=0.01,
-                    label=style.with_unit("mean error\n(predicted − true)", target.difference_unit))
+    figure.colorbar(
+        picture,
+        ax=list(grid),
+        shrink=0.75,
+        aspect=28,
+        pad=0.01,
+        label=style.with_unit("mean error\n(predicted − true)", target.difference_unit),
+    )
     return figure
 
 
@@ -123,11 +136,13 @@ def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
                 continue
             field = fields[plate, view]
             step = max(1, max(field.shape) // FLAT_FIELD_SIDE)
-            picture = axes.imshow(field[::step, ::step], cmap="PuOr_r", vmin=1 - limit,
-                                  vmax=1 + limit)
+            picture = axes.imshow(
+                field[::step, ::step], cmap="PuOr_r", vmin=1 - limit, vmax=1 + limit
+            )
             axes.set_title(f"{plate}, {VIEW_NAMES[view]}")
-    figure.colorbar(picture, ax=list(grid.flat), shrink=0.8, aspect=28, pad=0.02,
-                    label="relative illumination")
+    figure.colorbar(
+        picture, ax=list(grid.flat), shrink=0.8, aspect=28, pad=0.02, label="relative illumination"
+    )
     return figure
 
 
@@ -158,9 +173,11 @@ def field_map(
     high = float(patches[["target", "predicted"]].max().max())
     high = high if high > low else low + 1.0
     largest = float(error.abs().max()) or 1.0
-    looks = (("measured", patches["target"], "viridis", (low, high)),
-             ("predicted", patches["predicted"], "viridis", (low, high)),
-             ("predicted − measured", error, "PuOr", (-largest, largest)))
+    looks = (
+        ("measured", patches["target"], "viridis", (low, high)),
+        ("predicted", patches["predicted"], "viridis", (low, high)),
+        ("predicted − measured", error, "PuOr", (-largest, largest)),
+    )
     figure = style.new_figure(7.2, 1.25 + 2.2 * min(shape[0] / shape[1], 2))
     grid = figure.subplots(1, 3, sharex=True, sharey=True)
     start = (first * micrometres_per_pixel).tolist()
@@ -173,10 +190,14 @@ def field_map(
         picture = axes.imshow(image, cmap=colours, vmin=limits[0], vmax=limits[1], extent=extent)
         axes.set(title=title, xlabel="x, µm")
         _write_values(axes, patches, values, picture, micrometres_per_pixel, step, shape)
-        words = (style.with_unit("error", target.difference_unit) if values is error
-                 else style.with_unit(target.label, target.unit))
-        figure.colorbar(picture, ax=axes, location="bottom", shrink=0.9,
-                        label=textwrap.fill(words, 28))
+        words = (
+            style.with_unit("error", target.difference_unit)
+            if values is error
+            else style.with_unit(target.label, target.unit)
+        )
+        figure.colorbar(
+            picture, ax=axes, location="bottom", shrink=0.9, label=textwrap.fill(words, 28)
+        )
     grid[0].set_ylabel("y, µm")
     return figure
 
@@ -192,7 +213,12 @@ def _grid_of(patches: pd.DataFrame, window: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _write_values(
-    axes: Axes, patches: pd.DataFrame, values: pd.Series, picture, scale: float, step: np.ndarray,
+    axes: Axes,
+    patches: pd.DataFrame,
+    values: pd.Series,
+    picture,
+    scale: float,
+    step: np.ndarray,
     shape: tuple[int, int],
 ) -> None:
     """Each value in its patch where there is room, and a cross over faulty patches."""
@@ -208,8 +234,15 @@ def _write_values(
         dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
         decimals = 1 if abs(value) < 10 else 0
         text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
-        axes.text(x[place], y[place], text, ha="center", va="center", size=size,
-                  color="white" if dark else style.INK)
+        axes.text(
+            x[place],
+            y[place],
+            text,
+            ha="center",
+            va="center",
+            size=size,
+            color="white" if dark else style.INK,
+        )
 
 
 def place(well: str) -> tuple[int, int] | None:

@@ -18,9 +18,7 @@ NARROW, WIDE = 28, 46
 
 
 @style.legible
-def scatter(
-    patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP
-) -> Figure:
+def scatter(patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP) -> Figure:
     """Predicted against true target of every patch, with the line of perfect prediction.
 
     Args:
@@ -44,16 +42,29 @@ def scatter(
         rows = frame[names == name]
         mark, result = palette[name], scores(rows["target"], rows["predicted"])
         axes.plot([low, high], [low, high], color=style.MUTED, lw=1)
-        axes.scatter(rows["target"], rows["predicted"], s=9, c=mark.colour, marker=mark.marker,
-                     alpha=_alpha(len(rows)), linewidths=0, rasterized=True)
+        axes.scatter(
+            rows["target"],
+            rows["predicted"],
+            s=9,
+            c=mark.colour,
+            marker=mark.marker,
+            alpha=_alpha(len(rows)),
+            linewidths=0,
+            rasterized=True,
+        )
         axes.set_title(f"{name}\n", color=style.INK)
-        axes.text(0, 1.02, _score_line(result, target), transform=axes.transAxes, size=8.5,
-                  color=style.MUTED)
+        axes.text(
+            0,
+            1.02,
+            _score_line(result, target),
+            transform=axes.transAxes,
+            size=8.5,
+            color=style.MUTED,
+        )
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    _label_outside(grid, columns, _axis("true", target, NARROW),
-                   _axis("predicted", target, NARROW))
+    _label_outside(grid, columns, _axis("true", target, NARROW), _axis("predicted", target, NARROW))
     if len(shown) > 1:
         together = _score_line(scores(frame["target"], frame["predicted"]), target)
         figure.suptitle(f"All conditions: {together}", size=10.5, x=0.01, ha="left")
@@ -61,9 +72,7 @@ def scatter(
 
 
 @style.legible
-def histograms(
-    patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP
-) -> Figure:
+def histograms(patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP) -> Figure:
     """How often each value occurs, true and predicted, one panel a condition.
 
     Args:
@@ -88,30 +97,41 @@ def histograms(
     for axes, name in zip(grid, shown):
         rows = frame[names == name]
         axes.hist(rows["target"], bins, color=palette[name].colour, alpha=0.45, label="true")
-        axes.hist(rows["predicted"], bins, histtype="step", color=style.INK, lw=1.4,
-                  label="predicted")
+        axes.hist(
+            rows["predicted"], bins, histtype="step", color=style.INK, lw=1.4, label="predicted"
+        )
         zero = 100 * float((rows["target"] == 0).mean())
         axes.set_title(name)
         told = f"{len(rows):,} patches"
         if zero or target.unit == "%":
             told += f"\n{zero:.0f} % truly 0"
-        axes.text(0.98, 0.72, told, ha="right", va="top", transform=axes.transAxes, size=8.5,
-                  color=style.MUTED)
+        axes.text(
+            0.98,
+            0.72,
+            told,
+            ha="right",
+            va="top",
+            transform=axes.transAxes,
+            size=8.5,
+            color=style.MUTED,
+        )
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.7)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend(loc="upper right")
     every = f"{width:g} {target.unit}".strip()
-    _label_outside(grid, columns, _axis("", target, NARROW),
-                   f"patches in {every}" + (" of overlap" if target == OVERLAP else ""))
+    _label_outside(
+        grid,
+        columns,
+        _axis("", target, NARROW),
+        f"patches in {every}" + (" of overlap" if target == OVERLAP else ""),
+    )
     return figure
 
 
 @style.legible
-def errors(
-    patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP
-) -> Figure:
+def errors(patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP) -> Figure:
     """Error against the truth, and its distribution in each condition.
 
     Args:
@@ -133,19 +153,35 @@ def errors(
     left.axhline(0, color=style.MUTED, lw=1)
     for name in shown:
         rows, mark = names == name, palette[name]
-        left.scatter(frame["target"][rows], error[rows], s=9, c=mark.colour, marker=mark.marker,
-                     alpha=_alpha(len(frame)), linewidths=0, rasterized=True)
+        left.scatter(
+            frame["target"][rows],
+            error[rows],
+            s=9,
+            c=mark.colour,
+            marker=mark.marker,
+            alpha=_alpha(len(frame)),
+            linewidths=0,
+            rasterized=True,
+        )
         left.scatter([], [], s=22, c=mark.colour, marker=mark.marker, label=name)
     _draw_running_mean(left, frame["target"].to_numpy(float), error.to_numpy(float))
     unit = target.difference_unit
-    left.set(xlabel=_axis("true", target, WIDE), title="Against the truth",
-             ylabel=style.with_unit("error (predicted − true)", unit))
+    left.set(
+        xlabel=_axis("true", target, WIDE),
+        title="Against the truth",
+        ylabel=style.with_unit("error (predicted − true)", unit),
+    )
     left.legend(loc="best", ncols=2, handletextpad=0.2, columnspacing=0.9)
     right.axhline(0, color=style.MUTED, lw=1)
     # Without outliers, which the left panel shows: with them on the axis the boxes are slits.
-    boxes = right.boxplot([error[names == name] for name in shown], whis=(5, 95), widths=0.55,
-                          patch_artist=True, showfliers=False,
-                          medianprops={"color": style.INK, "lw": 1.6})
+    boxes = right.boxplot(
+        [error[names == name] for name in shown],
+        whis=(5, 95),
+        widths=0.55,
+        patch_artist=True,
+        showfliers=False,
+        medianprops={"color": style.INK, "lw": 1.6},
+    )
     for box, name in zip(boxes["boxes"], shown):
         box.set(facecolor=palette[name].colour, alpha=0.55)
     labels = [name if len(name) < 13 else f"{name[:11]}…" for name in shown]

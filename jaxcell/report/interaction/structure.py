@@ -74,15 +74,30 @@ def _draw_patches(
     for batch in np.array_split(order, min(12, max(1, len(order) // 20))):
         for name, mark in palette.items():
             rows = batch[(names[batch] == name) & ~faulty[batch]]
-            axes.scatter(*item.coordinates[rows].T, s=areas[rows], c=mark.colour,
-                         marker=mark.marker, alpha=0.6, linewidths=0.2, edgecolors="white",
-                         rasterized=True)
+            axes.scatter(
+                *item.coordinates[rows].T,
+                s=areas[rows],
+                c=mark.colour,
+                marker=mark.marker,
+                alpha=0.6,
+                linewidths=0.2,
+                edgecolors="white",
+                rasterized=True,
+            )
     crosses = drawn[faulty[drawn]]
-    axes.scatter(*item.coordinates[crosses].T, s=9, c=style.INK, marker="x", linewidths=0.6,
-                 rasterized=True)
+    axes.scatter(
+        *item.coordinates[crosses].T, s=9, c=style.INK, marker="x", linewidths=0.6, rasterized=True
+    )
     lines = [item.note, f"trustworthiness {item.trustworthiness:.2f}"]
-    axes.text(0, 1.02, "\n".join(filter(None, reversed(lines))), transform=axes.transAxes,
-              size=7.5, color=style.MUTED, va="bottom")
+    axes.text(
+        0,
+        1.02,
+        "\n".join(filter(None, reversed(lines))),
+        transform=axes.transAxes,
+        size=7.5,
+        color=style.MUTED,
+        va="bottom",
+    )
     across, up = (textwrap.fill(words, 36) for words in item.axes)
     axes.set_xlabel(across, size=7.5)
     axes.set_ylabel(up, size=7.5)
@@ -90,8 +105,16 @@ def _draw_patches(
 
 def _write(axes: Axes, sentence: str) -> None:
     """A sentence in the middle of a panel that could not be drawn."""
-    axes.text(0.5, 0.5, textwrap.fill(sentence, 26), transform=axes.transAxes, ha="center",
-              va="center", size=8.5, color=style.MUTED)
+    axes.text(
+        0.5,
+        0.5,
+        textwrap.fill(sentence, 26),
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        size=8.5,
+        color=style.MUTED,
+    )
     for spine in axes.spines.values():
         spine.set_color(style.FAINT)
 
@@ -106,21 +129,35 @@ def _draw_legends(
     """Below the panels: conditions on the left, sizes on the right."""
     present = set(condition_names(patches))
     handles = [
-        Line2D([], [], ls="", marker=mark.marker, ms=6, color=mark.colour,
-               label=style.shortened(name, 24))
+        Line2D(
+            [],
+            [],
+            ls="",
+            marker=mark.marker,
+            ms=6,
+            color=mark.colour,
+            label=style.shortened(name, 24),
+        )
         for name, mark in palette.items()
         if name in present
     ]
     if patches["faulty"].any():
         handles.append(Line2D([], [], ls="", marker="x", ms=5, color=style.INK, label="faulty"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=2, title="condition",
-                  alignment="left")
+    figure.legend(
+        handles=handles, loc="outside lower left", ncols=2, title="condition", alignment="left"
+    )
     circles = [
         Line2D([], [], ls="", marker="o", ms=area**0.5, color=style.MUTED, label=label)
         for label, area in shown.items()
     ]
-    figure.legend(handles=circles, loc="outside lower right", ncols=2, alignment="left",
-                  title=textwrap.fill(target.label, 28), columnspacing=1.2)
+    figure.legend(
+        handles=circles,
+        loc="outside lower right",
+        ncols=2,
+        alignment="left",
+        title=textwrap.fill(target.label, 28),
+        columnspacing=1.2,
+    )
 
 
 def _areas(values: np.ndarray, target: Target) -> tuple[np.ndarray, dict[str, float]]:
@@ -133,8 +170,10 @@ def _areas(values: np.ndarray, target: Target) -> tuple[np.ndarray, dict[str, fl
     else:
         scale = LARGEST / (high - low) if high > low else 0.0
         digits, unit = target.digits - 1, target.unit
-        shown = {f"{value:.{digits}f} {unit}".strip().replace("-", "−"): scale * (value - low)
-                 for value in np.unique([low, (low + high) / 2, high])}
+        shown = {
+            f"{value:.{digits}f} {unit}".strip().replace("-", "−"): scale * (value - low)
+            for value in np.unique([low, (low + high) / 2, high])
+        }
         percent = scale * (values - low)
     smaller = float(np.clip((CROWD / max(len(values), 1)) ** 0.5, 0.2, 1.0))
 
@@ -167,9 +206,16 @@ def structure(result: Mapping) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     for row, name in enumerate(names):
         if scores[name]["reason"]:
-            left.text(0.02, row, textwrap.fill(f"not tested: {scores[name]['reason']}", 52),
-                      transform=left.get_yaxis_transform(), size=7.5, color=style.MUTED,
-                      va="center", bbox={"fc": "white", "ec": "none", "pad": 1})
+            left.text(
+                0.02,
+                row,
+                textwrap.fill(f"not tested: {scores[name]['reason']}", 52),
+                transform=left.get_yaxis_transform(),
+                size=7.5,
+                color=style.MUTED,
+                va="center",
+                bbox={"fc": "white", "ec": "none", "pad": 1},
+            )
             continue
         for reader, (_, marker, up) in READERS.items():
             score = scores[name][reader]
@@ -177,11 +223,20 @@ def structure(result: Mapping) -> Figure:
             _draw_score(left, score, "auroc", "auroc_interval", row + up, marker, colour)
             _draw_score(right, score, "balanced_accuracy", "interval", row + up, marker, colour)
             if score["p"] is not None:
-                left.text(1.02, row + up, _p(score["p"], result["permutations"]), va="center",
-                          size=7, color=colour, transform=left.get_yaxis_transform())
+                left.text(
+                    1.02,
+                    row + up,
+                    _p(score["p"], result["permutations"]),
+                    va="center",
+                    size=7,
+                    color=colour,
+                    transform=left.get_yaxis_transform(),
+                )
     _draw_leak(right, result, patch_row)
-    for axes, chance, label in ((left, 0.5, "AUROC (1 is perfect)"),
-                                (right, result["chance"], "balanced accuracy (1 is perfect)")):
+    for axes, chance, label in (
+        (left, 0.5, "AUROC (1 is perfect)"),
+        (right, result["chance"], "balanced accuracy (1 is perfect)"),
+    ):
         axes.axvline(chance, color=style.MUTED, lw=1, ls="--", zorder=0)
         axes.axhline(-0.62, color=style.FAINT, lw=1)
         axes.set(xlabel=label, ylim=(patch_row - 0.5, len(names) - 0.4))
@@ -189,8 +244,10 @@ def structure(result: Mapping) -> Figure:
         axes.set_xlim(min(low, chance - 0.1), max(high, 1.02))
     left.set_title("Wells ranked (p: by shuffling wells)", size=9.5)
     right.set_title("Wells recognised", size=9.5)
-    left.set_yticks([patch_row, *range(len(names))],
-                    [_single(result), *(textwrap.fill(name, 20) for name in names)])
+    left.set_yticks(
+        [patch_row, *range(len(names))],
+        [_single(result), *(textwrap.fill(name, 20) for name in names)],
+    )
     for label, name in zip(left.get_yticklabels()[1:], names):
         label.set_fontweight("bold" if name == result["answered"] else "normal")
     figure.legend(handles=_structure_handles(), loc="outside lower left", ncols=2)
@@ -234,13 +291,29 @@ def _p(p: float, permutations: int) -> str:
 def _structure_handles() -> list[Line2D]:
     """Legend of `structure`."""
     readers = [
-        Line2D([], [], color=style.MUTED, marker=marker, ms=5.5, lw=1.6,
-               label=f"{words}, 95 % interval over wells")
+        Line2D(
+            [],
+            [],
+            color=style.MUTED,
+            marker=marker,
+            ms=5.5,
+            lw=1.6,
+            label=f"{words}, 95 % interval over wells",
+        )
         for words, marker, _ in READERS.values()
     ]
     return [
         *readers,
         Line2D([], [], color=style.MUTED, lw=1, ls="--", label="guessing"),
-        Line2D([], [], color=style.VERMILION, marker="o", mfc="white", ms=5.5, lw=1, ls=":",
-               label="same, patches of one well on both sides (leak)"),
+        Line2D(
+            [],
+            [],
+            color=style.VERMILION,
+            marker="o",
+            mfc="white",
+            ms=5.5,
+            lw=1,
+            ls=":",
+            label="same, patches of one well on both sides (leak)",
+        ),
     ]

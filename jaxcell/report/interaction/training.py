@@ -14,10 +14,6 @@ from jaxcell.report.common.images import MICROMETRES_PER_PIXEL, colour_image, dr
 LABEL_INCHES = 0.19
 
 
-
-
-
-
 @style.legible
 def reconstructions(
     examples: Mapping[str, Sequence[np.ndarray]],
@@ -47,28 +43,44 @@ def reconstructions(
     cell = (across - margin) / columns
     side = (cell - gap) * height / width
     heading = 0.27
-    figure = style.new_figure(across, sum(_block_height(item, side, gap, heading)
-                                          for item in examples.values()))
+    figure = style.new_figure(
+        across, sum(_block_height(item, side, gap, heading) for item in examples.values())
+    )
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     top = 0.0
     for name, (originals, outputs, *truth) in examples.items():
         mark = palette.get(name) or style.KNOWN[style.NO_CONDITION]
-        axes.plot(margin + 0.06, top + heading / 2, ls="", marker=mark.marker, color=mark.colour,
-                  ms=7)
+        axes.plot(
+            margin + 0.06, top + heading / 2, ls="", marker=mark.marker, color=mark.colour, ms=7
+        )
         axes.text(margin + 0.18, top + heading / 2, name, va="center", weight="bold", size=10.5)
         start = top + heading + (LABEL_INCHES if truth else 0.0)
         for line, (images, word) in enumerate(((originals, "original"), (outputs, "rebuilt"))):
             y = start + line * (side + gap)
-            axes.text(margin / 2, y + side / 2, word, rotation=90, va="center", ha="center",
-                      color=style.MUTED, size=9)
+            axes.text(
+                margin / 2,
+                y + side / 2,
+                word,
+                rotation=90,
+                va="center",
+                ha="center",
+                color=style.MUTED,
+                size=9,
+            )
             for place, picture in enumerate(colour_image(images)):
                 x = margin + place * cell
                 axes.imshow(picture, extent=(x, x + cell - gap, y + side, y))
                 if truth and line == 0:
-                    axes.text(x + (cell - gap) / 2, y - 0.035, ha="center", va="bottom", size=8.5,
-                              s=_value(truth[0][place], target, long=True))
+                    axes.text(
+                        x + (cell - gap) / 2,
+                        y - 0.035,
+                        ha="center",
+                        va="bottom",
+                        size=8.5,
+                        s=_value(truth[0][place], target, long=True),
+                    )
         if top == 0.0:
             right, bottom = margin + cell - gap, start + side
             draw_scale_bar(axes, right, bottom, width * micrometres_per_pixel, cell - gap)
@@ -88,12 +100,8 @@ def _block_height(item: Sequence[np.ndarray], side: float, gap: float, heading: 
     return heading + (LABEL_INCHES if len(item) > 2 else 0.0) + 2 * (side + gap)
 
 
-
-
 @style.legible
-def loss_curves(
-    histories: Mapping[str, Sequence[Mapping]], target: Target = OVERLAP
-) -> Figure:
+def loss_curves(histories: Mapping[str, Sequence[Mapping]], target: Target = OVERLAP) -> Figure:
     """Training and validation loss of each model against the epoch.
 
     Args:
@@ -112,8 +120,14 @@ def loss_curves(
         lines = {key: _series(rows, key) for key in ("train_loss", "validation_loss")}
         for (key, (epochs, values)), colour in zip(lines.items(), (style.BLUE, style.VERMILION)):
             if len(epochs):
-                axes.plot(epochs, values, color=colour, label=key.split("_")[0],
-                          marker="o" if len(epochs) < 25 else None, ms=3)
+                axes.plot(
+                    epochs,
+                    values,
+                    color=colour,
+                    label=key.split("_")[0],
+                    marker="o" if len(epochs) < 25 else None,
+                    ms=3,
+                )
         values = np.concatenate([line[1] for line in lines.values()])
         _mark_learning_rate_steps(axes, rows)
         # A log scale shows a loss that falls by factors, and needs positive numbers.
@@ -153,5 +167,14 @@ def _mark_learning_rate_steps(axes: Axes, rows: Sequence[Mapping]) -> None:
             x = (before + epoch) / 2
             axes.axvline(x, color=style.MUTED, ls=":", lw=1)
             # Below the legend.
-            axes.text(x, 0.66, f"learning rate {new:.2g}", transform=axes.get_xaxis_transform(),
-                      rotation=90, va="top", ha="right", size=7.5, color=style.MUTED)
+            axes.text(
+                x,
+                0.66,
+                f"learning rate {new:.2g}",
+                transform=axes.get_xaxis_transform(),
+                rotation=90,
+                va="top",
+                ha="right",
+                size=7.5,
+                color=style.MUTED,
+            )

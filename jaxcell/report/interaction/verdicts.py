@@ -194,8 +194,11 @@ def on_intervals(coverage: Mapping, level: float, target: Target = OVERLAP) -> l
     if len(parts) > 1:
         sentences.append(f"By condition: {joined(parts)}.")
     sentences.append(
-        ("Each half of these wells is calibrated on the other half" if coverage["halves"] else
-         "Intervals are calibrated on the wells that the run held out")
+        (
+            "Each half of these wells is calibrated on the other half"
+            if coverage["halves"]
+            else "Intervals are calibrated on the wells that the run held out"
+        )
         + f", at least {count(coverage['wells'], 'well')}, each counting once (few wells make them "
         "wide); they are wide where errors are usually large and narrow where they are small. They "
         "are promised for wells like those, so not for another stain, microscope or cell, nor "
@@ -212,7 +215,8 @@ def on_agreement(limits: Mapping, target: Target = OVERLAP) -> list[str]:
     wells = count(limits["n"], "well")
     sentences = [
         f"Predicted against measured means of {wells}: {correlation}mean difference "
-        f"{amount(limits['bias'], target)}".replace("-", "−") + "."
+        f"{amount(limits['bias'], target)}".replace("-", "−")
+        + "."
     ]
     if limits["low"] is None:
         return sentences + [_sentence(limits["reason"])]

@@ -29,8 +29,12 @@ ANSWERS = {
 # Plates of a figure, so that it fits a sheet of paper: of up to so many columns, and of more.
 NARROW_COLUMNS, NARROW_PLATES, WIDE_PLATES = 12, 4, 2
 # What is drawn of the cells: column -> words and unit of the axis.
-SHAPE = {"area_um2": "area, µm²", "eccentricity": "eccentricity\n(0 round, 1 a line)",
-         "solidity": "solidity\n(1 without dents)", "mean_intensity": "mean intensity,\ncounts"}
+SHAPE = {
+    "area_um2": "area, µm²",
+    "eccentricity": "eccentricity\n(0 round, 1 a line)",
+    "solidity": "solidity\n(1 without dents)",
+    "mean_intensity": "mean intensity,\ncounts",
+}
 ENLARGED = 3  # labels, so that their outlines are finer than a pixel
 OUTLINES = {"t_cell": "#ffffff", "dendritic_cell": style.SKY}
 
@@ -41,7 +45,7 @@ def plate_groups(wells: pd.DataFrame) -> list[list[str]]:
     widest = max((found[1] + 1 for found in places if found), default=0)
     size = NARROW_PLATES if widest <= NARROW_COLUMNS else WIDE_PLATES
     plates = sorted(set(wells["plate"].astype(str)[[found is not None for found in places]]))
-    return [plates[start:start + size] for start in range(0, len(plates), size)]
+    return [plates[start : start + size] for start in range(0, len(plates), size)]
 
 
 @style.legible
@@ -69,11 +73,15 @@ def answers(wells: pd.DataFrame, plates: Sequence[str]) -> Figure:
     for axes, plate in zip(grid, plates):
         rows = (wells["plate"].astype(str) == plate).to_numpy()
         _draw_plate(axes, wells[rows], places[rows], size)
-        axes.set(xlim=(-0.5, columns - 0.5), ylim=(lines - 0.5, -0.5), aspect="equal",
-                 title=f"Plate {plate}")
+        axes.set(
+            xlim=(-0.5, columns - 0.5),
+            ylim=(lines - 0.5, -0.5),
+            aspect="equal",
+            title=f"Plate {plate}",
+        )
         axes.set_xticks(range(columns), range(1, columns + 1), size=8)
         axes.set_yticks(range(lines), map(row_name, range(lines)), size=8)
-    for axes in grid[len(plates):]:
+    for axes in grid[len(plates) :]:
         axes.set_axis_off()
     handles = [
         Patch(facecolor=colour, hatch=hatch, edgecolor=style.MUTED, linewidth=0.6,
@@ -90,13 +98,23 @@ def _draw_plate(axes: Axes, wells: pd.DataFrame, places: np.ndarray, size: float
     axes.spines[:].set_visible(False)
     for (row, column), answer, z in zip(places, wells["answer"], wells["chance_z"]):
         colour, hatch = ANSWERS.get(answer, ("white", ""))
-        axes.add_patch(Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, facecolor=colour,
-                                 hatch=hatch, edgecolor=style.MUTED, linewidth=0.6))
+        axes.add_patch(
+            Rectangle(
+                (column - 0.46, row - 0.46),
+                0.92,
+                0.92,
+                facecolor=colour,
+                hatch=hatch,
+                edgecolor=style.MUTED,
+                linewidth=0.6,
+            )
+        )
         if answer != TOO_FEW:
             text = f"{round(z, 1) + 0.0:.1f}" if abs(z) < 9.95 else f"{z:.0f}"  # no −0.0
             box = {"facecolor": colour, "edgecolor": "none", "pad": 0.6} if hatch else None
-            axes.text(column, row, text.replace("-", "−"), size=size, ha="center", va="center",
-                      bbox=box)
+            axes.text(
+                column, row, text.replace("-", "−"), size=size, ha="center", va="center", bbox=box
+            )
 
 
 @style.legible
@@ -147,20 +165,38 @@ def _strip(axes: Axes, at: float, values: pd.Series, few: pd.Series, mark: style
     line = mark.marker == "_"
     many = len(values) > 60
     for rows, face in ((~few, mark.colour), (few, "none")):
-        axes.scatter(at + shift[rows], values[rows], s=9 if many else 18, marker=mark.marker,
-                     c=mark.colour if line else None, facecolor=None if line else face,
-                     edgecolors=None if line else mark.colour, alpha=0.5 if many else 0.85,
-                     linewidths=0.4 if many else 0.9)
+        axes.scatter(
+            at + shift[rows],
+            values[rows],
+            s=9 if many else 18,
+            marker=mark.marker,
+            c=mark.colour if line else None,
+            facecolor=None if line else face,
+            edgecolors=None if line else mark.colour,
+            alpha=0.5 if many else 0.85,
+            linewidths=0.4 if many else 0.9,
+        )
     if (~few).any():
-        axes.hlines(values[~few].median(), at - 0.2, at + 0.2, lw=1.6, zorder=3,
-                    color=mark.colour if line else style.INK)
+        axes.hlines(
+            values[~few].median(),
+            at - 0.2,
+            at + 0.2,
+            lw=1.6,
+            zorder=3,
+            color=mark.colour if line else style.INK,
+        )
 
 
 def _name_conditions(axes: Axes, palette: style.Palette, slanted: bool) -> None:
     """Conditions along the axis, long names cut."""
     names = [name if len(name) < 15 else f"{name[:13]}…" for name in palette]
-    axes.set_xticks(range(len(names)), names, rotation=30 if slanted else 0,
-                    ha="right" if slanted else "center", rotation_mode="anchor")
+    axes.set_xticks(
+        range(len(names)),
+        names,
+        rotation=30 if slanted else 0,
+        ha="right" if slanted else "center",
+        rotation_mode="anchor",
+    )
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.tick_params(axis="x", length=0)
 
@@ -230,8 +266,15 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
         steps = [int(name.split("_")[1]) for name in columns]
         for condition, mark in palette.items():
             if condition in spectra.index:
-                axes.plot(steps, spectra.loc[condition], color=mark.colour, marker=mark.marker,
-                          ms=4, lw=1.3, label=condition)
+                axes.plot(
+                    steps,
+                    spectra.loc[condition],
+                    color=mark.colour,
+                    marker=mark.marker,
+                    ms=4,
+                    lw=1.3,
+                    label=condition,
+                )
         axes.set(title=title, xlabel="step (larger structures to the right)")
         axes.set_ylim(bottom=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -281,5 +324,12 @@ def _draw_scale_bar(axes: Axes, width: int, height: int, pixel_um: float) -> Non
     length_um = scale_bar(width * pixel_um)
     end, start, y = 0.95 * width, 0.95 * width - length_um / pixel_um, 0.94 * height
     axes.plot([start, end], [y, y], color="white", lw=3, solid_capstyle="butt")
-    axes.text((start + end) / 2, y - 0.02 * height, f"{length_um:g} µm", color="white",
-              ha="center", va="bottom", size=9)
+    axes.text(
+        (start + end) / 2,
+        y - 0.02 * height,
+        f"{length_um:g} µm",
+        color="white",
+        ha="center",
+        va="bottom",
+        size=9,
+    )

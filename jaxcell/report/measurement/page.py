@@ -92,7 +92,7 @@ def write_measurement_report(
     order = {name: place for place, name in enumerate(conditions(wells))}
     shown = sorted(shown, key=lambda item: order.get(item.condition or NO_CONDITION, len(order)))
     groups = figures.plate_groups(wells)
-    builders = _builders(wells, cells, shown, groups, measures, config["pixel_um"])
+    builders = _builders(wells, cells, shown, groups, measures, config["plates"]["pixel_um"])
     if flat_fields:
         builders["flat_fields"] = lambda: plate_figures.flat_fields(flat_fields)
     pictures = report_folder.save_figures(temporary / "figures", builders)
@@ -188,8 +188,6 @@ def fullest_square(inside: np.ndarray) -> tuple[slice, slice]:
             + sums[:-height, :-width])  # fmt: skip
     y, x = (int(corner) for corner in np.unravel_index(held.argmax(), held.shape))
     return slice(y, y + int(height)), slice(x, x + int(width))
-
-
 
 
 def on_verdict(wells: pd.DataFrame) -> list[str]:

@@ -14,10 +14,18 @@ from skimage.segmentation import find_boundaries
 
 from jaxcell.report.common import style
 
-NAMES = {"truth": "truth", "unet": "U-Net", "watershed": "threshold + watershed",
-         "instrument": "instrument's protocol"}
-COLOURS = {"truth": style.SKY, "unet": style.ORANGE, "watershed": style.VERMILION,
-           "instrument": style.GREEN}
+NAMES = {
+    "truth": "truth",
+    "unet": "U-Net",
+    "watershed": "threshold + watershed",
+    "instrument": "instrument's protocol",
+}
+COLOURS = {
+    "truth": style.SKY,
+    "unet": style.ORANGE,
+    "watershed": style.VERMILION,
+    "instrument": style.GREEN,
+}
 MARKERS = {"unet": "o", "watershed": "D", "instrument": "s"}
 ENLARGED = 2  # labels, before they are outlined
 
@@ -116,8 +124,10 @@ def scores(fields: pd.DataFrame) -> Figure:
         axes.set_xticks([0, 1], ["F1\nat IoU 0.5", "mean AP\nIoU 0.5 to 0.95"])
         title = kind.replace("_", " ").replace("t cell", "T cell")
         axes.set(ylim=(0, 1.02), ylabel="score of a field", title=title)
-    handles = [Line2D([], [], ls="", marker=MARKERS[method], color=COLOURS[method],
-                      label=NAMES[method]) for method in methods]
+    handles = [
+        Line2D([], [], ls="", marker=MARKERS[method], color=COLOURS[method], label=NAMES[method])
+        for method in methods
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
@@ -145,17 +155,36 @@ def mask_scores(patches: pd.DataFrame) -> Figure:
     bins = np.linspace(min(lowest, 0.95), 1, 41)
     looks = ((style.GREEN, "-"), (style.VERMILION, "--"))
     for (kind, share), (colour, line) in zip(shares.items(), looks):
-        left.hist(share, bins, histtype="step", color=colour, ls=line, lw=1.6,
-                  label=kind.replace("_", " ").replace("t cell", "T cell") + "s")
+        left.hist(
+            share,
+            bins,
+            histtype="step",
+            color=colour,
+            ls=line,
+            lw=1.6,
+            label=kind.replace("_", " ").replace("t cell", "T cell") + "s",
+        )
     left.set(xlabel="pixel IoU of a patch", ylabel="patches", yscale="log", ylim=(0.7, None))
     left.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     left.legend(loc="upper left")
     high = 1.03 * max(patches[["overlap", "predicted"]].max().max(), 1.0)
     right.plot([0, high], [0, high], color=style.MUTED, lw=1)
-    right.scatter(patches["overlap"], patches["predicted"], s=9, color=style.BLUE, alpha=0.4,
-                  linewidths=0, rasterized=True)
-    right.set(xlabel="overlap of the true masks, %", ylabel="overlap of the predicted masks, %",
-              xlim=(-0.02 * high, high), ylim=(-0.02 * high, high), aspect="equal")
+    right.scatter(
+        patches["overlap"],
+        patches["predicted"],
+        s=9,
+        color=style.BLUE,
+        alpha=0.4,
+        linewidths=0,
+        rasterized=True,
+    )
+    right.set(
+        xlabel="overlap of the true masks, %",
+        ylabel="overlap of the predicted masks, %",
+        xlim=(-0.02 * high, high),
+        ylim=(-0.02 * high, high),
+        aspect="equal",
+    )
     return figure
 
 
@@ -172,8 +201,9 @@ def loss_curve(history: Sequence[Mapping]) -> Figure:
     series = {}
     for name in ("train", "validation"):
         rows = [row for row in history if row.get(f"{name}_loss") is not None]
-        rows = [(row["epoch"], row[f"{name}_loss"]) for row in rows
-                if np.isfinite(row[f"{name}_loss"])]
+        rows = [
+            (row["epoch"], row[f"{name}_loss"]) for row in rows if np.isfinite(row[f"{name}_loss"])
+        ]
         series |= {name: np.array(rows, float)} if rows else {}
     if not series:
         return style.sentence_figure("No history of the training was found.")
@@ -182,8 +212,14 @@ def loss_curve(history: Sequence[Mapping]) -> Figure:
     for (name, rows), (colour, line) in zip(
         series.items(), ((style.BLUE, "-"), (style.VERMILION, "--"))
     ):
-        axes.plot(*rows.T, color=colour, ls=line, label={"train": "training"}.get(name, name),
-                  marker="o" if len(rows) < 25 else None, ms=3)
+        axes.plot(
+            *rows.T,
+            color=colour,
+            ls=line,
+            label={"train": "training"}.get(name, name),
+            marker="o" if len(rows) < 25 else None,
+            ms=3,
+        )
     if min(rows[:, 1].min() for rows in series.values()) > 0:
         axes.set_yscale("log")
     axes.set(xlabel="epoch", ylabel="loss")

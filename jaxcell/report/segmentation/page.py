@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxcell.report.common import page as report_folder
 from jaxcell.report.common.page import flat
+from jaxcell.report.common.terminal import _of_cells
 from jaxcell.report.common.words import joined
 from jaxcell.report.segmentation import figures
 from jaxcell.report.segmentation.figures import Example
@@ -20,6 +21,8 @@ KINDS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells", "nucleus": "n
 MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "necks", "seed", "versions")
 # F1 that differ by no more than this are called alike.
 ALIKE = 0.005
+
+summary_lines = _of_cells
 
 
 def write_segmentation_report(

@@ -55,8 +55,15 @@ def _draw_front(axes: Axes, sizes: pd.DataFrame, cost: str) -> None:
     for kind, look in base.LOOKS.items():
         for filled in (True, False):
             some = (sizes["kind"] == kind) & (front == filled)
-            axes.plot(x[some], y[some], ls="", marker=look.marker, ms=6.5, mec=look.colour,
-                      mfc=look.colour if filled else "white")
+            axes.plot(
+                x[some],
+                y[some],
+                ls="",
+                marker=look.marker,
+                ms=6.5,
+                mec=look.colour,
+                mfc=look.colour if filled else "white",
+            )
     if cost == "code_bytes":
         # Bytes set sizes apart: one label a size, at its worst point, where the curve leaves room.
         for row in sizes.groupby("latent_size")["bce_excess_mean"].idxmax():
@@ -70,8 +77,14 @@ def _draw_front(axes: Axes, sizes: pd.DataFrame, cost: str) -> None:
             points *= 150 / max(np.log(y.max() / y.min()), 0.1)
             for row, move in zip(order, _apart(points, 10) - points):
                 left = kind == "separate"
-                _label_size(axes, sizes, row, x, (-16 if left else 16, move - 3),
-                            "right" if left else "left")
+                _label_size(
+                    axes,
+                    sizes,
+                    row,
+                    x,
+                    (-16 if left else 16, move - 3),
+                    "right" if left else "left",
+                )
     base.set_scale(axes, y, wide=1)
     base.set_scale(axes, x, "x")
     axes.margins(y=0.1)
@@ -82,9 +95,16 @@ def _label_size(
 ) -> None:
     """The size beside a point, `place` points away from it, with a thin line where that is far."""
     line = {"arrowstyle": "-", "color": style.FAINT, "lw": 0.8, "shrinkB": 4}
-    axes.annotate(f"{sizes['latent_size'][row]:,}", (x[row], sizes["bce_excess_mean"][row]), place,
-                  textcoords="offset points", size=7.5, ha=side, color=style.MUTED,
-                  arrowprops=line if abs(place[0]) > 10 else None)
+    axes.annotate(
+        f"{sizes['latent_size'][row]:,}",
+        (x[row], sizes["bce_excess_mean"][row]),
+        place,
+        textcoords="offset points",
+        size=7.5,
+        ha=side,
+        color=style.MUTED,
+        arrowprops=line if abs(place[0]) > 10 else None,
+    )
 
 
 def _apart(places: np.ndarray, gap: float) -> np.ndarray:
@@ -114,12 +134,27 @@ def nested_figure(gap: pd.DataFrame) -> Figure:
     most = min(5 * extent, 105 * float(np.nanmax(np.abs(gap[["gap", "low", "high"]]))))
     for axes, setting in zip(style.panels(figure, len(settings), sharey=True), settings):
         own = gap[gap["setting"] == setting]
-        axes.axhspan(-100 * base.NEAR, 100 * base.NEAR, color=style.FAINT, alpha=0.6, lw=0,
-                     label=f"within {100 * base.NEAR:.0f} %")
+        axes.axhspan(
+            -100 * base.NEAR,
+            100 * base.NEAR,
+            color=style.FAINT,
+            alpha=0.6,
+            lw=0,
+            label=f"within {100 * base.NEAR:.0f} %",
+        )
         axes.axhline(0, color=style.INK, lw=0.9)
         reach = 100 * np.array([own["gap"] - own["low"], own["high"] - own["gap"]])
-        axes.errorbar(own["latent_size"], 100 * own["gap"], reach, color=style.ORANGE, marker="s",
-                      ms=5.5, lw=1.4, elinewidth=1.2, capsize=3)
+        axes.errorbar(
+            own["latent_size"],
+            100 * own["gap"],
+            reach,
+            color=style.ORANGE,
+            marker="s",
+            ms=5.5,
+            lw=1.4,
+            elinewidth=1.2,
+            capsize=3,
+        )
         end = max(extent, most)
         axes.set(title=textwrap.fill(setting, 66 // columns), ylim=(-end, end))
         base.set_size_axis(axes, gap["latent_size"], columns)
@@ -129,9 +164,7 @@ def nested_figure(gap: pd.DataFrame) -> Figure:
 
 
 @style.legible
-def reconstructions_figure(
-    pictures: Mapping, pixel_um: float = MICROMETRES_PER_PIXEL
-) -> Figure:
+def reconstructions_figure(pictures: Mapping, pixel_um: float = MICROMETRES_PER_PIXEL) -> Figure:
     """Each patch as it is and as codes of every size give it back, in a row for each kind.
 
     Args:
@@ -163,13 +196,29 @@ def reconstructions_figure(
     axes.set_axis_off()
     for place, (kind, size) in enumerate(columns):
         words = f"{size:,}" + ("\nspatial" if kind else "") if place else "original"
-        axes.text(margin + place * cell + (cell - gap) / 2, heading - 0.06, words, size=9,
-                  ha="center", va="bottom", color=base.LOOKS[kind].colour if kind else style.INK)
+        axes.text(
+            margin + place * cell + (cell - gap) / 2,
+            heading - 0.06,
+            words,
+            size=9,
+            ha="center",
+            va="bottom",
+            color=base.LOOKS[kind].colour if kind else style.INK,
+        )
     for patch, original in enumerate(originals):
         for line, row in enumerate(rows):
             y = heading + patch * block + line * (side + gap)
-            axes.text(margin / 2, y + side / 2, row, rotation=90, va="center", ha="center", size=9,
-                      weight="bold", color=base.LOOKS[row].colour)
+            axes.text(
+                margin / 2,
+                y + side / 2,
+                row,
+                rotation=90,
+                va="center",
+                ha="center",
+                size=9,
+                weight="bold",
+                color=base.LOOKS[row].colour,
+            )
             for place, (kind, size) in enumerate(columns):
                 found = pictures.get(kind or row, {}).get(size) if place else originals
                 if found is None or (line and (not place or kind)):

@@ -85,8 +85,16 @@ def quality_figure(
             _draw_seeds(axes, some, criterion.name, beside)
             for item in (item for item in enough if item.setting == setting):
                 mean = own[(own["kind"] == item.kind) & (own["latent_size"] == item.size)]
-                axes.plot(item.size * beside[item.kind], mean[f"{criterion.name}_mean"], ls="",
-                          marker="o", ms=12, mfc="none", mec=LOOKS[item.kind].colour, mew=1.8)
+                axes.plot(
+                    item.size * beside[item.kind],
+                    mean[f"{criterion.name}_mean"],
+                    ls="",
+                    marker="o",
+                    ms=12,
+                    mfc="none",
+                    mec=LOOKS[item.kind].colour,
+                    mew=1.8,
+                )
             if criterion.name == "bce_excess":
                 set_scale(axes, sizes["bce_excess_mean"], wide=1)
             axes.set_ylim(view)
@@ -156,8 +164,17 @@ def _draw_means(axes: Axes, sizes: pd.DataFrame, name: str, beside: Mapping) -> 
         rows = sizes[sizes["kind"] == kind]
         mean = rows[f"{name}_mean"]
         reach = np.array([mean - rows[f"{name}_low"], rows[f"{name}_high"] - mean])
-        axes.errorbar(rows["latent_size"] * beside[kind], mean, reach, color=look.colour,
-                      marker=look.marker, ms=5, lw=1.4, elinewidth=1.1, capsize=2.5)
+        axes.errorbar(
+            rows["latent_size"] * beside[kind],
+            mean,
+            reach,
+            color=look.colour,
+            marker=look.marker,
+            ms=5,
+            lw=1.4,
+            elinewidth=1.1,
+            capsize=2.5,
+        )
 
 
 def _draw_seeds(axes: Axes, members: pd.DataFrame, name: str, beside: Mapping) -> None:
@@ -165,11 +182,24 @@ def _draw_seeds(axes: Axes, members: pd.DataFrame, name: str, beside: Mapping) -
     done = members[members["state"] == "done"]
     for kind, look in LOOKS.items():
         rows = done[done["kind"] == kind]
-        axes.scatter(rows["latent_size"] * beside[kind], rows[name], s=9, color=look.colour,
-                     alpha=0.5, linewidths=0, zorder=1)
+        axes.scatter(
+            rows["latent_size"] * beside[kind],
+            rows[name],
+            s=9,
+            color=look.colour,
+            alpha=0.5,
+            linewidths=0,
+            zorder=1,
+        )
     failed = members.loc[members["state"] == "diverged", "latent_size"].unique()
-    axes.scatter(failed, np.full(len(failed), 0.96), s=30, marker="x", color=style.VERMILION,
-                 transform=axes.get_xaxis_transform())
+    axes.scatter(
+        failed,
+        np.full(len(failed), 0.96),
+        s=30,
+        marker="x",
+        color=style.VERMILION,
+        transform=axes.get_xaxis_transform(),
+    )
 
 
 def _view(
@@ -203,8 +233,12 @@ def set_size_axis(axes: Axes, sizes: Iterable[int], across: int, lowest: bool = 
     room = (0.13 if upright else 0.3) * octaves * across / 6.3  # inches as octaves
     named = [value for value, above in zip(values, [*values[1:], math.inf])
              if math.log2(above / value) > room]  # fmt: skip
-    axes.set_xticks(values, [f"{value:,}" if value in named else "" for value in values],
-                    rotation=90 if upright else 0, size=8)
+    axes.set_xticks(
+        values,
+        [f"{value:,}" if value in named else "" for value in values],
+        rotation=90 if upright else 0,
+        size=8,
+    )
     axes.set_xlim(values[0] * 2 ** (-0.06 * octaves), values[-1] * 2 ** (0.07 * octaves))
     if lowest:
         axes.set_xlabel("numbers in the code", size=9)
@@ -248,8 +282,14 @@ def cost_figure(sizes: pd.DataFrame) -> Figure:
         for setting, axes in zip(settings, grid[row]):
             for kind, look in LOOKS.items():
                 rows = sizes[(sizes["setting"] == setting) & (sizes["kind"] == kind)]
-                axes.plot(rows["latent_size"] * beside[kind], rows[f"{name}_mean"] / unit,
-                          color=look.colour, marker=look.marker, ms=5.5, lw=1.4)
+                axes.plot(
+                    rows["latent_size"] * beside[kind],
+                    rows[f"{name}_mean"] / unit,
+                    color=look.colour,
+                    marker=look.marker,
+                    ms=5.5,
+                    lw=1.4,
+                )
             set_scale(axes, values)
             set_size_axis(axes, sizes["latent_size"], max(2, len(settings)), lowest)
         grid[row][0].set_ylabel(label, size=9)

@@ -118,7 +118,7 @@ def _builders(
 ) -> dict[str, Callable[[], Figure]]:
     """Name of each figure -> what draws it."""
     settings, step = list(dict.fromkeys(sizes["setting"])), figures.MOST_COLUMNS
-    parts = [settings[start:start + step] for start in range(0, len(settings), step)]
+    parts = [settings[start : start + step] for start in range(0, len(settings), step)]
     builders = {}
     for place, part in enumerate(parts, 1):
         own, some = (table[table["setting"].isin(part)] for table in (sizes, members))
@@ -176,8 +176,9 @@ def on_verdict(metrics: Mapping, members: pd.DataFrame) -> list[str]:
 
 def on_sizes(metrics: Mapping, setting: str) -> list[str]:
     """Which size each purpose asks for, and which purposes no code serves."""
-    tried = max((row["latent_size"] for row in metrics["sizes"] if row["kind"] in ablation.SIZED),
-                default=0)
+    tried = max(
+        (row["latent_size"] for row in metrics["sizes"] if row["kind"] in ablation.SIZED), default=0
+    )
     needs, best, useless, largest = [], [], [], []
     for purpose, name in PURPOSES.items():
         answer = answer_of(metrics, name, setting)
@@ -286,8 +287,12 @@ def tiles(metrics: Mapping, setting: str | None) -> list[tuple[str, str]]:
             found.append((f"{answer['size']:,}", f"{words} for {purpose}"))
     for share in metrics["nested_shares"]:
         if share["setting"] == setting:
-            found.append((f"{100 * share['time_share']:.0f} %",
-                          "of the time of separate networks for one nested network"))
+            found.append(
+                (
+                    f"{100 * share['time_share']:.0f} %",
+                    "of the time of separate networks for one nested network",
+                )
+            )
     return [*found, (f"{metrics['members']['done']:,}", "members trained and judged")]
 
 

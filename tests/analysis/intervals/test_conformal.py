@@ -146,13 +146,20 @@ def test_coverage_by_hand():
 
 def test_the_curve_agrees_with_intervals_drawn_at_each_level():
     random = np.random.default_rng(5)
-    table = pd.DataFrame({"plate": "P", "well": np.repeat(np.arange(12), 30), "condition": "OVA",
-                          "predicted": random.exponential(3, 360)})
+    table = pd.DataFrame(
+        {
+            "plate": "P",
+            "well": np.repeat(np.arange(12), 30),
+            "condition": "OVA",
+            "predicted": random.exponential(3, 360),
+        }
+    )
     table["target"] = table["predicted"] + random.normal(0, 0.2 + 0.1 * table["predicted"])
     table.loc[5, "predicted"] = np.nan
     scale = conformal.fit_scale(table["predicted"], table["predicted"] - table["target"])
-    calibration = conformal.calibrate(conformal.well_numbers(table), table["target"],
-                                      table["predicted"], scale)
+    calibration = conformal.calibrate(
+        conformal.well_numbers(table), table["target"], table["predicted"], scale
+    )
     curve = held.calibration_curve([(calibration, table)], (0.5, 0.9, 0.95))
     assert curve["levels"] == [0.5, 0.9] and curve["left_out"] == [0.95]
     for place, level in enumerate(curve["levels"]):

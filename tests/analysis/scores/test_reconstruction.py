@@ -28,8 +28,15 @@ def pairs(size: int = 40) -> tuple[np.ndarray, np.ndarray]:
 def test_ssim_equals_scikit_image():
     noisy, images = pairs()
     expected = [
-        structural_similarity(a, b, gaussian_weights=True, sigma=1.5, data_range=1.0,
-                              use_sample_covariance=False, channel_axis=-1)
+        structural_similarity(
+            a,
+            b,
+            gaussian_weights=True,
+            sigma=1.5,
+            data_range=1.0,
+            use_sample_covariance=False,
+            channel_axis=-1,
+        )
         for a, b in zip(noisy.astype(np.float64), images.astype(np.float64))
     ]
     result = jax.jit(ssim)(noisy, images)

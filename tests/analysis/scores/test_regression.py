@@ -60,11 +60,13 @@ def test_predicting_the_mean_uses_the_mean_of_training_and_not_of_the_test():
 
 
 def test_by_condition_keeps_the_studys_order_and_names_the_unnamed():
-    table = pd.DataFrame({
-        "condition": ["ConA", "", None, "Zymosan", "Unstimulated", "ConA"],
-        "target": [0.0, 1.0, 3.0, 1.0, 1.0, 2.0],
-        "predicted": [1.0, 1.0, 3.0, 1.0, 1.0, 3.0],
-    })
+    table = pd.DataFrame(
+        {
+            "condition": ["ConA", "", None, "Zymosan", "Unstimulated", "ConA"],
+            "target": [0.0, 1.0, 3.0, 1.0, 1.0, 2.0],
+            "predicted": [1.0, 1.0, 3.0, 1.0, 1.0, 3.0],
+        }
+    )
     result = by_condition(table, 0.0)
     assert list(result) == ["Unstimulated", "ConA", "Zymosan", NO_CONDITION] == conditions(table)
     assert result["ConA"]["rmse"] == pytest.approx(1.0)
@@ -73,12 +75,26 @@ def test_by_condition_keeps_the_studys_order_and_names_the_unnamed():
 
 
 def test_one_row_a_well_and_wells_of_two_plates_stay_apart():
-    rows = [("P1", "B02", 1.0, 2.0, False), ("P1", "B02", 3.0, 2.0, True),
-            ("P2", "B02", 5.0, 4.0, False), ("P1", "A01", 0.0, 0.0, False)]
+    rows = [
+        ("P1", "B02", 1.0, 2.0, False),
+        ("P1", "B02", 3.0, 2.0, True),
+        ("P2", "B02", 5.0, 4.0, False),
+        ("P1", "A01", 0.0, 0.0, False),
+    ]
     table = pd.DataFrame(rows, columns=["plate", "well", "target", "predicted", "faulty"])
-    table = table.assign(overlap=table["target"] + 10, row=1, column=1, condition="OVA",
-                         compound="", concentration_um=np.nan, role="sample", bce=0.2,
-                         bce_floor=0.1, psnr_db=20.0, ssim=0.5)
+    table = table.assign(
+        overlap=table["target"] + 10,
+        row=1,
+        column=1,
+        condition="OVA",
+        compound="",
+        concentration_um=np.nan,
+        role="sample",
+        bce=0.2,
+        bce_floor=0.1,
+        psnr_db=20.0,
+        ssim=0.5,
+    )
     wells = wells_table(table).set_index(["plate", "well"])
     assert list(wells.index) == [("P1", "A01"), ("P1", "B02"), ("P2", "B02")]
     first = wells.loc[("P1", "B02")]

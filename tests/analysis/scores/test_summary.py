@@ -10,15 +10,26 @@ from jaxcell.analysis.scores.summary import spread_over_target, summarise
 
 
 def table() -> pd.DataFrame:
-    return pd.DataFrame({
-        "plate": "P1", "well": ["A01", "A01", "B02", "B02"], "row": [0, 0, 1, 1],
-        "column": [0, 0, 1, 1], "condition": ["OVA", "OVA", "ConA", "ConA"], "compound": "",
-        "concentration_um": np.nan, "role": "sample", "faulty": [False, False, False, True],
-        "overlap": np.float32(9),
-        "target": np.float32([1, 3, 5, 0]), "predicted": np.float32([2, 2, 4, 4]),
-        "bce": np.float32([0.2, 0.3, 0.4, 0.5]), "bce_floor": np.float32([0.1, 0.1, 0.2, 0.2]),
-        "psnr_db": np.float32([20, 22, 24, np.nan]), "ssim": np.float32([0.5, 0.6, 0.7, 1.0]),
-    })
+    return pd.DataFrame(
+        {
+            "plate": "P1",
+            "well": ["A01", "A01", "B02", "B02"],
+            "row": [0, 0, 1, 1],
+            "column": [0, 0, 1, 1],
+            "condition": ["OVA", "OVA", "ConA", "ConA"],
+            "compound": "",
+            "concentration_um": np.nan,
+            "role": "sample",
+            "faulty": [False, False, False, True],
+            "overlap": np.float32(9),
+            "target": np.float32([1, 3, 5, 0]),
+            "predicted": np.float32([2, 2, 4, 4]),
+            "bce": np.float32([0.2, 0.3, 0.4, 0.5]),
+            "bce_floor": np.float32([0.1, 0.1, 0.2, 0.2]),
+            "psnr_db": np.float32([20, 22, 24, np.nan]),
+            "ssim": np.float32([0.5, 0.6, 0.7, 1.0]),
+        }
+    )
 
 
 def test_summary_by_hand():

@@ -19,9 +19,7 @@ def plate():
     wells = random.normal(size=(24, 5)) + labels[:, None] * [1.5, 0, 0, 0.5, 0]
     features = (wells[well_of] + random.normal(size=(len(well_of), 5))) * [1, 10, 0.1, 1, 3]
     folds = design.fold_wells(labels, np.zeros(24), 4, seed=0)
-    labellings = np.concatenate(
-        [labels[None], design.shuffled(labels, folds, 20, seed=0)]
-    )
+    labellings = np.concatenate([labels[None], design.shuffled(labels, folds, 20, seed=0)])
     return features, well_of, folds, labellings
 
 

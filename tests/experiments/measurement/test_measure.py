@@ -31,9 +31,11 @@ def plates(tmp_path_factory):
 
 def _config(plates, **changes):
     config = measure.get_config()
-    config.data.plates = str(plates)
-    config.granularity_steps = 2
-    config.update(changes)
+    config.plates.folder = str(plates)
+    config.measurement.granularity_steps = 2
+    config.update_from_flattened_dict(
+        {name.replace("__", "."): value for name, value in changes.items()}
+    )
     return config
 
 
@@ -53,8 +55,10 @@ def test_tables_say_the_same_of_every_well(measured):
         found = wells.set_index("well")[f"{kind}s"]
         assert found.sum() > 100
         np.testing.assert_array_equal(counted.reindex(found.index, fill_value=0), found)
-    touching = cells[cells["kind"] == "t_cell"].groupby("well")["contacts"].agg(
-        lambda contacts: 100 * (contacts > 0).mean()
+    touching = (
+        cells[cells["kind"] == "t_cell"]
+        .groupby("well")["contacts"]
+        .agg(lambda contacts: 100 * (contacts > 0).mean())
     )
     share = wells.set_index("well")["contact_share"]
     np.testing.assert_allclose(touching.reindex(share.index, fill_value=0), share, rtol=1e-5)
@@ -93,15 +97,15 @@ def test_what_was_measured_is_kept_and_what_is_missing_is_measured(measured, pla
         measurement, "measure_one_well",
         lambda config, fields, **k: again.append(fields.iloc[0].well) or one(config, fields, **k),
     )  # fmt: skip
-    measurement.measure_plates(_config(plates, threads=1), out, None)
+    measurement.measure_plates(_config(plates, machine__threads=1), out, None)
     assert again == ["B02", "C03"]
     after = pd.read_csv(out / "wells.csv")
     pd.testing.assert_frame_equal(after.drop(columns="seconds"), before.drop(columns="seconds"))
 
 
 def test_other_settings_and_foreign_folders_are_refused(measured, plates, tmp_path):
-    with pytest.raises(ValueError, match="another config.*contact_um"):
-        measurement.measure_plates(_config(plates, contact_um=3.0), measured[0], None)
+    with pytest.raises(ValueError, match="other settings.*contact_um"):
+        measurement.measure_plates(_config(plates, measurement__contact_um=3.0), measured[0], None)
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ValueError, match="not empty"):
         measurement.measure_plates(_config(plates), tmp_path, None)
@@ -109,7 +113,12 @@ def test_other_settings_and_foreign_folders_are_refused(measured, plates, tmp_pa
 
 @pytest.mark.slow
 def test_a_flat_field_is_estimated_kept_and_shown(plates, tmp_path):
-    config = _config(plates, flat_field=True, granularity_steps=0, mask_method="two_means")
+    config = _config(
+        plates,
+        dataset__flat_field=True,
+        measurement__granularity_steps=0,
+        dataset__mask_method="two_means",
+    )
     measurement.measure_plates(config, tmp_path / "out", None)
     flat = np.load(tmp_path / "out" / "wells" / "flat_fields.npz")
     assert flat["SIM01 t_cell"].mean() == pytest.approx(1, abs=1e-3)
@@ -122,7 +131,7 @@ def test_a_flat_field_is_estimated_kept_and_shown(plates, tmp_path):
     (more / "SIM02").mkdir()
     for image in (tmp_path / "other" / "SIM01").glob("*.tif"):
         shutil.copy(image, more / "SIM02" / image.name.replace("SIM01", "SIM02"))
-    config.data.plates = str(more)
+    config.plates.folder = str(more)
     measurement.measure_plates(config, tmp_path / "out", "OVA")
     later = np.load(tmp_path / "out" / "wells" / "flat_fields.npz")
     np.testing.assert_array_equal(later["SIM01 t_cell"], flat["SIM01 t_cell"])
@@ -157,8 +166,8 @@ def test_a_field_left_out_is_left_out_of_the_truth_too(plates, tmp_path):
     shutil.copytree(plates, copy)
     for image in copy.rglob("*(fld 2 wv FITC*.tif"):
         image.write_bytes(image.read_bytes()[:5000])
-    config = _config(copy, granularity_steps=0)
-    config.data.on_bad_image = "skip"
+    config = _config(copy, measurement__granularity_steps=0)
+    config.plates.on_bad_image = "skip"
     measurement.measure_plates(config, tmp_path / "out", None)
     metrics = json.loads((tmp_path / "out" / "report" / "metrics.json").read_text())
     assert metrics["left_out"] == 12
@@ -173,34 +182,50 @@ def test_cells_are_the_same_under_another_magnification(plates):
     large = ndimage.zoom(views.astype(float), (2, 2, 1), order=1)
     large = (large + np.random.default_rng(0).normal(0, 12, large.shape)).astype(np.uint16)
     _, once = make_cell_finder(_config(plates))(views)
-    _, twice = make_cell_finder(_config(plates, pixel_um=0.741 / 2))(large)
+    _, twice = make_cell_finder(_config(plates, plates__pixel_um=0.741 / 2))(large)
     assert abs(twice[0].max() - once[0].max()) <= 2
     assert (twice[0] > 0).sum() / (once[0] > 0).sum() == pytest.approx(4, rel=0.15)
 
 
-@pytest.mark.parametrize("changes", [
-    {"pixel_um": 0.0}, {"contact_um": 100.0}, {"near_um": -1.0}, {"threads": 0},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"plates__pixel_um": 0.0},
+        {"measurement__contact_um": 100.0},
+        {"measurement__near_um": -1.0},
+        {"machine__threads": 0},
+    ],
+)
 def test_numbers_out_of_range_are_refused_before_anything_is_written(plates, tmp_path, changes):
-    with pytest.raises(ValueError, match=next(iter(changes))):
+    with pytest.raises(ValueError, match=next(iter(changes)).replace("__", ".")):
         measurement.measure_plates(_config(plates, **changes), tmp_path / "out", None)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("changes", [
-    {"mask_method": "by_eye"}, {"mask_scope": "plate"},
-    {"mask_method": "instrument", "mask_scope": "patch"}, {"segmentation": "/nowhere"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset__mask_method": "by_eye"},
+        {"dataset__mask_scope": "plate"},
+        {"dataset__mask_method": "instrument", "dataset__mask_scope": "patch"},
+        {"measurement__segmentation": "/nowhere"},
+    ],
+)
 def test_settings_that_do_not_exist_are_refused(plates, changes):
     with pytest.raises(ValueError, match="use|set|train one"):
         make_cell_finder(_config(plates, **changes))
 
 
-@pytest.mark.parametrize("method, scope", [
-    ("two_means", "patch"), ("mean_sd", "field"), ("instrument", "field"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method, scope",
+    [
+        ("two_means", "patch"),
+        ("mean_sd", "field"),
+        ("instrument", "field"),
+    ],
+)
 def test_fields_without_cells_have_defined_measures(plates, method, scope):
-    find = make_cell_finder(_config(plates, mask_method=method, mask_scope=scope))
+    find = make_cell_finder(_config(plates, dataset__mask_method=method, dataset__mask_scope=scope))
     for value in (0, 300, 4095, 65535):
         masks, labels = find(np.full((200, 200, 2), value, np.uint16))
         assert not masks.any() and not labels.any()
@@ -210,7 +235,7 @@ def test_fields_without_cells_have_defined_measures(plates, method, scope):
 def test_killed_and_started_again_it_gives_the_same_tables(measured, plates, tmp_path):
     out = tmp_path / "out"
     command = (
-        "measure.py", f"--plates={plates}", f"--out={out}", "--config.granularity_steps=2"
+        "measure", str(plates), f"--out={out}", "--config.measurement.granularity_steps=2"
     )  # fmt: skip
     process = start(*command)
     while len(list((out / "wells").glob("*.json") if out.exists() else [])) < 3:

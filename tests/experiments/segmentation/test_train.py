@@ -34,8 +34,8 @@ def _write_discs(folder, count=14, side=64):
 
 def _config(folder):
     config = nuclei.get_config()
-    config.data.pairs = str(folder)
-    config.unet.features = (8, 12, 16)
+    config.plates.pairs = str(folder)
+    config.model.features = (8, 12, 16)
     config.training.update({"crop": 32, "epochs": 2, "steps_per_epoch": 50, "batch_size": 16})
     config.training.optimizer.learning_rate = 5e-3
     return config
@@ -64,9 +64,7 @@ def test_a_trained_run_is_opened_and_not_trained_again(run):
     root, config, segmenter = run
     again = train.train(config, root / "run")
     image = train.read_fields(config).images[0]
-    np.testing.assert_array_equal(
-        segment(again, image), segment(segmenter, image)
-    )
+    np.testing.assert_array_equal(segment(again, image), segment(segmenter, image))
 
 
 def test_a_field_of_another_size_in_tiles_gives_the_same_cells(run, monkeypatch):

@@ -17,14 +17,14 @@ SETTINGS = tiny_plates.SETTINGS | {
     "sweep.seed": (0, 1),
     "sweep.nested_epochs": 2,
     # At every step, so that there is a moment at which one seed is saved and the other not.
-    "autoencoder.checkpoint_every_steps": 1,
+    "training.autoencoder.checkpoint_every_steps": 1,
 }
 
 
 def start(folder: Path, run: str):
-    settings = SETTINGS | {"data.folder": folder / "data"}
+    settings = SETTINGS | {"machine.folder": folder / "data"}
     return tiny_plates.start(
-        "train.py", f"--workdir={folder / run}", settings=settings, config="latent_sweep"
+        "train", f"--workdir={folder / run}", settings=settings, config="latent_sweep"
     )
 
 

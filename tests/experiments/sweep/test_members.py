@@ -36,7 +36,13 @@ def _names(members):
 def test_every_combination_is_there_once():
     config = _config(window=(96, 192), masked=(False, True), loss=("cross_entropy",))
     found = [
-        (run.data.window, run.data.masked, run.autoencoder.loss, run.model.latent_dim, run.seed)
+        (
+            run.dataset.window,
+            run.dataset.masked,
+            run.training.autoencoder.loss,
+            run.model.latent_dim,
+            run.training.seed,
+        )
         for run in (member.config for member in grid(config))
     ]
     wanted = {
@@ -53,11 +59,11 @@ def test_a_member_is_a_run_of_its_own():
     for member in members:
         assert "sweep" not in member.config
         assert member.config.experiment == "interaction"
-        assert member.config.seed == member.seed
+        assert member.config.training.seed == member.seed
         assert not member.nested and not member.config.model.nested_sizes
-    members[0].config.autoencoder.optimizer.learning_rate = 7.0
-    assert members[1].config.autoencoder.optimizer.learning_rate < 1
-    assert config.autoencoder.optimizer.learning_rate < 1
+    members[0].config.training.autoencoder.optimizer.learning_rate = 7.0
+    assert members[1].config.training.autoencoder.optimizer.learning_rate < 1
+    assert config.training.autoencoder.optimizer.learning_rate < 1
 
 
 def test_names_are_unique_and_say_what_differs():
@@ -116,9 +122,11 @@ def test_a_nested_member_is_of_all_sizes_at_once():
     for member in nested:
         assert tuple(member.config.model.nested_sizes) == (2, 16, 64)
         assert member.config.model.latent_dim == 64
-        assert member.config.autoencoder.epochs == 9
+        assert member.config.training.autoencoder.epochs == 9
     others = [member for member in grid(config) if not member.nested]
-    assert {member.config.autoencoder.epochs for member in others} == {config.autoencoder.epochs}
+    assert {member.config.training.autoencoder.epochs for member in others} == {
+        config.training.autoencoder.epochs
+    }
 
 
 def test_groups_share_everything_but_the_seed():
@@ -140,7 +148,7 @@ def test_groups_share_everything_but_the_seed():
 
 def test_members_of_one_data_set_lie_side_by_side():
     members = grid(_config(window=(96, 192), loss=("cross_entropy", "squared_error")))
-    windows = [member.config.data.window for member in members]
+    windows = [member.config.dataset.window for member in members]
     assert windows == sorted(windows)
 
 

@@ -1,6 +1,5 @@
 """A plan says what would be trained and what it costs, and leaves no trace."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,8 +23,8 @@ KNOWN = {}
 
 def _cost_of(config, models, patches):
     """`cost_of`, which traces every network, asked but once for each."""
-    parts = [config[name].to_json(sort_keys=True) for name in ("model", "autoencoder", "regressor")]
-    key = (*parts, config.data.window, patches)
+    parts = [config[name].to_json(sort_keys=True) for name in ("model", "training")]
+    key = (*parts, config.dataset.window, patches)
     if key not in KNOWN:
         KNOWN[key] = cost_of(config, models, patches)
     return KNOWN[key]
@@ -43,19 +42,19 @@ def _config(folder="data", **changes):
     """A sweep of small networks on one small plate, one size, no nested members."""
     config = latent_sweep.get_config()
     settings = {
-        "data.window": 96,
-        "data.folder": str(folder),
-        "simulate.plates": 1,
-        "simulate.rows": 4,
-        "simulate.columns": 5,
-        "simulate.field_size": 200,
+        "dataset.window": 96,
+        "machine.folder": str(folder),
+        "plates.simulate.plates": 1,
+        "plates.simulate.rows": 4,
+        "plates.simulate.columns": 5,
+        "plates.simulate.field_size": 200,
         "model.autoencoder.features": (8,),
         "model.autoencoder.code_features": 4,
-        "autoencoder.epochs": 3,
-        "autoencoder.optimizer.warmup_steps": 0,
-        "regressor.epochs": 1,
-        "regressor.optimizer.warmup_steps": 0,
-        "regressor.batch_size": 16,
+        "training.autoencoder.epochs": 3,
+        "training.autoencoder.optimizer.warmup_steps": 0,
+        "training.regressor.epochs": 1,
+        "training.regressor.optimizer.warmup_steps": 0,
+        "training.regressor.batch_size": 16,
         "sweep.latent_dim": (4,),
         "sweep.seed": (0, 1),
         "sweep.nested": False,
@@ -93,12 +92,12 @@ def _plates(folder, sizes) -> Plates:
 
 def test_patches_of_simulated_plates_are_counted():
     assert count_patches(_config(), None) == PATCHES
-    assert count_patches(_config(simulate__fields=2), None) == Patches(96, 24, 40)
+    assert count_patches(_config(plates__simulate__fields=2), None) == Patches(96, 24, 40)
     # 200 pixels hold windows of 96 at 0, 48 and 96, or two of 64 steps.
-    assert count_patches(_config(data__stride=48), None) == Patches(12 * 9, 3 * 9, 5 * 9)
-    assert sum(count_patches(_config(data__subset="dmso"), None)) == 4 * 4
+    assert count_patches(_config(dataset__stride=48), None) == Patches(12 * 9, 3 * 9, 5 * 9)
+    assert sum(count_patches(_config(dataset__subset="dmso"), None)) == 4 * 4
     with pytest.raises(ValueError, match="holds no window"):
-        count_patches(_config(data__window=256), None)
+        count_patches(_config(dataset__window=256), None)
 
 
 def test_patches_of_a_folder_are_counted_split_by_split(tmp_path):
@@ -109,9 +108,9 @@ def test_patches_of_a_folder_are_counted_split_by_split(tmp_path):
     # Three wells of each condition and plate or so, whole wells of eight or eighteen patches.
     assert patches.train > patches.test > patches.validation > 0
     assert all(any((count - 18 * large) % 8 == 0 for large in range(4)) for count in patches)
-    assert sum(count_patches(_config(data__subset="dual", data__conditions=("OVA", "x")), plates)) \
-        == whole / 3  # fmt: skip
-    drawn = count_patches(_config(data__split_by="random_patch"), plates)
+    dual = _config(dataset__subset="dual", dataset__conditions=("OVA", "x"))
+    assert sum(count_patches(dual, plates)) == whole / 3
+    drawn = count_patches(_config(dataset__split_by="random_patch"), plates)
     assert np.allclose(drawn, [0.6 * whole, 0.15 * whole, 0.25 * whole], atol=1)
 
 
@@ -136,14 +135,16 @@ def test_a_longer_code_lengthens_two_dense_layers_and_nothing_else():
 
 
 def test_training_is_three_forward_passes_a_patch_and_one_in_validation():
-    found = _cost(regressor__epochs=0)
+    found = _cost(training__regressor__epochs=0)
     assert found.training == pytest.approx(3 * (3 * 48 + 12) * found.forward)
     # Steps are whole batches.
-    assert _cost(Patches(63, 12, 5), regressor__epochs=0).training == found.training
+    assert _cost(Patches(63, 12, 5), training__regressor__epochs=0).training == found.training
 
 
 def test_the_regressor_is_trained_with_its_encoder():
-    without, once, twice = (_cost(regressor__epochs=epochs).training for epochs in (0, 1, 2))
+    without, once, twice = (
+        _cost(training__regressor__epochs=epochs).training for epochs in (0, 1, 2)
+    )
     one = _cost().forward * (3 * 48 + 12)  # of an epoch of the autoencoder, decoder and all
     assert 0.1 * one < once - without < 0.8 * one
     assert twice - once == pytest.approx(once - without)
@@ -162,8 +163,12 @@ def test_a_nested_member_costs_what_its_largest_size_does():
 
 
 def test_what_would_stop_a_sweep_half_way_stops_it_before_it_begins():
-    for name, value in (("autoencoder__optimizer__warmup_steps", 10), ("sweep__nested_epochs", 0),
-                        ("regressor__optimizer__warmup_steps", 4), ("regressor__batch_size", 64)):
+    for name, value in (
+        ("training__autoencoder__optimizer__warmup_steps", 10),
+        ("sweep__nested_epochs", 0),
+        ("training__regressor__optimizer__warmup_steps", 4),
+        ("training__regressor__batch_size", 64),
+    ):
         with pytest.raises(ValueError, match="warm-up|no step"):
             make_plan(grid(_config(sweep__nested=True, **{name: value})), {})
 
@@ -176,8 +181,8 @@ def test_memory_is_of_the_data_the_members_and_one_batch():
     images = sum(PATCHES) * 96 * 96 * 2 * 2
     assert two == images + 2 * 16 * cost.parameters + cost.activation_bytes
     assert memory(sweep__seed=(0, 1, 2)) - two == 16 * cost.parameters
-    assert memory(data__memory_gib=images / 2**31) == two - images  # streamed
-    assert memory(autoencoder__batch_size=32) - two == cost.activation_bytes
+    assert memory(machine__memory_gib=images / 2**31) == two - images  # streamed
+    assert memory(training__autoencoder__batch_size=32) - two == cost.activation_bytes
     # At least the answers of the whole network and of its two halves, kept twice.
     assert cost.activation_bytes > 2 * 16 * 4 * (2 * 96 * 96 * 2 + 4)
 
@@ -190,7 +195,7 @@ def test_disk_holds_what_is_still_to_be_written():
     assert made.checkpoint_bytes == sum(2 * row.cost.checkpoint_bytes for row in made.rows)
     # The latest and the best, of three numbers a parameter.
     assert made.rows[0].cost.checkpoint_bytes > 24 * made.rows[0].cost.parameters
-    plain = {member.name: 1.0 for member in members if not member.config.data.masked}
+    plain = {member.name: 1.0 for member in members if not member.config.dataset.masked}
     assert make_plan(members, plain).data_bytes == simulated + data_set
     every = make_plan(members, {member.name: 1.0 for member in members})
     assert every.checkpoint_bytes == every.data_bytes == 0

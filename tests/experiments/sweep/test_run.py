@@ -12,10 +12,10 @@ import pytest
 import tiny_plates
 from ml_collections import ConfigDict
 
-from jaxcell import cli
 from jaxcell.configs import latent_sweep
+from jaxcell.experiments import lifecycle
 from jaxcell.experiments.interaction import evaluate, train
-from jaxcell.experiments.sweep import run as sweep
+from jaxcell.experiments.sweep import train as sweep
 from jaxcell.inference.trained import load
 from jaxcell.training import checkpoint
 
@@ -29,7 +29,7 @@ def make_config(folder: Path, **axes) -> ConfigDict:
     """The sweep's config on the tiny plates, with axes changed."""
     config = latent_sweep.get_config()
     settings = tiny_plates.SETTINGS | {
-        "data.folder": str(folder),
+        "machine.folder": str(folder),
         "model.autoencoder.patch": 8,
         "model.regressor.hidden": (8, 4),
         "sweep.latent_dim": SIZES,
@@ -42,7 +42,7 @@ def make_config(folder: Path, **axes) -> ConfigDict:
 
 
 def start(folder: Path, workdir: Path, **axes) -> str:
-    return cli.train(make_config(folder, **axes), workdir)
+    return lifecycle.run(make_config(folder, **axes), workdir)
 
 
 def weights(folder: Path, name: str = "autoencoder") -> list[np.ndarray]:
@@ -122,7 +122,7 @@ def test_shares_together_are_the_whole(whole, data, tmp_path):
 
 @pytest.mark.slow
 def test_a_members_scores_are_those_of_an_ordinary_evaluation(whole):
-    """`evaluate.py` takes a member's folder, and says what the sweep says."""
+    """`jaxcell evaluate` takes a member's folder, and says what the sweep says."""
     name = json.loads((whole / "report" / "metrics.json").read_text())["best_member"]
     folder = whole / "members" / name
     config, run = load(folder)
@@ -158,10 +158,17 @@ def test_a_member_is_what_train_py_makes_of_its_config(whole, tmp_path):
 
 
 def test_another_sweep_is_refused_and_a_sweep_is_no_run(small, data):
-    with pytest.raises(ValueError, match="sweep.latent_dim.*another --workdir"):
+    with pytest.raises(ValueError, match="sweep.nested.*another folder"):
         start(data, small, nested=False)
-    with pytest.raises(ValueError, match="is a sweep: give one of its runs"):
-        cli.evaluate(small, "", None, False, False)
+    with pytest.raises(ValueError, match="is a sweep; evaluate one of its runs"):
+        lifecycle.evaluate(small, plates="plates")
+
+
+def test_the_report_of_a_sweep_is_written_anew(small):
+    before = pd.read_csv(small / "report" / "members.csv")
+    (small / "report" / "members.csv").unlink()
+    assert "2 of 2 done" in lifecycle.evaluate(small)
+    pd.testing.assert_frame_equal(pd.read_csv(small / "report" / "members.csv"), before)
 
 
 def test_a_plan_makes_nothing(data, tmp_path):
@@ -202,7 +209,7 @@ def test_a_sweep_killed_before_its_first_member_began_is_started_again(data, tmp
     workdir = tmp_path / "early"
     with sweep.locked(workdir / "locks" / "latent_4-seed_0.lock"):
         pass  # and killed: all that is there is a lock that nobody holds
-    sweep.check_claim(workdir, "sweep.json", {}, "sweep")
+    sweep.check_claim(workdir, "sweep.json", {}, "other settings")
 
 
 def test_runs_of_another_kind_are_refused(small, data):

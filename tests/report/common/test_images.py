@@ -20,9 +20,11 @@ def test_each_patch_stands_above_its_own_caption():
     for number, image in enumerate(axes.images):
         assert image.get_array()[0, 0, 1] == pytest.approx(number / 8)
         left, right, bottom, _ = image.get_extent()
-        below = [text for text in axes.texts
-                 if left < text.get_position()[0] < right
-                 and 0 <= text.get_position()[1] - bottom < 0.3]
+        below = [
+            text
+            for text in axes.texts
+            if left < text.get_position()[0] < right and 0 <= text.get_position()[1] - bottom < 0.3
+        ]
         assert [text.get_text() for text in below] == captions[number].split("\n")
 
 

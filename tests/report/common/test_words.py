@@ -50,9 +50,13 @@ def test_constant_truth_and_no_patches_are_said():
 
 
 def test_conditions_where_the_mean_wins_are_named():
-    table = pd.DataFrame({"condition": ["OVA"] * 3 + ["ConA"] * 3,
-                          "target": [2.0, 2.0, 2.1, 0.0, 5.0, 9.0],
-                          "predicted": [3.0, 3.0, 3.0, 0.1, 5.1, 9.1]})
+    table = pd.DataFrame(
+        {
+            "condition": ["OVA"] * 3 + ["ConA"] * 3,
+            "target": [2.0, 2.0, 2.1, 0.0, 5.0, 9.0],
+            "predicted": [3.0, 3.0, 3.0, 0.1, 5.1, 9.1],
+        }
+    )
     item = scores_of(table, 2.0) | {"by_condition": by_condition(table, 2.0)}
     text = " ".join(words.on_regression(item))
     assert "no better than the training mean for OVA." in text
@@ -61,8 +65,14 @@ def test_conditions_where_the_mean_wins_are_named():
 
 @pytest.mark.parametrize(
     ("value", "digits", "text"),
-    [(None, 2, "–"), (float("nan"), 2, "–"), (1234, 2, "1,234"), (-0.5, 1, "−0.5"),
-     (2.0, 3, "2.000"), ("well", 2, "well")],
+    [
+        (None, 2, "–"),
+        (float("nan"), 2, "–"),
+        (1234, 2, "1,234"),
+        (-0.5, 1, "−0.5"),
+        (2.0, 3, "2.000"),
+        ("well", 2, "well"),
+    ],
 )
 def test_numbers_as_text(value, digits, text):
     assert words.number(value, digits) == text
@@ -81,8 +91,11 @@ def test_reconstruction_without_finite_scores_is_said():
 
 @pytest.mark.parametrize(
     ("left_out", "listed", "sentence"),
-    [(0, 0, "Nothing was left out."), (0, 3, "noticed in the plates is listed"),
-     (2, 3, "Left out for the reasons listed: 2 findings.")],
+    [
+        (0, 0, "Nothing was left out."),
+        (0, 3, "noticed in the plates is listed"),
+        (2, 3, "Left out for the reasons listed: 2 findings."),
+    ],
 )
 def test_what_was_left_out_is_said_and_what_was_only_noticed_is_not_called_so(
     left_out, listed, sentence

@@ -52,14 +52,26 @@ def neighbours():
 def opened(tmp_path_factory, table, colours, maps, neighbours):
     """The page in a browser, with everything it asked for and complained of."""
     path = tmp_path_factory.mktemp("explorer") / "explorer.html"
-    files = {(plate, well, field): {"t_cell": f"{plate} - {well} FITC.tif",
-                                    "dendritic_cell": f"{plate} - {well} TexasRed.tif"}
-             for plate, well, field in zip(table["plate"], table["well"], table["field"])}
+    files = {
+        (plate, well, field): {
+            "t_cell": f"{plate} - {well} FITC.tif",
+            "dendritic_cell": f"{plate} - {well} TexasRed.tif",
+        }
+        for plate, well, field in zip(table["plate"], table["well"], table["field"])
+    }
     thumbnails = np.broadcast_to(colours[:, None, None], (COUNT, 32, 32, 3))
     write_explorer(
-        path, table=table, thumbnails=thumbnails, projections=maps, neighbours=neighbours,
-        sources=files, palette=style.palette(conditions(table)), target=OVERLAP, title="A plate",
-        window=192, micrometres_per_pixel=0.741,
+        path,
+        table=table,
+        thumbnails=thumbnails,
+        projections=maps,
+        neighbours=neighbours,
+        sources=files,
+        palette=style.palette(conditions(table)),
+        target=OVERLAP,
+        title="A plate",
+        window=192,
+        micrometres_per_pixel=0.741,
     )
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -67,8 +79,10 @@ def opened(tmp_path_factory, table, colours, maps, neighbours):
         page.asked, page.complaints = [], []
         page.on("request", lambda request: page.asked.append(request.url))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("console", lambda message: message.type == "error"
-                and page.complaints.append(message.text))
+        page.on(
+            "console",
+            lambda message: message.type == "error" and page.complaints.append(message.text),
+        )
         page.address = path.as_uri()
         yield page
         browser.close()
@@ -106,7 +120,7 @@ def painted_colour(page, patch: int) -> tuple[int, ...]:
 
 
 def over_white(colour: str) -> np.ndarray:
-    return np.array([int(colour[k:k + 2], 16) for k in (1, 3, 5)]) * 0.84 + 255 * 0.16
+    return np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) * 0.84 + 255 * 0.16
 
 
 @pytest.mark.parametrize("patch", [0, 137, 299])
@@ -129,11 +143,13 @@ def test_colouring_paints_what_the_table_says(page, table):
         expected = over_white(palette[table["condition"][patch]].colour)
         assert np.abs(painted_colour(page, patch) - expected).max() < 6
     page.select_option("#colouring", label="overlap, measured, %")
-    colouring = page.evaluate("window.jaxcell.about.colourings"
-                              ".find((one) => one.column === 'overlap')")
+    colouring = page.evaluate(
+        "window.jaxcell.about.colourings.find((one) => one.column === 'overlap')"
+    )
     for patch in (table["overlap"].idxmax(), table["overlap"].idxmin()):
-        share = (table["overlap"][patch] - colouring["low"]) / (colouring["high"]
-                                                                 - colouring["low"])
+        share = (table["overlap"][patch] - colouring["low"]) / (
+            colouring["high"] - colouring["low"]
+        )
         expected = colouring["colours"][round(min(share, 1.0) * 63)]
         assert np.abs(painted_colour(page, int(patch)) - over_white(expected)).max() < 6
     assert page.inner_text("#legend").startswith("overlap, measured, %")
@@ -171,8 +187,10 @@ def test_another_map_moves_the_dots_and_what_cannot_be_drawn_cannot_be_chosen(pa
 def inside(point: list[float], polygon: list[tuple[float, float]]) -> bool:
     """Whether the angles to the corners add up to a turn."""
     angles = [math.atan2(y - point[1], x - point[0]) for x, y in polygon]
-    turns = (math.remainder(after - before, math.tau)
-             for before, after in zip(angles, [*angles[1:], angles[0]]))
+    turns = (
+        math.remainder(after - before, math.tau)
+        for before, after in zip(angles, [*angles[1:], angles[0]])
+    )
     return abs(sum(turns)) > math.pi
 
 
@@ -280,9 +298,17 @@ def test_dragging_and_the_wheel_move_the_map_and_pointing_still_finds_the_dot(pa
 def test_without_any_map_the_page_says_why_and_wells_are_still_found(opened, table, tmp_path):
     bare = table.drop(columns=["condition", "compound", "concentration_um"])
     path = write_explorer(
-        tmp_path / "bare.html", table=bare, thumbnails=None, neighbours=None, sources=None,
-        projections={"UMAP": np.full((COUNT, 2), np.nan), "t-SNE": "too few patches"}, palette={},
-        target=OVERLAP, title="A plate", window=192, micrometres_per_pixel=0.741,
+        tmp_path / "bare.html",
+        table=bare,
+        thumbnails=None,
+        neighbours=None,
+        sources=None,
+        projections={"UMAP": np.full((COUNT, 2), np.nan), "t-SNE": "too few patches"},
+        palette={},
+        target=OVERLAP,
+        title="A plate",
+        window=192,
+        micrometres_per_pixel=0.741,
     )
     page = opened.context.browser.new_page()
     page.goto(path.as_uri())

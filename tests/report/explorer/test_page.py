@@ -25,10 +25,15 @@ def write(tmp_path, make_patches):
         table = changes.pop("table", None)
         table = make_patches(wells=2, each=3) if table is None else table
         arguments = {
-            "table": table, "thumbnails": np.zeros((len(table), 8, 8, 3), np.uint8),
+            "table": table,
+            "thumbnails": np.zeros((len(table), 8, 8, 3), np.uint8),
             "projections": {"UMAP of codes": np.arange(2 * len(table)).reshape(-1, 2)},
-            "neighbours": None, "sources": None, "target": OVERLAP, "title": "A plate",
-            "palette": style.palette(["Unstimulated", "OVA", "ConA"]), "window": 192,
+            "neighbours": None,
+            "sources": None,
+            "target": OVERLAP,
+            "title": "A plate",
+            "palette": style.palette(["Unstimulated", "OVA", "ConA"]),
+            "window": 192,
             "micrometres_per_pixel": 0.741,
         }
         path = write_explorer(tmp_path / "explorer.html", **(arguments | changes))
@@ -64,7 +69,7 @@ def test_a_tile_holds_its_own_thumbnail_and_nothing_of_its_neighbours():
     for index, colour in enumerate(colours):
         sheet = np.asarray(Image.open(io.BytesIO(made[index // 100].jpeg)), float)
         down, right = divmod(index % 100, 10)
-        tile = sheet[48 * down:48 * down + 48, 48 * right:48 * right + 48]
+        tile = sheet[48 * down : 48 * down + 48, 48 * right : 48 * right + 48]
         assert np.abs(tile - colour).max() < 6
 
 
@@ -100,14 +105,16 @@ def test_conditions_look_as_in_all_figures_and_errors_are_symmetric(write, make_
     table = make_patches(wells=2, each=3)
     table["predicted"] = table["target"] + np.linspace(-5, 1, len(table))
     text = write(table=table)
-    marks = {mark["name"]: (mark["colour"], mark["marker"])
-             for mark in colouring(text, "condition")["marks"]}
-    assert marks == {name: tuple(mark) for name, mark in
-                     style.palette(conditions(table)).items()}
+    marks = {
+        mark["name"]: (mark["colour"], mark["marker"])
+        for mark in colouring(text, "condition")["marks"]
+    }
+    assert marks == {name: tuple(mark) for name, mark in style.palette(conditions(table)).items()}
     error = colouring(text, "predicted - target")
     assert error["low"] == -error["high"] < -4
-    np.testing.assert_allclose(column(text, "predicted - target"), np.linspace(-5, 1, 18),
-                               rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        column(text, "predicted - target"), np.linspace(-5, 1, 18), rtol=1e-5, atol=1e-5
+    )
     assert "points" in error["words"]
 
 
@@ -143,24 +150,31 @@ def test_names_cannot_end_the_script_that_holds_them(write, make_patches):
 def test_the_page_may_ask_nothing_of_any_network(write):
     text = write()
     assert "default-src 'none'" in text
-    assert not re.search(r'<(script|link|img)[^>]+(src|href)=', text)
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", text)
 
 
 def test_what_is_missing_is_said_and_not_fatal(write, make_patches):
     table = make_patches(wells=2, each=3)
     bare = table.drop(columns=["condition", "compound", "concentration_um"])
     nothing = np.full((len(table), 2), np.nan)
-    text = write(table=bare, thumbnails=None,
-                 projections={"UMAP": nothing, "t-SNE": "too few patches"})
+    text = write(
+        table=bare, thumbnails=None, projections={"UMAP": nothing, "t-SNE": "too few patches"}
+    )
     assert [one["reason"] for one in about(text)["projections"]] == [
-        "no patch has coordinates", "too few patches"]
+        "no patch has coordinates",
+        "too few patches",
+    ]
     assert "sheet-0" not in text
     names = [one["column"] for one in about(text)["colourings"]]
     assert "overlap" in names and "condition" not in names
     blank = write(table=table.assign(condition=None, compound=np.nan))
     assert colouring(blank, "condition")["marks"] == []
-    assert about(write(table=table.iloc[:1], thumbnails=None, projections={
-        "PCA": np.zeros((1, 2))}))["count"] == 1
+    assert (
+        about(write(table=table.iloc[:1], thumbnails=None, projections={"PCA": np.zeros((1, 2))}))[
+            "count"
+        ]
+        == 1
+    )
 
 
 def test_another_target_keeps_its_own_words(write):
@@ -169,12 +183,15 @@ def test_another_target_keeps_its_own_words(write):
     assert "contact length, measured, µm" in words and "overlap, measured, %" in words
 
 
-@pytest.mark.parametrize("changes, sentence", [
-    ({"table": pd.DataFrame({"plate": []})}, "no patch"),
-    ({"projections": {"UMAP": np.zeros((3, 2))}}, "UMAP: 3 rows for 18 patches"),
-    ({"neighbours": np.zeros((3, 2), int)}, "neighbours: 3 rows for 18"),
-    ({"thumbnails": np.zeros((19, 8, 8, 3), np.uint8)}, "more thumbnails than the 18"),
-])
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"table": pd.DataFrame({"plate": []})}, "no patch"),
+        ({"projections": {"UMAP": np.zeros((3, 2))}}, "UMAP: 3 rows for 18 patches"),
+        ({"neighbours": np.zeros((3, 2), int)}, "neighbours: 3 rows for 18"),
+        ({"thumbnails": np.zeros((19, 8, 8, 3), np.uint8)}, "more thumbnails than the 18"),
+    ],
+)
 def test_what_does_not_fit_is_refused_and_the_earlier_file_stays(
     write, tmp_path, changes, sentence
 ):

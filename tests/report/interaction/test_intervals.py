@@ -27,14 +27,19 @@ def fewer_draws(monkeypatch):
 def patches_of(names, wells=10, each=9, seed=0):
     """Patches of wells of these conditions, each a field of three by three."""
     random, count = np.random.default_rng(seed), len(names) * wells
-    table = pd.DataFrame({
-        "plate": "P1", "well": np.repeat([f"{'ABCDEF'[w % 6]}{w // 6 + 1:02d}"
-                                          for w in range(count)], each),
-        "condition": np.repeat(names, wells * each), "faulty": False, "role": "sample",
-        "compound": "1", "y": np.tile(192 * (np.arange(each) // 3), count),
-        "x": np.tile(192 * (np.arange(each) % 3), count),
-        "target": random.exponential(np.repeat(1.0 + np.arange(len(names)), wells * each)),
-    })
+    table = pd.DataFrame(
+        {
+            "plate": "P1",
+            "well": np.repeat([f"{'ABCDEF'[w % 6]}{w // 6 + 1:02d}" for w in range(count)], each),
+            "condition": np.repeat(names, wells * each),
+            "faulty": False,
+            "role": "sample",
+            "compound": "1",
+            "y": np.tile(192 * (np.arange(each) // 3), count),
+            "x": np.tile(192 * (np.arange(each) % 3), count),
+            "target": random.exponential(np.repeat(1.0 + np.arange(len(names)), wells * each)),
+        }
+    )
     noise = random.normal(0, 0.1 + 0.1 * table["target"])
     return table.assign(predicted=table["target"] + noise)
 
@@ -50,14 +55,16 @@ def means_of(patches, calibration):
 def all_figures(patches, target=OVERLAP) -> dict:
     palette = style.palette(conditions(patches))
     scale = conformal.fit_scale(patches["predicted"], patches["predicted"] - patches["target"])
-    calibration = conformal.calibrate(conformal.well_numbers(patches), patches["target"],
-                                      patches["predicted"], scale)
+    calibration = conformal.calibrate(
+        conformal.well_numbers(patches), patches["target"], patches["predicted"], scale
+    )
     wells = means_of(patches, calibration)
     limits = limits_of_agreement(wells["target_mean"], wells["predicted_mean"])
     result = strength(wells, seed=0)
     return {
-        "calibration": figures.calibration(held.calibration_curve([(calibration, patches)]),
-                                           palette),
+        "calibration": figures.calibration(
+            held.calibration_curve([(calibration, patches)]), palette
+        ),
         "wells": figures.wells_with_intervals(wells, palette, target),
         "agreement": figures.bland_altman(wells, palette, target, limits),
         "strength": figures.strength(result, wells, palette, target),
@@ -122,14 +129,22 @@ def test_wells_are_drawn_in_order_and_missed_ones_ringed():
     rings = axes.collections[-1].get_offsets()
     assert rings.tolist() == [[2, 9]]
     assert axes.get_title(loc="left").startswith("2 of 3 wells")
-    plain = figures.wells_with_intervals(wells.drop(columns=["low", "high"]),
-                                         style.palette(["OVA", "ConA"]))
+    plain = figures.wells_with_intervals(
+        wells.drop(columns=["low", "high"]), style.palette(["OVA", "ConA"])
+    )
     assert "there are no intervals" in words(plain)
 
 
 def test_patches_lie_where_they_were_cut_in_micrometres():
-    patches = pd.DataFrame({"y": [64, 64, 160], "x": [32, 128, 128], "target": [1.0, 2.0, 3.0],
-                            "predicted": [1.5, 2.0, 2.0], "faulty": [False, False, True]})
+    patches = pd.DataFrame(
+        {
+            "y": [64, 64, 160],
+            "x": [32, 128, 128],
+            "target": [1.0, 2.0, 3.0],
+            "predicted": [1.5, 2.0, 2.0],
+            "faulty": [False, False, True],
+        }
+    )
     figure = plates.field_map(patches, window=96, micrometres_per_pixel=0.5)
     measured, _, error = (axes.images[0] for axes in figure.axes[:3])
     assert measured.get_extent() == [16, 112, 128, 32]

@@ -15,9 +15,22 @@ from jaxcell.report.interaction import page as page_writer
 from jaxcell.report.interaction.page import write_report
 from jaxcell.storage.atomic import plain
 
-FIGURES = {"reconstructions", "structure", "projections", "strength", "scatter", "errors",
-           "calibration", "wells", "agreement", "plate_map", "histograms", "worst", "unusual",
-           "loss_curves"}
+FIGURES = {
+    "reconstructions",
+    "structure",
+    "projections",
+    "strength",
+    "scatter",
+    "errors",
+    "calibration",
+    "wells",
+    "agreement",
+    "plate_map",
+    "histograms",
+    "worst",
+    "unusual",
+    "loss_curves",
+}
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
@@ -60,8 +73,11 @@ def draw_only(monkeypatch):
 
     def restrict(*names):
         def some(*arguments):
-            return {name: build if name in names else lambda: style.sentence_figure("not drawn")
-                    for name, build in builders(*arguments).items()}
+            return {
+                name: build if name in names else lambda: style.sentence_figure("not drawn")
+                for name, build in builders(*arguments).items()
+            }
+
         monkeypatch.setattr(page_writer, "_builders", some)
 
     return restrict
@@ -70,8 +86,14 @@ def draw_only(monkeypatch):
 def test_all_that_belongs_to_a_report_is_there(report):
     folder = report.parent
     assert {path.name for path in folder.iterdir()} == {
-        "index.html", "explorer.html", "metrics.json", "patches.parquet", "patches.h5ad",
-        "wells.csv", "figures"}
+        "index.html",
+        "explorer.html",
+        "metrics.json",
+        "patches.parquet",
+        "patches.h5ad",
+        "wells.csv",
+        "figures",
+    }
     for name in FIGURES:
         for kind in ("png", "svg"):
             assert (folder / "figures" / f"{name}.{kind}").stat().st_size > 5000
@@ -93,14 +115,16 @@ def test_numbers_and_tables_agree(report, make_patches):
     error = (patches["predicted"] - patches["target"]).astype(float)
     assert metrics["regressor"]["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
     assert metrics["autoencoder"]["bce_excess"] == pytest.approx(
-        (patches["bce"] - patches["bce_floor"]).mean(), rel=1e-4)
+        (patches["bce"] - patches["bce_floor"]).mean(), rel=1e-4
+    )
     assert metrics["seed"] == 0 and metrics["left_out"] == 1
     assert f"{metrics['regressor']['rmse']:.2f}" in Page(report.read_text(encoding="utf-8")).text
     table = pd.read_parquet(report.parent / "patches.parquet")
     pd.testing.assert_frame_equal(table[patches.columns], patches)
     assert {"codes_pca_1", "raw_pixels_pca_2", "low", "high", "unusual"} <= set(table.columns)
     assert metrics["coverage"]["overall"]["coverage"] == pytest.approx(
-        ((table["low"] <= table["target"]) & (table["target"] <= table["high"])).mean(), abs=1e-3)
+        ((table["low"] <= table["target"]) & (table["target"] <= table["high"])).mean(), abs=1e-3
+    )
     wells = pd.read_csv(report.parent / "wells.csv")
     assert len(wells) == patches.groupby(["plate", "well"]).ngroups
     assert wells["patches"].sum() == len(patches)
@@ -153,7 +177,8 @@ def test_findings_are_listed_and_cannot_inject_markup(
     draw_only()
     arguments = make_report_arguments(make_patches(wells=1))
     arguments["findings"] = [
-        ("no_layout", "CK90", "D07", "a/b.tif", "<b>bold</b> & found", "cure it", True)]
+        ("no_layout", "CK90", "D07", "a/b.tif", "<b>bold</b> & found", "cure it", True)
+    ]
     html = write_report(tmp_path / "report", **arguments).read_text(encoding="utf-8")
     text = Page(html).text
     for words in ("CK90", "D07", "b.tif", "<b>bold</b> & found", "cure it", "1 finding"):
@@ -230,9 +255,7 @@ def test_a_second_report_replaces_the_first_and_a_failed_one_does_not(
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-def test_a_folder_that_is_not_a_report_is_left_alone(
-    tmp_path, make_patches, make_report_arguments
-):
+def test_a_folder_that_is_not_a_report_is_left_alone(tmp_path, make_patches, make_report_arguments):
     folder = tmp_path / "report"
     folder.mkdir()
     (folder / "thesis.docx").write_text("mine")

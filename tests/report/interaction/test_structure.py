@@ -85,9 +85,17 @@ def test_a_panel_for_each_source_and_method_with_its_trustworthiness(make_patche
     })  # fmt: skip
     text = words(figure)
     assert len(figure.axes) == 4
-    for said in ("PCA of codes", "UMAP of raw pixels", "trustworthiness 0.91", "Not asked for.",
-                 "trustworthiness 0.62", "UMAP needs more patches.", "10 of 30 patches at random",
-                 "across (no unit)", "5 %"):
+    for said in (
+        "PCA of codes",
+        "UMAP of raw pixels",
+        "trustworthiness 0.91",
+        "Not asked for.",
+        "trustworthiness 0.62",
+        "UMAP needs more patches.",
+        "10 of 30 patches at random",
+        "across (no unit)",
+        "5 %",
+    ):
         assert said in text
 
 
@@ -112,8 +120,14 @@ def test_nothing_to_project_leaves_a_sentence(make_patches):
 
 def score(value, p=0.02, width=0.1) -> dict:
     interval = [value - width, value + width]
-    return {"balanced_accuracy": value, "interval": interval, "patch_balanced_accuracy": 0.4,
-            "auroc": value, "auroc_interval": interval, "p": p}
+    return {
+        "balanced_accuracy": value,
+        "interval": interval,
+        "patch_balanced_accuracy": 0.4,
+        "auroc": value,
+        "auroc_interval": interval,
+        "p": p,
+    }
 
 
 def found() -> dict:
@@ -133,8 +147,11 @@ def found() -> dict:
 
 
 def marks(axes, colour) -> list[float]:
-    return [float(line.get_xdata()[0]) for line in axes.lines
-            if len(line.get_xdata()) == 1 and line.get_color() == colour]
+    return [
+        float(line.get_xdata()[0])
+        for line in axes.lines
+        if len(line.get_xdata()) == 1 and line.get_color() == colour
+    ]
 
 
 def test_structure_shows_every_score_with_its_interval():
@@ -143,13 +160,20 @@ def test_structure_shows_every_score_with_its_interval():
     left, right = figure.axes
     assert marks(left, style.BLUE) == [0.8, 0.75]
     assert sorted(marks(left, style.MUTED)) == [0.55, 0.6]
-    spans = [tuple(np.round(line.get_xdata(), 6)) for line in left.lines
-             if len(line.get_xdata()) == 2 and line.get_color() == style.BLUE]
+    spans = [
+        tuple(np.round(line.get_xdata(), 6))
+        for line in left.lines
+        if len(line.get_xdata()) == 2 and line.get_color() == style.BLUE
+    ]
     assert spans == [(0.7, 0.9), (0.65, 0.85)]
     assert marks(right, style.VERMILION) == [0.7, 0.9]
     assert marks(right, style.BLUE) == [0.8, 0.75, 0.4, 0.4]
-    guesses = [float(line.get_xdata()[0]) for axes in (left, right) for line in axes.lines
-               if line.get_linestyle() == "--"]
+    guesses = [
+        float(line.get_xdata()[0])
+        for axes in (left, right)
+        for line in axes.lines
+        if line.get_linestyle() == "--"
+    ]
     assert guesses == pytest.approx([0.5, 1 / 3])
     text = words(figure)
     assert "p < 0.001" in text and "p = 0.02" in text

@@ -50,8 +50,16 @@ def poor(name, make_patches):
 
 @pytest.mark.parametrize(
     "name",
-    ["ordinary", "five conditions, three plates", "without condition", "all faulty", "one patch",
-     "predictions not finite", "wells of no plate", "1,536 wells"],
+    [
+        "ordinary",
+        "five conditions, three plates",
+        "without condition",
+        "all faulty",
+        "one patch",
+        "predictions not finite",
+        "wells of no plate",
+        "1,536 wells",
+    ],
 )
 def test_every_figure_is_drawn(name, make_patches):
     for figure_name, figure in of_patches(poor(name, make_patches)).items():
@@ -94,8 +102,14 @@ def test_axes_name_the_target_and_its_unit(make_patches):
 
 def test_flat_fields_share_one_scale_of_colours():
     y, _ = np.mgrid[-1:1:300j, -1:1:300j]
-    flat = {(plate, view): 1 + strength * y for plate, view, strength in
-            (("P1", "t_cell", 0.2), ("P1", "dendritic_cell", 0.05), ("P2", "t_cell", 0.1))}
+    flat = {
+        (plate, view): 1 + strength * y
+        for plate, view, strength in (
+            ("P1", "t_cell", 0.2),
+            ("P1", "dendritic_cell", 0.05),
+            ("P2", "t_cell", 0.1),
+        )
+    }
     figure = plates.flat_fields(flat)
     pictures = [image for axes in figure.axes for image in axes.images]
     assert len(pictures) == 3
@@ -162,8 +176,15 @@ def test_no_examples_and_no_history_leave_a_sentence():
 
 
 def test_loss_curves_mark_a_step_of_the_learning_rate_but_no_curve():
-    rows = [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": float("nan"),
-             "learning_rate": 1e-3 if epoch < 3 else 2e-4} for epoch in (1, 2, 3, 4)]
+    rows = [
+        {
+            "epoch": epoch,
+            "train_loss": 1 / epoch,
+            "validation_loss": float("nan"),
+            "learning_rate": 1e-3 if epoch < 3 else 2e-4,
+        }
+        for epoch in (1, 2, 3, 4)
+    ]
     axes = training.loss_curves({"autoencoder": rows, "regressor": []}).axes
     assert len(axes) == 1
     steps = [line.get_xdata()[0] for line in axes[0].lines if line.get_linestyle() == ":"]

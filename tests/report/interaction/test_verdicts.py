@@ -9,8 +9,12 @@ from jaxcell.report.interaction import verdicts
 
 
 def _structure(**changes) -> dict:
-    probe = {"auroc": 0.8, "auroc_interval": [0.7, 0.9], "p": 0.0005,
-             "patch_balanced_accuracy": 0.5}
+    probe = {
+        "auroc": 0.8,
+        "auroc_interval": [0.7, 0.9],
+        "p": 0.0005,
+        "patch_balanced_accuracy": 0.5,
+    }
     return {
         "answer": "confounded", "why": "Because of this.", "chance": 1 / 3,
         "answered": "codes", "p": 0.0005,
@@ -33,8 +37,9 @@ def test_structure_is_told_beside_its_baselines_and_the_leak():
 
 
 def test_what_cannot_be_said_is_said_once():
-    unknown = _structure(answer="unknown", answered=None,
-                         why="Cannot be said: there is one condition.")
+    unknown = _structure(
+        answer="unknown", answered=None, why="Cannot be said: there is one condition."
+    )
     assert verdicts.lead_of(unknown) == "There is one condition."
     assert verdicts.on_structure(unknown) == []
 

@@ -14,8 +14,14 @@ from jaxcell.report.measurement import figures
 from jaxcell.report.measurement import page as writer
 from jaxcell.report.measurement.page import Shown, write_measurement_report
 
-COUNTED = {"area_um2": 60.0, "eccentricity": 0.5, "solidity": 0.95, "mean_intensity": 900.0,
-           "granularity_1": 40.0, "granularity_2": 20.0}
+COUNTED = {
+    "area_um2": 60.0,
+    "eccentricity": 0.5,
+    "solidity": 0.95,
+    "mean_intensity": 900.0,
+    "granularity_1": 40.0,
+    "granularity_2": 20.0,
+}
 
 
 def read(path):
@@ -36,14 +42,26 @@ def make_wells(conditions=("Unstimulated", "OVA", "ConA"), each=3, plate="SIM01"
             chance, excess = random.uniform(4, 6), 4.0 * at + random.normal(0, 0.5)
             rows.append(
                 {name: random.uniform(0.1, 1) for name in MEASURES}
-                | {"plate": plate, "well": f"{'ABCDEFGHIJKLMNOP'[number % 16]}"
-                                           f"{at * 8 + number // 16 + 1:02d}",
-                   "condition": condition, "compound": "", "concentration_um": float("nan"),
-                   "stimulus_ug_per_ml": float("nan"), "role": "untreated", "fields": 1,
-                   "overlap_share": chance + excess, "chance_excess": excess,
-                   "chance_z": excess, "chance_p": 0.5 / (1 + at * 100), "chance_p_less": 0.5,
-                   "contact_share": 10.0 + 20 * at, "t_cells": 300, "dendritic_cells": 200,
-                   "answer": "interaction" if excess > 2 else "no more than chance"})
+                | {
+                    "plate": plate,
+                    "well": f"{'ABCDEFGHIJKLMNOP'[number % 16]}{at * 8 + number // 16 + 1:02d}",
+                    "condition": condition,
+                    "compound": "",
+                    "concentration_um": float("nan"),
+                    "stimulus_ug_per_ml": float("nan"),
+                    "role": "untreated",
+                    "fields": 1,
+                    "overlap_share": chance + excess,
+                    "chance_excess": excess,
+                    "chance_z": excess,
+                    "chance_p": 0.5 / (1 + at * 100),
+                    "chance_p_less": 0.5,
+                    "contact_share": 10.0 + 20 * at,
+                    "t_cells": 300,
+                    "dendritic_cells": 200,
+                    "answer": "interaction" if excess > 2 else "no more than chance",
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -53,8 +71,9 @@ def make_cells(wells, each=12):
     tables = []
     for kind in ("t_cell", "dendritic_cell"):
         table = wells.loc[wells.index.repeat(each), ["plate", "well", "condition"]]
-        columns = {name: value * random.uniform(0.8, 1.2, len(table))
-                   for name, value in COUNTED.items()}
+        columns = {
+            name: value * random.uniform(0.8, 1.2, len(table)) for name, value in COUNTED.items()
+        }
         tables.append(table.assign(kind=kind, touches_border=False, **columns))
     return pd.concat(tables, ignore_index=True)
 
@@ -65,26 +84,42 @@ def make_arguments(wells, cells=None):
     labels[0, 20:28, 30:38], labels[1, 24:38, 30:44] = 1, 1
     views = np.full((60, 80, 2), 300, np.uint16)
     views[np.moveaxis(labels, 0, -1) > 0] = 2000
-    agreement = {"n": 9, "true_mean": 320.0, "bias": -20.0, "bias_share": -0.0625, "sd": 4.0,
-                 "r": None}
+    agreement = {
+        "n": 9,
+        "true_mean": 320.0,
+        "bias": -20.0,
+        "bias_share": -0.0625,
+        "sd": 4.0,
+        "r": None,
+    }
     return {
         "title": "plates: how the cells interact",
-        "metrics": {"wells": len(wells), "cells": cells["kind"].value_counts().to_dict(),
-                    "chance": {"level": 0.05, "nearest_shift_um": 30.0, "farthest_shift_um": 75.0},
-                    "truth": {"t_cell": {"count": agreement, "mean_area_um2": {"n": 0}}},
-                    "left_out": 1, "seconds": 4.2, "versions": {"jax": "0.10.2"}},
-        "wells": wells, "cells": cells,
-        "shown": [Shown(name, f"SIM01 {well}", views, labels)
-                  for name, well in wells.groupby("condition")["well"].first().items()],
-        "flat_fields": {}, "measures": {name: item._asdict() for name, item in MEASURES.items()},
+        "metrics": {
+            "wells": len(wells),
+            "cells": cells["kind"].value_counts().to_dict(),
+            "chance": {"level": 0.05, "nearest_shift_um": 30.0, "farthest_shift_um": 75.0},
+            "truth": {"t_cell": {"count": agreement, "mean_area_um2": {"n": 0}}},
+            "left_out": 1,
+            "seconds": 4.2,
+            "versions": {"jax": "0.10.2"},
+        },
+        "wells": wells,
+        "cells": cells,
+        "shown": [
+            Shown(name, f"SIM01 {well}", views, labels)
+            for name, well in wells.groupby("condition")["well"].first().items()
+        ],
+        "flat_fields": {},
+        "measures": {name: item._asdict() for name, item in MEASURES.items()},
         "findings": [("missing_view", "CK91", "B03", "/plates/a.tif", "<b>no</b> view", "export")],
-        "config": {"pixel_um": 0.741, "data": {"plates": "x"}},
+        "config": {"plates": {"pixel_um": 0.741, "folder": "x"}},
     }
 
 
 @pytest.fixture
 def build_only(monkeypatch):
     """Figures are built, and what goes wrong there is raised, but not drawn: that takes seconds."""
+
     def build(folder, builders):
         assert all(len(draw().axes) or draw().texts for draw in builders.values())
         return {name: {"source": "data:image/png;base64,"} for name in builders}
@@ -96,8 +131,10 @@ def build_only(monkeypatch):
 def draw_nothing(monkeypatch):
     """No figure is even built."""
     monkeypatch.setattr(
-        writer.report_folder, "save_figures",
-        lambda folder, builders: {name: {"source": "data:image/png;base64,"} for name in builders})
+        writer.report_folder,
+        "save_figures",
+        lambda folder, builders: {name: {"source": "data:image/png;base64,"} for name in builders},
+    )
 
 
 def test_a_report_is_whole_and_answers_for_every_condition(tmp_path):
@@ -107,10 +144,22 @@ def test_a_report_is_whole_and_answers_for_every_condition(tmp_path):
     path = write_measurement_report(tmp_path / "report", **arguments)
     page = read(path)
     assert {item.name for item in path.parent.iterdir()} == {
-        "index.html", "metrics.json", "figures"}
+        "index.html",
+        "metrics.json",
+        "figures",
+    }
     assert [item.name for item in tmp_path.iterdir()] == ["report"]
-    names = {"answers_1", "strength", "overlap", "shapes", "granularity", "flat_fields",
-             "found_1", "found_2", "found_3"}
+    names = {
+        "answers_1",
+        "strength",
+        "overlap",
+        "shapes",
+        "granularity",
+        "flat_fields",
+        "found_1",
+        "found_2",
+        "found_3",
+    }
     assert {item.stem for item in (path.parent / "figures").iterdir()} == names
     assert len(page.images) == len(names) and "could not be drawn" not in page.text
     found = (wells["answer"] == "interaction").groupby(wells["condition"]).sum()
@@ -128,7 +177,8 @@ def test_every_well_is_in_the_table_with_its_numbers(tmp_path, draw_nothing, eac
     wells.loc[0, ["compound", "concentration_um", "role"]] = ["cpd 7", 0.001, "sample"]
     wells.loc[1, "answer"] = "too few cells to say"
     path = write_measurement_report(
-        tmp_path / "report", **make_arguments(wells, make_cells(wells, 1)))
+        tmp_path / "report", **make_arguments(wells, make_cells(wells, 1))
+    )
     page = read(path)
     rows = {row[0]: row for row in page.rows if len(row) == 15}
     assert {f"{well.plate} {well.well}" for well in wells.itertuples()} < rows.keys()
@@ -136,8 +186,10 @@ def test_every_well_is_in_the_table_with_its_numbers(tmp_path, draw_nothing, eac
         row = rows[f"{well.plate} {well.well}"]
         chance = well.overlap_share - well.chance_excess
         assert row[1] == well.condition and row[11] == well.answer
-        assert row[6:9] == [f"{value:.1f}".replace("-", "−") for value in
-                            (well.overlap_share, chance, well.chance_excess)]
+        assert row[6:9] == [
+            f"{value:.1f}".replace("-", "−")
+            for value in (well.overlap_share, chance, well.chance_excess)
+        ]
     assert rows["SIM01 A01"][2:4] == ["cpd 7", "0.001"]
     assert rows["SIM01 B01"][2:4] == ["untreated", ""]
     folded = "Table of all" in page.text
@@ -176,9 +228,14 @@ def test_a_figure_that_fails_leaves_a_sentence(tmp_path, monkeypatch):
     arguments = make_arguments(make_wells())
     arguments["shown"] = [Shown("OVA", "SIM01 A01", np.zeros(4), np.zeros((2, 4, 4)))]
     builders = writer._builders
-    monkeypatch.setattr(writer, "_builders", lambda *given: {
-        name: build if name == "found_1" else lambda: style.sentence_figure("not drawn")
-        for name, build in builders(*given).items()})
+    monkeypatch.setattr(
+        writer,
+        "_builders",
+        lambda *given: {
+            name: build if name == "found_1" else lambda: style.sentence_figure("not drawn")
+            for name, build in builders(*given).items()
+        },
+    )
     page = read(write_measurement_report(tmp_path / "report", **arguments))
     assert page.text.count("This figure could not be drawn") == 1 and len(page.images) == 5
 
@@ -207,7 +264,13 @@ def test_a_folder_that_is_not_a_report_is_left_alone(tmp_path):
 
 def test_places_and_plates():
     assert [figures.place(well) for well in ("A01", "P24", "AA1", "B0", "left", "7")] == [
-        (0, 0), (15, 23), (26, 0), None, None, None]
+        (0, 0),
+        (15, 23),
+        (26, 0),
+        None,
+        None,
+        None,
+    ]
     narrow = pd.concat([make_wells(("OVA",), plate=f"P{number}") for number in range(5)])
     assert figures.plate_groups(narrow) == [["P0", "P1", "P2", "P3"], ["P4"]]
     assert figures.plate_groups(narrow.assign(well="P24")) == [["P0", "P1"], ["P2", "P3"], ["P4"]]

@@ -32,23 +32,37 @@ def squares(side=40):
 def cells():
     """Arguments of a report on cells."""
     image, labels = squares()
-    rows = [{"field": f"SIM01 B0{field}", "kind": kind, "method": method}
-            | scores({"unet": 0.9, "watershed": 0.6}[method] + 0.01 * field)
-            for field in range(4) for kind in KINDS for method in ("unet", "watershed")]
+    rows = [
+        {"field": f"SIM01 B0{field}", "kind": kind, "method": method}
+        | scores({"unet": 0.9, "watershed": 0.6}[method] + 0.01 * field)
+        for field in range(4)
+        for kind in KINDS
+        for method in ("unet", "watershed")
+    ]
     return {
         "title": "run: cells",
         "metrics": {
             "experiment": "segmentation",
-            "kinds": {"t_cell": {"unet": scores(0.912), "watershed": scores(0.634)},
-                      "dendritic_cell": {"unet": scores(0.5), "watershed": scores(0.7)}},
-            "fields": {"train": 8, "validation": 2, "test": 4}, "megapixels": 4.2,
-            "seconds_a_field": 2.5, "seed": 0, "versions": {"jax": "0.10.2"},
+            "kinds": {
+                "t_cell": {"unet": scores(0.912), "watershed": scores(0.634)},
+                "dendritic_cell": {"unet": scores(0.5), "watershed": scores(0.7)},
+            },
+            "fields": {"train": 8, "validation": 2, "test": 4},
+            "megapixels": 4.2,
+            "seconds_a_field": 2.5,
+            "seed": 0,
+            "versions": {"jax": "0.10.2"},
         },
         "fields": pd.DataFrame(rows),
-        "examples": [Example("SIM01 B02", KINDS, image,
-                             {"truth": labels, "unet": labels, "watershed": labels})],
-        "history": [{"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1.1 / epoch}
-                    for epoch in range(1, 6)],
+        "examples": [
+            Example(
+                "SIM01 B02", KINDS, image, {"truth": labels, "unet": labels, "watershed": labels}
+            )
+        ],
+        "history": [
+            {"epoch": epoch, "train_loss": 1 / epoch, "validation_loss": 1.1 / epoch}
+            for epoch in range(1, 6)
+        ],
         "config": {"unet": {"features": [24, 48]}, "seed": 0},
     }
 
@@ -65,18 +79,25 @@ def masks(cells):
         patches[f"{kind}_either"] = np.arange(30)
     both = {"unet": {"pixel_iou": 0.953, "mean_pixel_iou": 0.941}}
     return cells | {
-        "metrics": {"experiment": "masks", "kinds": dict.fromkeys(KINDS, both),
-                    "overlap_rmse_percent": 0.31, "overlap_sd_percent": 3.2,
-                    "patches_a_second": 143.4, "seed": 0},
+        "metrics": {
+            "experiment": "masks",
+            "kinds": dict.fromkeys(KINDS, both),
+            "overlap_rmse_percent": 0.31,
+            "overlap_sd_percent": 3.2,
+            "patches_a_second": 143.4,
+            "seed": 0,
+        },
         "fields": patches,
-        "examples": [Example("SIM01 B02, y 0, x 0", KINDS, image,
-                             {"truth": labels, "unet": labels})],
+        "examples": [
+            Example("SIM01 B02, y 0, x 0", KINDS, image, {"truth": labels, "unet": labels})
+        ],
     }
 
 
 @pytest.fixture
 def build_only(monkeypatch):
     """Figures are built, and what goes wrong there is raised, but not drawn: that takes seconds."""
+
     def build(folder, builders):
         for draw in builders.values():
             draw()
@@ -95,11 +116,16 @@ def test_a_report_on_cells_is_whole_and_says_who_wins(tmp_path, cells):
     path = write_segmentation_report(tmp_path / "report", **cells)
     page = read(path)
     assert {item.name for item in path.parent.iterdir()} == {
-        "index.html", "metrics.json", "fields.csv", "figures"}
+        "index.html",
+        "metrics.json",
+        "fields.csv",
+        "figures",
+    }
     assert [item.name for item in tmp_path.iterdir()] == ["report"]
     assert len(page.images) == 3 and all(image["alt"] for image in page.images)
     assert "of 200 T cells" in page.text and "better than threshold + watershed (0.634)" in (
-        page.text)
+        page.text
+    )
     assert "worse than threshold + watershed (0.700)" in page.text
     assert "could not be drawn" not in page.text and "nan" not in page.text.lower()
     metrics = json.loads((path.parent / "metrics.json").read_text())
@@ -123,8 +149,7 @@ def test_nuclei_of_one_grey_view(tmp_path, cells, build_only):
     cells["fields"] = cells["fields"].query("kind == 't_cell'").assign(kind="nucleus")
     names = ("truth", "unet", "watershed")
     one = dict.fromkeys(names, labels[..., :1])
-    cells["examples"] = [
-        Example("a <b>", ("nucleus",), image[..., :1].astype(np.uint8), one)]
+    cells["examples"] = [Example("a <b>", ("nucleus",), image[..., :1].astype(np.uint8), one)]
     page = read(write_segmentation_report(tmp_path / "report", **cells))
     assert "as good as threshold + watershed" in page.text and "nuclei" in page.text
     assert "could not be drawn" not in page.text

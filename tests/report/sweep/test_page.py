@@ -32,12 +32,30 @@ def sweep(settings=("",), seeds=3, kinds=("separate", "nested", "spatial"), size
                     noise, enough = 0.002 * (seed - 1), size > 8
                     excess = (0.05 - 0.004 * np.log2(size)) * (1.04 if kind == "nested" else 1)
                     name = {"separate": f"latent_{size}"}.get(kind, kind)
-                    values = (0.1 + excess, excess * (1 + noise), 20 + 2 * enough + noise,
-                              0.8 + noise, 0.5 - 0.2 * enough + noise, 0.6 + 0.1 * enough + noise,
-                              1000 * size, 1e6, 20.0 if kind == "nested" else 10.0, 4 * size)
-                    rows.append({"member": f"{setting}{name}-seed_{seed}", "kind": kind,
-                                 "setting": setting, "latent_size": size, "seed": seed,
-                                 "state": "done", "reason": ""} | dict(zip(VALUES, values)))
+                    values = (
+                        0.1 + excess,
+                        excess * (1 + noise),
+                        20 + 2 * enough + noise,
+                        0.8 + noise,
+                        0.5 - 0.2 * enough + noise,
+                        0.6 + 0.1 * enough + noise,
+                        1000 * size,
+                        1e6,
+                        20.0 if kind == "nested" else 10.0,
+                        4 * size,
+                    )
+                    rows.append(
+                        {
+                            "member": f"{setting}{name}-seed_{seed}",
+                            "kind": kind,
+                            "setting": setting,
+                            "latent_size": size,
+                            "seed": seed,
+                            "state": "done",
+                            "reason": "",
+                        }
+                        | dict(zip(VALUES, values))
+                    )
     return pd.DataFrame(rows)
 
 
@@ -54,7 +72,8 @@ def pictures(kinds=("separate", "nested", "spatial"), side=12):
     images = random.uniform(size=(2, side, side, 2)).astype(np.float32)
     return {"original": images} | {
         kind: {size: 0.9 * images for size in (SIZES if kind != "spatial" else SIZES[-1:])}
-        for kind in kinds}
+        for kind in kinds
+    }
 
 
 @pytest.fixture
@@ -71,6 +90,7 @@ def arguments():
 @pytest.fixture
 def build_only(monkeypatch):
     """Figures are built, and what goes wrong there is raised, but not drawn: that takes seconds."""
+
     def build(folder, builders):
         for draw in builders.values():
             draw()
@@ -95,8 +115,11 @@ def draw_simple_ones(monkeypatch):
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    monkeypatch.setattr(writer.report_folder, "save_figures", lambda folder, builders: {
-        name: {"source": "data:image/png;base64,"} for name in builders})
+    monkeypatch.setattr(
+        writer.report_folder,
+        "save_figures",
+        lambda folder, builders: {name: {"source": "data:image/png;base64,"} for name in builders},
+    )
 
 
 def read(folder):
@@ -113,10 +136,17 @@ def test_the_report_is_whole_and_gives_the_answer(tmp_path, arguments, draw_simp
     metrics = write_sweep_report(folder, **arguments)
     page = read(folder)
     assert {item.name for item in folder.iterdir()} == {
-        "index.html", "metrics.json", "members.csv", "sizes.csv", "figures"}
+        "index.html",
+        "metrics.json",
+        "members.csv",
+        "sizes.csv",
+        "figures",
+    }
     assert [item.name for item in tmp_path.iterdir()] == ["report"]
-    assert ("Reconstruction needs 1,152, interaction needs 64 and structure needs 64 numbers"
-            in page.text)
+    assert (
+        "Reconstruction needs 1,152, interaction needs 64 and structure needs 64 numbers"
+        in page.text
+    )
     assert "For reconstruction that is the largest size tried" in page.text
     assert "67 % of the time of the 3 separate networks" in page.text  # 20 s against 3 times 10
     assert "on average 4 % worse" in page.text
@@ -157,8 +187,11 @@ def test_what_diverged_or_waits_is_noticed_at_the_top(tmp_path, arguments, build
 
 
 def test_nothing_done_still_gives_a_page(tmp_path, arguments, build_only):
-    arguments |= {"members": without(sweep(), slice(None), "diverged", "not finite"),
-                  "pictures": {}, "facts": {}}
+    arguments |= {
+        "members": without(sweep(), slice(None), "diverged", "not finite"),
+        "pictures": {},
+        "facts": {},
+    }
     metrics = write_sweep_report(tmp_path / "report", **arguments)
     page = read(tmp_path / "report")
     assert "no answer yet" in page.text and "no patch to show" in page.text
@@ -203,15 +236,22 @@ def test_an_old_report_stays_until_the_new_one_is_whole(tmp_path, arguments, no_
 
 def test_what_is_not_known_is_neither_drawn_nor_written(tmp_path, arguments, monkeypatch):
     drawn = []
-    monkeypatch.setattr(writer.report_folder, "save_figures", lambda folder, builders: drawn.append(
-        words(builders["quality_1"]())) or {name: {"failure": "-"} for name in builders})
+    monkeypatch.setattr(
+        writer.report_folder,
+        "save_figures",
+        lambda folder, builders: (
+            drawn.append(words(builders["quality_1"]()))
+            or {name: {"failure": "-"} for name in builders}
+        ),
+    )
     members = sweep()
     members = without(members, members["kind"].eq("spatial"), "diverged")
     # The size of a spatial code is not known before it is trained; sizes are then not integers.
     members.loc[members["kind"] == "spatial", "latent_size"] = np.nan
     facts = {"auroc_of_position": np.nan, "auroc_of_overlap": 0.6}
-    metrics = write_sweep_report(tmp_path / "report", **arguments | {"members": members,
-                                                                     "facts": facts})
+    metrics = write_sweep_report(
+        tmp_path / "report", **arguments | {"members": members, "facts": facts}
+    )
     read(tmp_path / "report")
     assert "plate position" not in drawn[0] and "nan" not in drawn[0] and "8.0" not in drawn[0]
     assert [row["latent_size"] for row in metrics["sizes"]] == [*SIZES, *SIZES]
@@ -230,8 +270,15 @@ def test_every_figure_finds_its_layout(tmp_path, arguments):
             assert (folder / "figures" / f"{name}.png").stat().st_size > 3000
 
 
-@pytest.mark.parametrize("low, high, said", [(3.2, 6.8, "3 to 7 % worse"), (-2, 7.1,
-    "2 % better to 7 % worse"), (-6, -2, "2 to 6 % better"), (3.9, 4.1, "4 % worse")])
+@pytest.mark.parametrize(
+    "low, high, said",
+    [
+        (3.2, 6.8, "3 to 7 % worse"),
+        (-2, 7.1, "2 % better to 7 % worse"),
+        (-6, -2, "2 to 6 % better"),
+        (3.9, 4.1, "4 % worse"),
+    ],
+)
 def test_a_gap_in_words(low, high, said):
     assert writer._gap_in_words(low, high) == said
 
@@ -242,8 +289,14 @@ def test_the_quality_figure_names_what_it_draws():
     figure = figures.quality_figure(ablation.by_size(members), members,
                                     {"auroc_of_position": 0.64})  # fmt: skip
     text = words(figure)
-    for label in ("reference study, 1,152", "plate position alone (0.64)", "diverged", "nested",
-                  "smallest sufficient size", "structural similarity"):
+    for label in (
+        "reference study, 1,152",
+        "plate position alone (0.64)",
+        "diverged",
+        "nested",
+        "smallest sufficient size",
+        "structural similarity",
+    ):
         assert label in text
     assert "overlap alone (" not in text
     panels = {axes.get_ylabel().split(",")[0].replace("\n", " "): axes for axes in figure.axes}
@@ -291,9 +344,13 @@ def test_a_patch_stands_in_one_row_at_every_size():
 def test_figures_of_nothing_say_so():
     members = without(sweep(), slice(None), "diverged")
     sizes = ablation.by_size(members)
-    for figure in (figures.quality_figure(sizes, members), figures.cost_figure(sizes),
-                   comparisons.pareto_figure(sizes)):
+    for figure in (
+        figures.quality_figure(sizes, members),
+        figures.cost_figure(sizes),
+        comparisons.pareto_figure(sizes),
+    ):
         assert words(figure) == figures.NOTHING
     assert "both a nested and a separate" in words(
-        comparisons.nested_figure(ablation.nested_gap(members)))
+        comparisons.nested_figure(ablation.nested_gap(members))
+    )
     assert "no patches" in words(comparisons.reconstructions_figure({"original": np.zeros((0,))}))

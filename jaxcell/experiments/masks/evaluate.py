@@ -13,68 +13,38 @@ from ml_collections import ConfigDict
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.batches import (
     Examples,
-    device_data,
     evaluation_batches,
     open_examples,
     prepare,
-    train_batches,
 )
-from jaxcell.dataset.immune_cells import build, open_built
-from jaxcell.dataset.source import dataset_config, load_plates, tfds_folder
-from jaxcell.experiments.interaction.trainings import describe
+from jaxcell.dataset.immune_cells import open_built
+from jaxcell.dataset.source import dataset_config, tfds_folder
+from jaxcell.experiments.lifecycle import Outcome, refuse
+from jaxcell.experiments.masks.train import make_unet
 from jaxcell.measures.overlap import iou
-from jaxcell.models.unet import UNet
-from jaxcell.report.segmentation.page import Example, write_segmentation_report
-from jaxcell.storage.atomic import write
+from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
 from jaxcell.storage.provenance import versions
-from jaxcell.storage.run_folder import check_claim, claim
+from jaxcell.storage.run_folder import load_config
 from jaxcell.training.checkpoint import best_params
-from jaxcell.training.loop import fit
-from jaxcell.training.tasks import mask_task
 
 EXAMPLES = 3  # patches shown in the report
 
 
-def train(config: ConfigDict, workdir: Path) -> None:
-    """Trains a U-Net on the masks of a data set; goes on where a killed run stopped.
+def evaluate(workdir: Path, **options: Any) -> Outcome:
+    """Evaluates a mask U-Net on the wells it held out and writes `workdir/report`.
 
     Args:
-      config: as `configs/mask_unet.py` describes.
-      workdir: the run's folder; created, or one that belongs to the same config.
+      workdir: the run's folder.
+      **options: of other kinds, refused.
 
     Raises:
-      BadPlates, ValueError, FloatingPointError: as `experiment.train`.
+      ValueError: the training has not ended, or its data set is not there any more.
     """
-    check_claim(workdir, "config.json", config.to_dict(), "config")
-    builder = build(load_plates(config), dataset_config(config), tfds_folder(config))
-    examples = open_examples(builder, config.data.memory_gib, with_masks=True)
-    claim(workdir, "config.json", config.to_dict(), "config")
-    name = {"name": builder.builder_config.name}
-    claim(workdir, "dataset.json", name, "content of its plates")
-    rows, settings = examples.rows("train"), ConfigDict(config.training.to_dict())
-    settings.seed = config.seed
-    settings.steps_per_epoch = len(rows) // settings.batch_size
-    result = fit(
-        mask_task(_model(config)),
-        settings,
-        data=device_data(examples),
-        train_batches=train_batches(examples, rows, settings.batch_size, config.seed, augment=True),
-        validation_batches=evaluation_batches(
-            examples, examples.rows("validation"), settings.batch_size
-        ),
-        prepare=prepare,
-        folder=workdir,
-        name="unet",
-        describe_batch=describe(examples),
-    )
-    write(workdir / "trained.json", {"step": int(result.state.step)})
+    refuse(options, f"{workdir} is a run of masks, which is evaluated on its own wells")
+    return Outcome(summary_lines(evaluate_masks(workdir)), workdir / "report" / "index.html")
 
 
-def _model(config: ConfigDict) -> UNet:
-    return UNet(outputs=len(VIEWS), **config.unet.to_dict())
-
-
-def evaluate(workdir: Path) -> dict:
+def evaluate_masks(workdir: Path) -> dict:
     """Evaluates a mask U-Net on the wells it held out and writes `workdir/report`.
 
     Args:
@@ -89,9 +59,7 @@ def evaluate(workdir: Path) -> dict:
     Raises:
       ValueError: the training has not ended, or its data set is not there any more.
     """
-    if not (workdir / "trained.json").exists():
-        raise ValueError(f"the training of {workdir} has not ended: start train.py again")
-    config = ConfigDict(json.loads((workdir / "config.json").read_text()))
+    config = load_config(workdir, "masks")
     name = json.loads((workdir / "dataset.json").read_text())["name"]
     builder = open_built(dataset_config(config), name, tfds_folder(config))
     examples = open_examples(builder, memory_gib=0, with_masks=True)
@@ -103,7 +71,7 @@ def evaluate(workdir: Path) -> dict:
         "overlap_sd_percent": float(table.overlap.std(ddof=0)),
         "patches_a_second": rate,
         "fields": examples.table["split"].value_counts(sort=False).to_dict(),
-        "seed": config.seed,
+        "seed": config.training.seed,
         "versions": versions(),
     }
     history = [json.loads(line) for line in (workdir / "unet" / "metrics.jsonl").open()]
@@ -123,7 +91,7 @@ def _compare(
     config: ConfigDict, params: Any, examples: Examples
 ) -> tuple[pd.DataFrame, list[Example], float]:
     """Counts of pixels patch by patch, patches to show, and patches a second after compiling."""
-    model = _model(config)
+    model = make_unet(config)
 
     @jax.jit
     def step(params: Any, raw: dict) -> dict:

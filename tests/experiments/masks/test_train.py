@@ -5,26 +5,26 @@ import json
 import pytest
 
 from jaxcell.configs import mask_unet as mask_unet_config
-from jaxcell.experiments.segmentation import masks
+from jaxcell.experiments.masks import evaluate, train
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("mask_unet")
     config = mask_unet_config.get_config()
-    config.data.folder = str(root / "data")
-    config.data.window = 48
-    config.simulate.update({"plates": 1, "rows": 2, "columns": 6, "field_size": 192})
-    config.unet.features = (8, 12)
+    config.machine.folder = str(root / "data")
+    config.dataset.window = 48
+    config.plates.simulate.update({"plates": 1, "rows": 2, "columns": 6, "field_size": 192})
+    config.model.features = (8, 12)
     config.training.update({"epochs": 15, "batch_size": 8})
     config.training.optimizer.learning_rate = 5e-3
-    masks.train(config, root / "run")
+    train.train(config, root / "run")
     return root / "run"
 
 
 @pytest.mark.slow
 def test_masks_are_learnt_and_reported(run):
-    metrics = masks.evaluate(run)
+    metrics = evaluate.evaluate_masks(run)
     assert metrics["fields"]["train"] > 64
     for kind in ("t_cell", "dendritic_cell"):
         assert metrics["kinds"][kind]["unet"]["pixel_iou"] > 0.6
@@ -34,5 +34,5 @@ def test_masks_are_learnt_and_reported(run):
 
 
 def test_a_run_that_has_not_ended_is_not_evaluated(tmp_path):
-    with pytest.raises(ValueError, match="has not ended"):
-        masks.evaluate(tmp_path)
+    with pytest.raises(ValueError, match="whose training has ended"):
+        evaluate.evaluate_masks(tmp_path)

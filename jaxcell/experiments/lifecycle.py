@@ -1,0 +1,151 @@
+"""What all trainings have in common: a folder claimed, data opened, networks trained, once.
+
+A run's identity is its data set, its model and its training. Where files lie, memory, evaluation
+and figures may change between two calls, so that a run can be gone on with on another machine.
+"""
+
+import importlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxcell.configs.settings import nearest
+from jaxcell.storage.atomic import write
+from jaxcell.storage.run_folder import IDENTITY, TRAINED, check_claim, claim
+
+# Sections of a config that a run is; of `plates` only what decides what a pixel means.
+SECTIONS = ("experiment", "dataset", "model", "training")
+
+
+class Outcome(NamedTuple):
+    """What an evaluation came to: lines of the closing table, and the page of its report."""
+
+    lines: Mapping[str, str]
+    page: Path
+
+
+def run(config: ConfigDict, workdir: Path) -> str:
+    """Trains what a config describes, evaluates it and writes its report.
+
+    Args:
+      config: of any kind; the folder in `experiments` that `config.experiment` names has a module
+        `train` with `train(config, workdir)`, which returns None or what ends the command, and a
+        module `evaluate` with `evaluate(workdir, **options)`, which returns an `Outcome`.
+      workdir: the run's folder.
+
+    Returns:
+      What to tell the person who started it.
+    """
+    began = time.monotonic()
+    said = _module(config.experiment, "train").train(config, workdir)
+    return said or evaluate(workdir, began=began)
+
+
+def evaluate(workdir: Path, *, began: float | None = None, **options: Any) -> str:
+    """Evaluates a run and writes its report.
+
+    Args:
+      workdir: the run's folder.
+      began: when the command began, of `time.monotonic`; None: now.
+      **options: of the run's kind.
+
+    Returns:
+      The closing table.
+
+    Raises:
+      ValueError: the folder is not a run.
+    """
+    began = time.monotonic() if began is None else began
+    path = workdir / "config.json"
+    if not path.exists():
+        raise ValueError(f"{workdir} is not a run, it has no {path.name}")
+    kind = json.loads(path.read_text()).get("experiment", "interaction")
+    outcome = _module(kind, "evaluate").evaluate(workdir, **options)
+    # Drawing takes seconds to import, and a training that fails needs none of it.
+    from jaxcell.report.common.terminal import closing_table
+
+    return closing_table(outcome.lines, outcome.page, time.monotonic() - began)
+
+
+def refuse(options: Mapping[str, Any], what: str) -> None:
+    """Raises ValueError where options are given to a kind of run that has none.
+
+    Args:
+      options: name -> value; what is empty or False counts as not given.
+      what: the run in a word, and what to do instead.
+    """
+    given = sorted(name for name, value in options.items() if value)
+    if given:
+        raise ValueError(f"{' and '.join(given)} cannot be given: {what}")
+
+
+def _module(kind: str, part: str) -> ModuleType:
+    here = Path(__file__).parent
+    kinds = sorted(path.parent.name for path in here.glob(f"*/{part}.py"))
+    if kind not in kinds:
+        raise ValueError(f"experiment is {kind!r}{nearest(kind, kinds)}")
+    return importlib.import_module(f"jaxcell.experiments.{kind}.{part}")
+
+
+def identity(config: ConfigDict) -> dict:
+    """What of a config a run is, apart from the content of its data set."""
+    settings = config.to_dict()
+    return {name: settings[name] for name in SECTIONS} | {"pixel_um": config.plates.pixel_um}
+
+
+def train(
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    check: Callable[[ConfigDict], None],
+    open_data: Callable[[ConfigDict], Any],
+    notes: Callable[[Any], dict[str, Any]],
+    fit: Callable[[ConfigDict, Path, Any], dict],
+) -> None:
+    """Trains a run, or goes on where it was cut off; does nothing where it has ended.
+
+    Args:
+      config: of the run.
+      workdir: the run's folder; created, or one of the same run.
+      check: raises ValueError for settings that do not fit, before anything is read.
+      open_data: what the run is trained on.
+      notes: file -> content, of the opened data; as for `begin`.
+      fit: trains in the folder and returns the content of `TRAINED`.
+
+    Raises:
+      BadPlates: an image or a layout is bad; lists all that are.
+      ValueError: a setting does not fit, or the folder belongs to another run.
+      FloatingPointError: a loss is not finite.
+    """
+    check_claim(workdir, IDENTITY, identity(config), "other settings")
+    check(config)
+    data = open_data(config)
+    begin(config, workdir, notes(data))
+    if not (workdir / TRAINED).exists():
+        write(workdir / TRAINED, fit(config, workdir, data))
+
+
+def begin(config: ConfigDict, workdir: Path, notes: dict[str, Any]) -> None:
+    """Claims the folder of a run, and notes there what it belongs to.
+
+    It comes after all that may stop on a bad plate or setting, so that no folder is left in the way
+    of the next try.
+
+    Args:
+      config: of the run; the newest one of a run is kept.
+      workdir: the run's folder.
+      notes: file -> content; `dataset.json`, which tells the content of the data, must stay as it
+        was.
+
+    Raises:
+      ValueError: the folder belongs to another run, or to plates that have changed since.
+    """
+    claim(workdir, IDENTITY, identity(config), "other settings")
+    claim(workdir, "dataset.json", notes["dataset.json"], "plates of other content")
+    for name, content in {**notes, "config.json": config.to_dict()}.items():
+        write(workdir / name, content)

@@ -1,0 +1,1 @@
+"""The study's U-Net, which learns the masks that label a data set."""

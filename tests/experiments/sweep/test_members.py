@@ -138,7 +138,7 @@ def test_groups_share_everything_but_the_seed():
         alike = set()
         for member in group:
             run = member.config.to_dict()
-            del run["seed"]
+            del run["training"]["seed"]
             alike.add(json.dumps(run, sort_keys=True, default=list))
         assert len(alike) == 1
         assert [member.seed for member in group] == [0, 1, 2]

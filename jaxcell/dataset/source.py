@@ -13,7 +13,7 @@ from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
 from jaxcell.plates.findings import Finding
-from jaxcell.plates.folder import Plates, leave_out, read_plates, require_good
+from jaxcell.plates.folder import Plates, is_simulated, leave_out, read_plates, require_good
 from jaxcell.simulator.plates import simulate_plates
 
 Config = ConfigDict | FrozenConfigDict
@@ -51,6 +51,7 @@ def open_data(config: Config) -> Opened:
         "name": builder.builder_config.name,
         "training_mean": float(target.mean()),
         "training_sd": float(target.astype(float).std(ddof=0)),
+        "simulated": is_simulated(plates),
     }
     return Opened(examples, dataset, plates.findings, image_files(plates))
 

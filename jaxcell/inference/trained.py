@@ -23,7 +23,8 @@ class Run(NamedTuple):
       params: best parameters, of `autoencoder` and `regressor`.
       histories: the rows of each network's metrics.jsonl, one an epoch.
       dataset: the content of dataset.json: `name` of the data set, `training_mean` and
-        `training_sd` of the target over its training patches, in the target's unit.
+        `training_sd` of the target over its training patches, in the target's unit, and whether
+        its plates were `simulated`.
       findings: about its plates.
       image_files: as `image_files` gives, of its plates.
     """

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxcell.plates.findings import BadPlates, Finding
 from jaxcell.plates.images import check_images
 from jaxcell.plates.layouts.choose import read_layouts
-from jaxcell.plates.readers.incell import GRAMMAR, find_images
+from jaxcell.plates.readers.incell import GRAMMAR, TRUTH_FOLDER, find_images
 from jaxcell.plates.tables import WELL_COLUMNS, images_table, read_images, wells_table
 
 # Interaction is measured between these two; any other view may be absent.
@@ -69,6 +69,12 @@ def read_plates(folder: Path, views: Mapping[str, str], condition: str | None = 
     findings += _without_images(every, wells, findings)
     findings += check_images(images)
     return Plates(images, wells[list(WELL_COLUMNS)], findings)
+
+
+def is_simulated(plates: Plates) -> bool:
+    """Whether the truth of a simulation lies beside any image of these plates."""
+    folders = {Path(path).parent for path in plates.images["path"]}
+    return any((folder / TRUTH_FOLDER).is_dir() for folder in folders)
 
 
 def require_good(plates: Plates) -> Plates:

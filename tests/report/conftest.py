@@ -89,7 +89,6 @@ def report_arguments(patches: pd.DataFrame, target: Target = OVERLAP, size: int 
             "split": "well",
             "target": target._asdict(),
             "wells": {"train": 48, "validation": 8, "test": 12},
-            "versions": {"jax": "0.10.2", "python": "3.11"},
         },
         "answers": ask(patches, codes, target),
         "codes": codes,
@@ -116,6 +115,7 @@ def report_arguments(patches: pd.DataFrame, target: Target = OVERLAP, size: int 
         ],
         "config": {"seed": 0, "data": {"window": 192, "stride": 192, "views": {"t_cell": "FITC"}}},
         "title": "Synthetic plate",
+        "simulated": True,
     }
 
 

@@ -21,10 +21,9 @@ from jaxcell.inference.trained import Run, load
 from jaxcell.measures.catalogue import OVERLAP, Target
 from jaxcell.measures.patch import TARGETS
 from jaxcell.plates.findings import Finding
-from jaxcell.plates.folder import Plates
+from jaxcell.plates.folder import Plates, is_simulated
 from jaxcell.report.explorer import sprites
 from jaxcell.report.interaction.page import Shown, summary_lines, write_report
-from jaxcell.storage.provenance import versions
 
 # Patches in each gallery.
 GALLERY = 12
@@ -106,6 +105,7 @@ def evaluate_run(workdir: Path, config: Config, run: Run) -> dict:
         calibrate,
         run.image_files,
         run.findings,
+        run.dataset["simulated"],
         read_flat_fields(Path(builder.data_path)),
     )
 
@@ -138,6 +138,7 @@ def evaluate_plates(
         lambda patches: calibration.load(workdir, len(patches)) or missing,
         image_files(plates),
         plates.findings,
+        is_simulated(plates),
         read_flat_fields(Path(builder.data_path)),
     )
     return metrics, report
@@ -152,6 +153,7 @@ def _evaluate(
     calibrate: Callable[[pd.DataFrame], Calibrations | str],
     files: Mapping | None,
     findings: list[Finding],
+    simulated: bool,
     flat_fields: FlatFields,
 ) -> dict:
     """Evaluates the test patches of some examples and writes the report into a folder."""
@@ -168,7 +170,6 @@ def _evaluate(
         "patches": examples.table["split"].value_counts(sort=False).to_dict(),
         "latent_size": seen.codes.shape[1],
         "seed": config.training.seed,
-        "versions": versions(),
         "left_out": sum(finding.fatal for finding in findings),
     }
     write_report(
@@ -181,6 +182,7 @@ def _evaluate(
         findings=[finding[:6] for finding in findings],
         config=config.to_dict(),
         title=title,
+        simulated=simulated,
         flat_fields=flat_fields,
     )
     return metrics | answers.numbers

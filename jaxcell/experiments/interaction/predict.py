@@ -11,6 +11,7 @@ from jaxcell.inference.trained import load
 from jaxcell.measures.patch import TARGETS
 from jaxcell.plates.findings import describe
 from jaxcell.plates.folder import Plates
+from jaxcell.report.common.terminal import closing_table
 from jaxcell.storage.atomic import replace, write_cells, write_csv
 
 # What a folder of predictions holds.
@@ -46,27 +47,23 @@ def predict_folder(
     write_cells(temporary / PATCHES, predictions.patches)
     write_csv(temporary / WELLS, predictions.wells)
     replace(temporary, folder)
-    return _closing(predictions, config.dataset.target, found, folder, time.monotonic() - began)
+    lines = _summary_lines(predictions, config.dataset.target, found)
+    lines["tables"] = f"{WELLS}, {PATCHES} in {folder}"
+    return closing_table(lines, None, time.monotonic() - began)
 
 
-def _closing(
-    predictions: Predictions, target: str, plates: Plates, folder: Path, seconds: float
-) -> str:
-    """What a prediction came to, for a terminal."""
+def _summary_lines(predictions: Predictions, target: str, plates: Plates) -> dict[str, str]:
+    """What a prediction came to, for the terminal."""
     wells, spent, measure = predictions.wells, predictions.seconds, TARGETS[target]
     unknown, faulty = int((wells["condition"] == "").sum()), int(wells["faulty"].sum())
     rate = len(wells) / (spent.waiting + spent.answering)
-    sections = {
+    lines = {
         "wells": f"{len(wells)}" + (f", {unknown} without layout" if unknown else ""),
         "patches": f"{len(predictions.patches):,}, {faulty:,} of them faulty (counted in)",
         "predicted": f"{measure.label}, {measure.unit}".removesuffix(", "),
         "speed": f"{rate:.2f} wells a second, {100 * spent.waiting_share:.1f} % of the time "
         "waiting for input",
-        "time": f"{round(seconds) // 60} min {round(seconds) % 60} s, {spent.preparing:.0f} s of "
-        "it preparing",
-        "tables": f"{WELLS}, {PATCHES} in {folder}",
+        "preparing": f"{spent.preparing:.0f} s",
     }
-    lines = [f"{name:<9}  {text}" for name, text in sections.items()]
-    lines += [f"left out   {describe(finding)}" for finding in plates.findings if finding.fatal]
-    rule = "-" * 80
-    return "\n".join(["", rule, *lines, rule])
+    left_out = [describe(finding) for finding in plates.findings if finding.fatal]
+    return lines | ({"left out": "\n".join(left_out)} if left_out else {})

@@ -23,7 +23,6 @@ from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.masks.train import make_unet
 from jaxcell.measures.overlap import iou
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
-from jaxcell.storage.provenance import versions
 from jaxcell.storage.run_folder import load_config
 from jaxcell.training.checkpoint import best_params
 
@@ -60,8 +59,8 @@ def evaluate_masks(workdir: Path) -> dict:
       ValueError: the training has not ended, or its data set is not there any more.
     """
     config = load_config(workdir, "masks")
-    name = json.loads((workdir / "dataset.json").read_text())["name"]
-    builder = open_built(dataset_config(config), name, tfds_folder(config))
+    dataset = json.loads((workdir / "dataset.json").read_text())
+    builder = open_built(dataset_config(config), dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0, with_masks=True)
     table, shown, rate = _compare(config, best_params(workdir / "unet" / "checkpoints"), examples)
     metrics = {
@@ -72,12 +71,12 @@ def evaluate_masks(workdir: Path) -> dict:
         "patches_a_second": rate,
         "fields": examples.table["split"].value_counts(sort=False).to_dict(),
         "seed": config.training.seed,
-        "versions": versions(),
     }
     history = [json.loads(line) for line in (workdir / "unet" / "metrics.jsonl").open()]
     write_segmentation_report(
         workdir / "report",
         title=f"{workdir.resolve().name}: masks by a U-Net",
+        simulated=dataset["simulated"],
         metrics=metrics,
         fields=table,
         examples=shown,

@@ -18,6 +18,7 @@ from jaxcell.dataset.source import dataset_config, load_plates, tfds_folder
 from jaxcell.experiments import lifecycle
 from jaxcell.experiments.interaction.trainings import describe
 from jaxcell.models.unet import UNet
+from jaxcell.plates.folder import is_simulated
 from jaxcell.training.loop import fit
 from jaxcell.training.tasks import mask_task
 
@@ -40,18 +41,20 @@ def make_unet(config: ConfigDict | FrozenConfigDict) -> UNet:
     return UNet(outputs=len(VIEWS), **config.model.to_dict())
 
 
-def _open(config: ConfigDict) -> tuple[str, Examples]:
-    """The name of the data set, and its examples."""
-    builder = build(load_plates(config), dataset_config(config), tfds_folder(config))
+def _open(config: ConfigDict) -> tuple[dict, Examples]:
+    """The content of dataset.json, and the examples."""
+    plates = load_plates(config)
+    builder = build(plates, dataset_config(config), tfds_folder(config))
     examples = open_examples(builder, config.machine.memory_gib, with_masks=True)
-    return builder.builder_config.name, examples
+    dataset = {"name": builder.builder_config.name, "simulated": is_simulated(plates)}
+    return dataset, examples
 
 
-def _notes(opened: tuple[str, Examples]) -> dict:
-    return {"dataset.json": {"name": opened[0]}}
+def _notes(opened: tuple[dict, Examples]) -> dict:
+    return {"dataset.json": opened[0]}
 
 
-def _fit(config: ConfigDict, workdir: Path, opened: tuple[str, Examples]) -> dict:
+def _fit(config: ConfigDict, workdir: Path, opened: tuple[dict, Examples]) -> dict:
     _, examples = opened
     rows, settings = examples.rows("train"), ConfigDict(config.training.to_dict())
     settings.steps_per_epoch = len(rows) // settings.batch_size

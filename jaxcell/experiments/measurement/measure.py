@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxcell.analysis.scores import agreement
 from jaxcell.analysis.wells import by_condition
-from jaxcell.cells.kinds import VIEW_NAMES, VIEWS
+from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.fields import read_field, select_fields
 from jaxcell.dataset.flat_field import (
     FlatFields,
@@ -29,7 +29,9 @@ from jaxcell.measures.cell_table import cell_table
 from jaxcell.measures.chance import TOO_FEW
 from jaxcell.measures.morphology import MORPHOLOGY
 from jaxcell.measures.well import measure_well, record_field
-from jaxcell.report.measurement.page import Shown, write_measurement_report
+from jaxcell.plates.folder import is_simulated
+from jaxcell.report.common.terminal import closing_table
+from jaxcell.report.measurement.page import Shown, summary_lines, write_measurement_report
 from jaxcell.storage import anndata
 from jaxcell.storage.atomic import write, write_anndata, write_cells, write_csv
 from jaxcell.storage.provenance import versions
@@ -77,6 +79,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     metrics = {
         "wells": len(wells),
         "cells": {kind: int((cells["kind"] == kind).sum()) for kind in VIEWS},
+        "conditions": by_condition(wells),
         "answers": wells["answer"].value_counts().to_dict(),
         "chance": {
             "level": chance.LEVEL,
@@ -86,7 +89,6 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         "truth": truth,
         "seconds_a_well": float(wells["seconds"].median()),
         "left_out": sum(finding.fatal for finding in plates.findings),
-        "versions": versions(),
     }
     write_csv(folder / "wells.csv", wells)
     write_cells(folder / "cells.parquet", cells)
@@ -94,6 +96,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     write_measurement_report(
         folder / "report",
         title=f"{folder.resolve().name}: how the cells interact",
+        simulated=is_simulated(plates),
         metrics=metrics,
         wells=wells,
         cells=cells,
@@ -103,7 +106,9 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         findings=[finding[:6] for finding in plates.findings],
         config=config.to_dict(),
     )
-    return _closing(metrics, wells, folder, time.monotonic() - began)
+    tables = {"tables": f"wells.csv, cells.parquet, cells.h5ad in {folder}"}
+    page = folder / "report" / "index.html"
+    return closing_table(summary_lines(metrics) | tables, page, time.monotonic() - began)
 
 
 def _check(config: ConfigDict) -> None:
@@ -222,26 +227,6 @@ def _shown(
         views = read_field(next(rows.itertuples()), flat)
         shown.append(Shown(str(name), f"{chosen.plate} {chosen.well}", views, find(views)[1]))
     return shown
-
-
-def _closing(metrics: dict, wells: pd.DataFrame, folder: Path, seconds: float) -> str:
-    """What the measurement came to, for a terminal."""
-    lines = [f"{metrics['wells']} wells, " + ", ".join(
-        f"{count:,} {VIEW_NAMES[kind]}" for kind, count in metrics["cells"].items()
-    ) + f" in {seconds:.0f} s"]  # fmt: skip
-    for row in by_condition(wells):
-        if not row["told"]:
-            lines.append(f"{row['name']}: too few cells to say in any of {row['wells']} wells")
-            continue
-        lines.append(
-            f"{row['name']}: {row['interacting']} of {row['told']} wells interact; median well: "
-            f"{row['contact']:.1f} % of T cells in contact, overlap / T-cell area "
-            f"{row['overlap']:.1f} % ({row['chance']:.1f} by chance)"
-        )
-    lines.append(f"report: {folder / 'report' / 'index.html'}")
-    lines.append(f"tables: wells.csv, cells.parquet, cells.h5ad in {folder}")
-    rule = "-" * max(map(len, lines))
-    return "\n".join(["", rule, *lines, rule])
 
 
 # What the tables say of a well besides its name.

@@ -19,7 +19,6 @@ from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.segmentation.train import read_fields
 from jaxcell.inference.segmenter import Segmenter, load, segment
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
-from jaxcell.storage.provenance import versions
 
 PROTOCOLS = (T_CELL, DENDRITIC_CELL)
 # Side in pixels of the squares shown in the report, and how many of each kind of cell.
@@ -86,12 +85,12 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
         "seconds_a_field": float(np.median(seconds)),
         "necks": list(segmenter.necks),
         "seed": config.training.seed,
-        "versions": versions(),
     }  # fmt: skip
     history = [json.loads(line) for line in (workdir / "unet" / "metrics.jsonl").open()]
     write_segmentation_report(
         workdir / "report",
         title=f"{workdir.resolve().name}: cells found by a U-Net",
+        simulated=not config.plates.pairs,
         metrics=metrics,
         fields=pd.DataFrame(table),
         examples=shown,

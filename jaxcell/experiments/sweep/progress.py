@@ -1,7 +1,4 @@
-"""What a sweep says on the terminal while it runs, and at its end."""
-
-from collections.abc import Mapping
-from pathlib import Path
+"""What a sweep says on the terminal while it runs."""
 
 import pandas as pd
 
@@ -75,32 +72,3 @@ def _seconds_left(plan: Plan, state: pd.Series, elapsed: float) -> float:
     )
     done = planned - left
     return left * (elapsed / done if done > 0 else 1 / plan.speed)
-
-
-def closing(metrics: Mapping, members: pd.DataFrame, workdir: Path, elapsed: float) -> str:
-    """What a sweep came to.
-
-    Args:
-      metrics: of its report.
-      members: its table of members.
-      workdir: its folder.
-      elapsed: seconds this call took.
-
-    Returns:
-      Lines for a terminal.
-    """
-    state = members.drop_duplicates("member")
-    folder = workdir / "members"
-    lines = [f"report   {workdir / 'report' / 'index.html'}", f"time     {duration(elapsed)}"]
-    if metrics["best_member"]:
-        lines.append(f"best     python evaluate.py --workdir={folder / metrics['best_member']}")
-    lines += [
-        f"DIVERGED {row.member}: {row.reason}. To try again, delete {folder / row.member}"
-        for row in state[state["state"] == "diverged"].itertuples()
-    ]
-    waiting = state.loc[state["state"] == "waiting", "member"]
-    if len(waiting):
-        lines.append(
-            f"WAITING  {len(waiting)} members, which another call is at, or was: start again"
-        )
-    return "\n".join(["", *lines])

@@ -17,7 +17,6 @@ from jaxcell.experiments.sweep.measure import pictures
 from jaxcell.experiments.sweep.members import Member
 from jaxcell.inference.trained import load
 from jaxcell.report.sweep.page import write_sweep_report
-from jaxcell.storage.provenance import versions
 
 # What a member leaves that is trained and measured.
 MEASURED = "measured.json"
@@ -87,7 +86,7 @@ def report(config: ConfigDict, workdir: Path, members: list[Member], table: pd.D
         pixel_um=config.plates.pixel_um,
         facts=_facts(done, shown, examples),
         config=config.to_dict(),
-        versions=versions(),
+        simulated=bool(shown) and _dataset(workdir / "members" / shown[0].name)["simulated"],
         title=f"{workdir.resolve().name}: how small may a code be?",
     )
 
@@ -108,10 +107,12 @@ def _shown(members: list[Member], done: set[str], best: str | None) -> list[Memb
 
 def _examples(config: ConfigDict, folder: Path) -> Examples:
     """The data set of a member, as it was when it was trained."""
-    dataset = json.loads((folder / "dataset.json").read_text())
-    settings = dataset_config(config)
-    builder = open_built(settings, dataset["name"], tfds_folder(config))
+    builder = open_built(dataset_config(config), _dataset(folder)["name"], tfds_folder(config))
     return open_examples(builder, memory_gib=0)
+
+
+def _dataset(folder: Path) -> dict:
+    return json.loads((folder / "dataset.json").read_text())
 
 
 def _pictures(shown: list[Member], folder: Path, examples: Examples) -> dict:

@@ -14,9 +14,11 @@ from jaxcell.experiments.sweep.group import train_group
 from jaxcell.experiments.sweep.measure import measure
 from jaxcell.experiments.sweep.members import Member, grid, groups, identity, share
 from jaxcell.experiments.sweep.plan import Plan, make_plan, plan_text
-from jaxcell.experiments.sweep.progress import closing, status
+from jaxcell.experiments.sweep.progress import status
 from jaxcell.experiments.sweep.results import MEASURED, is_finished, members_table, reason, report
 from jaxcell.inference.trained import load
+from jaxcell.report.common.terminal import closing_table
+from jaxcell.report.sweep.page import summary_lines
 from jaxcell.storage.atomic import locked, write
 from jaxcell.storage.run_folder import check_claim, claim
 
@@ -65,7 +67,9 @@ def train(config: ConfigDict, workdir: Path) -> str:
         )
     with locked(locks / "report.lock", wait=True):
         metrics = report(config, workdir, members, table)
-    return closing(metrics, table, workdir, time.monotonic() - began)
+    lines = summary_lines(metrics, table, folder)
+    page = workdir / "report" / "index.html"
+    return closing_table(lines, page, time.monotonic() - began)
 
 
 def _train(

@@ -9,6 +9,14 @@ from matplotlib.figure import Figure
 
 from jaxcell.report.common import style
 
+# How two views are mixed -> in words, for captions. Magenta and green are told apart with any kind
+# of colour vision; red and green are the study's.
+COLOURS = {
+    "magenta_green": "dendritic cells magenta, T cells green, both white",
+    "red_green": "dendritic cells red, T cells green, both yellow",
+}
+DEFAULT_COLOURS = "magenta_green"
+
 # A pixel of the reference study's microscope.
 MICROMETRES_PER_PIXEL = 0.741
 ACROSS = 6
@@ -23,6 +31,7 @@ def gallery(
     images: np.ndarray,
     captions: Sequence[str],
     micrometres_per_pixel: float = MICROMETRES_PER_PIXEL,
+    colours: str = DEFAULT_COLOURS,
 ) -> Figure:
     """Patches in rows of six, each above its caption.
 
@@ -30,9 +39,10 @@ def gallery(
       images: float [k, H, W, 2] in [0, 1], channel 0 T cell, channel 1 dendritic cell.
       captions: k texts of two lines, such as its well, and its true and predicted overlap.
       micrometres_per_pixel: µm, edge of a pixel of these images.
+      colours: as for `colour_image`.
 
     Returns:
-      The figure: dendritic cells red, T cells green; a scale bar in the first image.
+      The figure, a scale bar in its first image.
 
     Raises:
       ValueError: not as many captions as images.
@@ -52,7 +62,7 @@ def gallery(
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    for place, (picture, caption) in enumerate(zip(colour_image(images), captions)):
+    for place, (picture, caption) in enumerate(zip(colour_image(images, colours), captions)):
         x, y = cell * (place % ACROSS) + GAP / 2, block * (place // ACROSS)
         axes.imshow(picture, extent=(x, x + side, y + tall, y), interpolation="nearest")
         for line, text in enumerate(caption.split("\n")[:2]):
@@ -71,19 +81,28 @@ def gallery(
     return figure
 
 
-def colour_image(image: np.ndarray) -> np.ndarray:
-    """Two stained views as one picture: dendritic cells red, T cells green.
+def colour_image(image, colours: str = DEFAULT_COLOURS):
+    """Two stained views mixed to one picture.
 
     Args:
-      image: float [..., H, W, 2] in [0, 1], channel 0 T cell, channel 1 dendritic cell.
+      image: float [..., H, W, 2] in [0, 1], T cells and dendritic cells; a NumPy or a JAX array.
+      colours: one of `COLOURS`.
 
     Returns:
-      float32 [..., H, W, 3], red, green, and an empty blue; what is not finite is black.
+      An array of the same kind and type [..., H, W, 3], red, green and blue; what is not finite is
+      black.
+
+    Raises:
+      ValueError: there are no such colours.
     """
-    image = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=1.0, neginf=0.0)
-    image = np.clip(image, 0.0, 1.0)
-    empty = np.zeros_like(image[..., 0])
-    return np.stack([image[..., 1], image[..., 0], empty], axis=-1)
+    if colours not in COLOURS:
+        raise ValueError(f"evaluation.colours is {colours!r}: use {' or '.join(COLOURS)}")
+    arrays = image.__array_namespace__()
+    image = arrays.clip(arrays.nan_to_num(image, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
+    t_cells, dendritic_cells = image[..., 0], image[..., 1]
+    magenta = colours == "magenta_green"
+    blue = dendritic_cells if magenta else arrays.zeros_like(dendritic_cells)
+    return arrays.stack([dendritic_cells, t_cells, blue], axis=-1)
 
 
 def scale_bar(width_um: float) -> float:

@@ -1,4 +1,4 @@
-"""What every report needs: a folder that is whole or not there, figures as files, plain JSON."""
+"""The one writer of report pages: a folder that is whole or not there."""
 
 import base64
 import datetime
@@ -12,7 +12,8 @@ import jinja2
 from matplotlib.figure import Figure
 
 from jaxcell.report.common import style, words
-from jaxcell.storage.atomic import plain
+from jaxcell.storage.atomic import plain, replace
+from jaxcell.storage.provenance import versions
 
 TEMPLATES = Path(__file__).parents[1]
 FIGURE_DPI = 170
@@ -20,102 +21,105 @@ FIGURE_DPI = 170
 LARGEST_INLINE_SVG_BYTES = 350_000
 
 
-def begin(folder: Path, metrics: Mapping) -> Path:
-    """An empty folder beside a report's place, in which the report is made, with its metrics.json.
+def write_page(
+    folder: Path,
+    template: str,
+    *,
+    title: str,
+    metrics: Mapping,
+    simulated: bool,
+    figures: Mapping[str, Callable[[], Figure]],
+    files: Mapping[str, Callable[[Path], object]],
+    content: Mapping[str, object],
+    made: Mapping,
+    config: Mapping,
+    findings: Sequence[Sequence] = (),
+) -> Path:
+    """Writes a report: metrics.json, figures, other files and the page that shows them.
+
+    All is written into `<folder>.tmp`, which is then renamed: an earlier report of the same place
+    stays until the new one is whole.
 
     Args:
       folder: the report folder itself, such as `RUN/report`.
-      metrics: of any nested values, see `plain`.
+      template: name of a file in report that extends `common/base.html.jinja`.
+      title: of the page.
+      metrics: for metrics.json, any nested values; `simulated` and `versions` are added.
+      simulated: whether the plates were simulated, which the page then says at its top.
+      figures: name -> what draws it; a figure that cannot be drawn leaves a sentence in its place.
+      files: name -> what writes this file, given its path.
+      content: what the template names besides the other arguments and `pictures`.
+      made: rows of the table on how the report was made, by name; `versions` are added.
+      config: nested settings of the run.
+      findings: problem, plate, well, path, message, cure of each.
 
     Returns:
-      `<folder>.tmp`, which holds metrics.json and an empty folder figures; end with `replace`.
+      Path of index.html.
 
     Raises:
       FileExistsError: `folder` exists and is not a report.
     """
-    refuse_other_folder(folder)
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "figures").mkdir(parents=True)
-    text = json.dumps(plain(metrics), indent=2, allow_nan=False, ensure_ascii=False)
-    (temporary / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    return temporary
-
-
-def refuse_other_folder(folder: Path) -> None:
-    """Only a report is replaced by a report.
-
-    Args:
-      folder: in which a report is to be written.
-
-    Raises:
-      FileExistsError: it exists and is not a report.
-    """
     is_report = all((folder / name).exists() for name in ("index.html", "metrics.json"))
     if folder.exists() and not is_report:
         raise FileExistsError(f"{folder} exists and is not a report: move it away or name another")
+    made_by = versions()
+    metrics = plain({**metrics, "simulated": simulated, "versions": made_by})
+    made = _flat({**made, "versions": made_by})
+    temporary = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "figures").mkdir(parents=True)
+    text = json.dumps(metrics, indent=2, allow_nan=False, ensure_ascii=False)
+    (temporary / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    for name, write in files.items():
+        write(temporary / name)
+    pictures = save_figures(temporary / "figures", figures)
+    page = (
+        environment()
+        .get_template(template)
+        .render(
+            title=title,
+            metrics=metrics,
+            simulated=simulated,
+            pictures=pictures,
+            made={spaced(key).replace(".", " · "): value for key, value in made.items()},
+            config=_flat(config),
+            findings=_listed(findings),
+            written=datetime.datetime.now().strftime("%d %B %Y, %H:%M"),
+            made_by=made_by,
+            **content,
+        )
+    )
+    (temporary / "index.html").write_text(page, encoding="utf-8")
+    replace(temporary, folder)
+    return folder / "index.html"
 
 
-def save_figures(
-    folder: Path, builders: Mapping[str, Callable[[], Figure]]
-) -> dict[str, dict[str, str]]:
-    """Draws and saves figures, each by itself, so that one that fails costs only itself.
-
-    Args:
-      folder: in which the files are written.
-      builders: name -> what draws the figure.
-
-    Returns:
-      name -> as `save_figure` gives.
-    """
-    return {name: save_figure(folder, name, build) for name, build in builders.items()}
+def save_figures(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> dict[str, dict]:
+    """Draws and saves figures: name -> its `source` for the page, or its `failure`, a sentence."""
+    return {name: _save_figure(folder / name, draw) for name, draw in figures.items()}
 
 
 @style.legible
-def save_figure(folder: Path, name: str, build: Callable[[], Figure]) -> dict[str, str]:
-    """Draws and saves one figure as PNG and SVG.
-
-    Args:
-      folder: in which both files are written.
-      name: of the files, without ending.
-      build: draws the figure.
-
-    Returns:
-      `source`: data URI for the page, or `failure`: a sentence.
-    """
+def _save_figure(path: Path, draw: Callable[[], Figure]) -> dict[str, str]:
+    png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
     try:
-        figure = build()
-        png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+        figure = draw()
         # Finding the layout takes as long as drawing: once, not once a file.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         figure.savefig(png, dpi=FIGURE_DPI)
         figure.savefig(svg, dpi=FIGURE_DPI, metadata={"Date": None})
     except Exception as error:  # One figure that cannot be drawn must not cost the rest.
-        logging.getLogger(__name__).warning("figure %s: %s", name, error, exc_info=True)
+        logging.getLogger(__name__).warning("figure %s: %s", path.name, error, exc_info=True)
         return {"failure": f"This figure could not be drawn: {error}"}
     small = svg.stat().st_size <= LARGEST_INLINE_SVG_BYTES
-    path, kind = (svg, "svg+xml") if small else (png, "png")
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
-    return {"source": f"data:image/{kind};base64,{content}"}
-
-
-def render(template: str, **content: object) -> str:
-    """A page as HTML.
-
-    Args:
-      template: name of a file in report, such as `measurement/page.html.jinja`.
-      **content: what it names; `written`, the date, is added.
-
-    Returns:
-      The page.
-    """
-    written = datetime.datetime.now().strftime("%d %B %Y, %H:%M")
-    return environment().get_template(template).render(written=written, **content)
+    chosen, kind = (svg, "svg+xml") if small else (png, "png")
+    encoded = base64.b64encode(chosen.read_bytes()).decode("ascii")
+    return {"source": f"data:image/{kind};base64,{encoded}"}
 
 
 def environment() -> jinja2.Environment:
-    """Where templates find each other, with the filters `number` and `spaced`."""
+    """Where templates find each other, with the filters `number`, `p` and `spaced`."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
         autoescape=True,
@@ -123,7 +127,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"number": words.number, "spaced": spaced}
+    found.filters |= {"number": words.number, "p": words.p_value, "spaced": spaced}
     return found
 
 
@@ -132,26 +136,19 @@ def spaced(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def listed(findings: Sequence[Sequence]) -> list[dict[str, str]]:
-    """Findings by name for a template.
-
-    Args:
-      findings: problem, plate, well, path, message, cure of each; what follows is left.
-
-    Returns:
-      For each a dict of these and `file`, the name in its path.
-    """
+def _listed(findings: Sequence[Sequence]) -> list[dict[str, str]]:
+    """Findings by name for a template, with `file`, the name in its path."""
     names = ("problem", "plate", "well", "path", "message", "cure")
     rows = [dict(zip(names, map(str, item))) for item in findings]
     return [row | {"file": Path(row["path"]).name} for row in rows]
 
 
-def flat(settings: Mapping, prefix: str = "") -> dict[str, object]:
+def _flat(settings: Mapping, prefix: str = "") -> dict[str, object]:
     """Nested settings under dotted names, such as `dataset.window`."""
     result = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
-            result |= flat(value, f"{prefix}{key}.")
+            result |= _flat(value, f"{prefix}{key}.")
         else:
             result[f"{prefix}{key}"] = value
     return result

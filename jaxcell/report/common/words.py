@@ -19,6 +19,23 @@ def number(value: object, digits: int = 2) -> str:
     return text.replace("-", "−")
 
 
+def p_value(value: float | None, name: str = "") -> str:
+    """A p or q as text, the same everywhere: two significant digits, `< 0.001` below.
+
+    Args:
+      value: from 0 to 1; None where there is none.
+      name: `p` or `q`, for a sentence.
+
+    Returns:
+      `0.44`, `< 0.001` or a dash; with a name, `p = 0.44` or `p < 0.001`.
+    """
+    if value is None:
+        return "–"
+    if value < 0.001:
+        return f"{name} < 0.001".strip()
+    return f"{name} = {value:#.2g}" if name else f"{value:#.2g}"
+
+
 def count(value: int, one: str, many: str | None = None) -> str:
     """`1 patch`, `2,345 patches`."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"

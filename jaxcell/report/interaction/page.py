@@ -14,19 +14,17 @@ from jaxcell.cells.kinds import VIEW_NAMES
 from jaxcell.measures.catalogue import OVERLAP, Target
 from jaxcell.report.common import images, style, words
 from jaxcell.report.common.images import MICROMETRES_PER_PIXEL
-from jaxcell.report.common.page import begin, flat, listed, render, save_figures
-from jaxcell.report.common.terminal import _of_interaction
+from jaxcell.report.common.page import write_page
+from jaxcell.report.common.words import number
 from jaxcell.report.interaction import intervals, plates, predictions, training, verdicts
 from jaxcell.report.interaction import structure as projection_figures
 from jaxcell.storage import anndata
-from jaxcell.storage.atomic import plain, replace, write_anndata
+from jaxcell.storage.atomic import plain
+from jaxcell.storage.provenance import versions
 
-TEMPLATE = "interaction/page.html.jinja"
 # Odd wells that are listed, and what is told of how a report was made.
 ODD_WELLS = 12
-MADE = ("seed", "split", "wells", "patches", "latent_size", "standardised", "versions")
-
-summary_lines = _of_interaction
+MADE = ("seed", "split", "wells", "patches", "latent_size", "standardised")
 
 
 class Shown(NamedTuple):
@@ -65,17 +63,15 @@ def write_report(
     findings: Sequence[Sequence] = (),
     config: Mapping,
     title: str,
+    simulated: bool,
     flat_fields: plates.FlatFields | None = None,
 ) -> Path:
     """Writes the page, the explorer, their numbers, tables and figures into a report folder.
 
-    All is written beside, into `<folder>.tmp`, and then renamed: a report is whole or not there,
-    and an earlier report of the same run stays until the new one is whole.
-
     Args:
       folder: the report folder itself, such as `RUN/report`.
       metrics: as `summarise` gives, plus any of `target` (the fields of a `Target`), `split`,
-        `wells`, `patches`, `seed`, `versions`, `left_out`; what `summarise` gives and is not there
+        `wells`, `patches`, `seed`, `left_out`; what `summarise` gives and is not there
         is added, and so are `target`: overlap, and the numbers of the answers.
       answers: of the patches.
       codes: float32 [N, D] of the patches, for patches.h5ad.
@@ -84,6 +80,7 @@ def write_report(
       findings: what was left out: problem, plate, well, path, message, cure.
       config: nested settings of the run.
       title: of the page.
+      simulated: whether the plates were simulated.
       flat_fields: what fields were corrected by, where they were; see `plate_figures.flat_fields`.
 
     Returns:
@@ -97,26 +94,36 @@ def write_report(
     if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
         metrics = summarise(answers.patches, None) | metrics
     metrics = plain(metrics | answers.numbers)
-    temporary = begin(folder, metrics)
-    answers.patches.to_parquet(temporary / "patches.parquet", index=False)
-    answers.wells.to_csv(temporary / "wells.csv", index=False)
-    finite = bool(np.isfinite(codes).all())
-    if finite:
-        write_anndata(temporary / "patches.h5ad", anndata.patches_with_codes(
-            answers.patches, codes, pixel_um=shown.micrometres_per_pixel,
-            versions=metrics.get("versions"),
-        ))  # fmt: skip
     palette = style.palette(conditions(answers.patches))
-    builders = _builders(target, palette, answers, histories, shown)
+    figures = _builders(target, palette, answers, histories, shown)
     if flat_fields:
-        builders["flat_fields"] = lambda: plates.flat_fields(flat_fields)
-    pictures = save_figures(temporary / "figures", builders)
-    explorer = _explorer(temporary / "explorer.html", title, target, palette, answers, shown)
-    written = {"explorer": explorer, "h5ad": finite}
-    page = _render(title, metrics, pictures, answers, findings, config, flat_fields or {}, written)
-    (temporary / "index.html").write_text(page, encoding="utf-8")
-    replace(temporary, folder)
-    return folder / "index.html"
+        figures["flat_fields"] = lambda: plates.flat_fields(flat_fields)
+    files = {
+        "patches.parquet": lambda path: answers.patches.to_parquet(path, index=False),
+        "wells.csv": lambda path: answers.wells.to_csv(path, index=False),
+    }
+    if np.isfinite(codes).all():
+        files["patches.h5ad"] = lambda path: anndata.patches_with_codes(
+            answers.patches, codes, pixel_um=shown.micrometres_per_pixel, versions=versions()
+        ).write_h5ad(path)
+    drawn = _drawn(answers.projections)
+    if any(not isinstance(item, str) for item in drawn.values()):
+        files["explorer.html"] = lambda path: _explorer(
+            path, title, target, palette, answers, drawn, shown
+        )
+    return write_page(
+        folder,
+        "interaction/page.html.jinja",
+        title=title,
+        metrics=metrics,
+        simulated=simulated,
+        figures=figures,
+        files=files,
+        content=_content(metrics, answers, findings, flat_fields or {}, files),
+        made={key: metrics[key] for key in MADE if metrics.get(key) is not None},
+        config=config,
+        findings=findings,
+    )
 
 
 def _builders(
@@ -160,23 +167,24 @@ def _builders(
     return builders
 
 
+def _drawn(projections: Mapping) -> dict[str, np.ndarray | str]:
+    """Coordinates by name, or why there are none; the last method, the study's UMAP, first."""
+    return {
+        f"{method} of {source}": item if isinstance(item, str) else item.coordinates
+        for source, items in projections.items()
+        for method, item in reversed(items.items())
+    }
+
+
 def _explorer(
     path: Path,
     title: str,
     target: Target,
     palette: style.Palette,
     answers: Answers,
+    drawn: Mapping[str, np.ndarray | str],
     shown: Shown,
-) -> bool:
-    """Writes the explorer; whether there is anything to explore."""
-    # The last method first: the study's UMAP, where it was asked for.
-    drawn = {
-        f"{method} of {source}": item if isinstance(item, str) else item.coordinates
-        for source, items in answers.projections.items()
-        for method, item in reversed(items.items())
-    }
-    if all(isinstance(item, str) for item in drawn.values()):
-        return False
+) -> None:
     # Importing bokeh takes a second, and only the explorer needs it.
     from jaxcell.report.explorer.page import write_explorer
 
@@ -193,30 +201,23 @@ def _explorer(
         window=shown.window,
         micrometres_per_pixel=shown.micrometres_per_pixel,
     )
-    return True
 
 
-def _render(
-    title: str,
+def _content(
     metrics: Mapping,
-    pictures: Mapping[str, Mapping],
     answers: Answers,
     findings: Sequence[Sequence],
-    config: Mapping,
     flat_fields: plates.FlatFields,
-    written: Mapping[str, bool],
-) -> str:
-    """The page as HTML."""
+    files: Mapping,
+) -> dict:
+    """What the template names."""
     regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]
     structure, coverage = metrics["structure"], metrics["coverage"]
     target = Target(**metrics["target"])
     level = coverage.get("level")
-    made = {key: metrics[key] for key in MADE if metrics.get(key) is not None}
     odd = answers.odd_wells
     fields = answers.patches[["plate", "well", "field"]].drop_duplicates()
-    return render(
-        TEMPLATE,
-        title=title,
+    return dict(
         target=target,
         unseen=metrics.get("split") != "random_patch",
         regressor=regressor,
@@ -250,9 +251,47 @@ def _render(
             for view, name in VIEW_NAMES.items()
             if (plate, view) in flat_fields
         ],
-        pictures=pictures,
-        **written,
-        findings=listed(findings),
-        made={key.replace(".", " · "): value for key, value in flat(made).items()},
-        config=flat(config),
+        explorer="explorer.html" in files,
+        h5ad="patches.h5ad" in files,
     )
+
+
+def summary_lines(metrics: Mapping) -> dict[str, str]:
+    """What a run came to, for the terminal.
+
+    Args:
+      metrics: the content of metrics.json.
+
+    Returns:
+      Name -> text.
+    """
+    autoencoder, regressor = metrics["autoencoder"], metrics["regressor"]
+    target = Target(**metrics["target"])
+    return {
+        **{
+            unit: ", ".join(f"{count} {split}" for split, count in metrics[unit].items())
+            for unit in ("wells", "patches")
+        },
+        "reconstruction": (
+            f"cross-entropy {number(autoencoder['bce'], 4)} over a floor of "
+            f"{number(autoencoder['bce_floor'], 4)} nats, PSNR "
+            f"{number(autoencoder['psnr_db'], 1)} dB, SSIM {number(autoencoder['ssim'], 3)}, "
+            f"{metrics['latent_size']:,} numbers a code"
+        ),
+        target.label: _errors(regressor, target),
+        **{
+            f"  {name}": _errors(scores, target)
+            for name, scores in regressor["by_condition"].items()
+        },
+        "intervals": verdicts.coverage_in_words(metrics["coverage"]),
+        "structure": f"{metrics['structure']['answer']}: {metrics['structure']['why']}",
+    }
+
+
+def _errors(scores: Mapping, target: Target) -> str:
+    rmse, sd = (
+        f"{number(scores[name], target.digits)} {target.difference_unit}".strip()
+        for name in ("rmse", "sd_true")
+    )
+    ratio = number(scores["rmse_over_sd"], 3)
+    return f"RMSE {rmse}, SD of truth {sd}, RMSE / SD {ratio} ({scores['n']:,} patches)"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from jaxcell.measures.catalogue import OVERLAP, Target
-from jaxcell.report.common.words import amount, count, joined
+from jaxcell.report.common.words import amount, count, joined, number
 
 ANSWERS = {
     "yes": "Yes",
@@ -205,6 +205,17 @@ def on_intervals(coverage: Mapping, level: float, target: Target = OVERLAP) -> l
         "within one condition."
     )
     return sentences
+
+
+def coverage_in_words(coverage: Mapping) -> str:
+    """How often intervals contain the true value, in a line, or why there are none."""
+    if coverage["reason"]:
+        return coverage["reason"]
+    share = coverage["overall"]["coverage"]
+    return (
+        f"{number(share and 100 * share, 1)} % of intervals contain the true value; "
+        f"{100 * coverage['level']:.0f} % promised"
+    )
 
 
 def on_agreement(limits: Mapping, target: Target = OVERLAP) -> list[str]:

@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 
 from jaxcell.analysis.conditions import NO_CONDITION, condition_names, conditions
 from jaxcell.analysis.wells import INTERACTION, by_condition
+from jaxcell.cells.kinds import VIEW_NAMES
 from jaxcell.measures.chance import TOO_FEW
-from jaxcell.report.common import page as report_folder
 from jaxcell.report.common import style
-from jaxcell.report.common.page import flat
+from jaxcell.report.common.page import write_page
 from jaxcell.report.common.words import count, joined
 from jaxcell.report.interaction import plates as plate_figures
 from jaxcell.report.measurement import figures
-from jaxcell.storage.atomic import plain, replace
+from jaxcell.storage.atomic import plain
 
 # Up to this many wells are listed in the open.
 OPEN_ROWS = 60
@@ -55,6 +55,7 @@ def write_measurement_report(
     folder: Path,
     *,
     title: str,
+    simulated: bool,
     metrics: Mapping,
     wells: pd.DataFrame,
     cells: pd.DataFrame,
@@ -69,9 +70,11 @@ def write_measurement_report(
     Args:
       folder: the report folder itself; a report that is there stays until the new one is whole.
       title: of the page.
+      simulated: whether the plates were simulated.
       metrics: `wells`, `cells` (kind -> number), `chance` (`level` of the two-sided test and
         `nearest_shift_um`, `farthest_shift_um`), `truth` (see `agreement.with_truth`; empty where
-        nothing is known), `left_out`, `seconds_a_well`, `versions`.
+        nothing is known), `left_out`, `seconds_a_well`;
+        `conditions` (of `by_condition`) are added where they are not there.
       wells: one row a well: plate, well, condition, compound, concentration_um (µM), role, fields,
         every measure, t_cells, dendritic_cells, chance_p, answer.
       cells: one row a cell: kind, condition, touches_border, `figures.SHAPE` and, where they were
@@ -88,41 +91,40 @@ def write_measurement_report(
     Raises:
       FileExistsError: `folder` exists and is not a report.
     """
-    temporary = report_folder.begin(folder, metrics)
     order = {name: place for place, name in enumerate(conditions(wells))}
     shown = sorted(shown, key=lambda item: order.get(item.condition or NO_CONDITION, len(order)))
     groups = figures.plate_groups(wells)
     builders = _builders(wells, cells, shown, groups, measures, config["plates"]["pixel_um"])
     if flat_fields:
         builders["flat_fields"] = lambda: plate_figures.flat_fields(flat_fields)
-    pictures = report_folder.save_figures(temporary / "figures", builders)
-    metrics = plain(metrics)
-    made = flat({name: metrics[name] for name in ("seconds_a_well", "versions") if name in metrics})
-    page = report_folder.render(
+    metrics = plain({"conditions": by_condition(wells)} | dict(metrics))
+    return write_page(
+        folder,
         "measurement/page.html.jinja",
         title=title,
         metrics=metrics,
-        conditions=by_condition(wells),
-        verdict=on_verdict(wells),
-        doubts=on_doubts(wells, metrics["chance"]["level"]),
-        rows=rows_of(wells),
-        too_few=int((wells["answer"] == TOO_FEW).sum()),
-        open_rows=OPEN_ROWS,
-        fields=int(wells["fields"].sum()),
-        groups=groups,
-        measures=measures,
-        shown=[f"{item.condition or NO_CONDITION}, well {item.well}" for item in shown],
-        truth=on_truth(metrics.get("truth") or {}),
-        lit=[f"{plate}, {KINDS.get(view, view)}s {field.min():.2f} to {field.max():.2f}"
-             for (plate, view), field in sorted(flat_fields.items())],
-        pictures=pictures,
-        findings=report_folder.listed(findings),
-        made={key.replace(".", " · "): value for key, value in made.items()},
-        config=flat(config),
+        simulated=simulated,
+        figures=builders,
+        files={},
+        content=dict(
+            conditions=metrics["conditions"],
+            verdict=on_verdict(wells),
+            doubts=on_doubts(wells, metrics["chance"]["level"]),
+            rows=rows_of(wells),
+            too_few=int((wells["answer"] == TOO_FEW).sum()),
+            open_rows=OPEN_ROWS,
+            fields=int(wells["fields"].sum()),
+            groups=groups,
+            measures=measures,
+            shown=[f"{item.condition or NO_CONDITION}, well {item.well}" for item in shown],
+            truth=on_truth(metrics.get("truth") or {}),
+            lit=[f"{plate}, {KINDS.get(view, view)}s {field.min():.2f} to {field.max():.2f}"
+                 for (plate, view), field in sorted(flat_fields.items())],
+        ),
+        made={name: metrics[name] for name in ("seconds_a_well",) if name in metrics},
+        config=config,
+        findings=findings,
     )  # fmt: skip
-    (temporary / "index.html").write_text(page, encoding="utf-8")
-    replace(temporary, folder)
-    return folder / "index.html"
 
 
 def _builders(
@@ -269,3 +271,24 @@ def on_truth(truth: Mapping[str, Mapping]) -> list[dict]:
             )
             rows.append({"what": what, "unit": unit, "sentence": sentence} | dict(found))
     return rows
+
+
+def summary_lines(metrics: Mapping) -> dict[str, str]:
+    """What a measurement came to, for the terminal.
+
+    Args:
+      metrics: `wells`, `cells`, `conditions`, see `write_measurement_report`.
+
+    Returns:
+      Name -> text.
+    """
+    cells = ", ".join(f"{number:,} {VIEW_NAMES[kind]}" for kind, number in metrics["cells"].items())
+    lines = {"wells": str(metrics["wells"]), "cells": cells}
+    for row in metrics["conditions"]:
+        lines[row["name"]] = (
+            f"{row['interacting']} of {row['told']} wells interact; median well: "
+            f"{row['contact']:.1f} % of T cells in contact, overlap / T-cell area "
+            f"{row['overlap']:.1f} % ({row['chance']:.1f} % by chance)"
+            if row["told"] else f"too few cells to say in any of {row['wells']} wells"
+        )  # fmt: skip
+    return lines

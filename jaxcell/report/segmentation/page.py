@@ -6,29 +6,26 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxcell.report.common import page as report_folder
-from jaxcell.report.common.page import flat
-from jaxcell.report.common.terminal import _of_cells
-from jaxcell.report.common.words import joined
+from jaxcell.report.common.page import write_page
+from jaxcell.report.common.words import joined, number
 from jaxcell.report.segmentation import figures
 from jaxcell.report.segmentation.figures import Example
-from jaxcell.storage.atomic import plain, replace
+from jaxcell.storage.atomic import plain
 
 __all__ = ["Example", "write_segmentation_report"]
 
 KINDS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells", "nucleus": "nuclei"}
 # Numbers of the run itself that stand in the table of how it was made.
-MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "necks", "seed", "versions")
+MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "necks", "seed")
 # F1 that differ by no more than this are called alike.
 ALIKE = 0.005
-
-summary_lines = _of_cells
 
 
 def write_segmentation_report(
     folder: Path,
     *,
     title: str,
+    simulated: bool,
     metrics: Mapping,
     fields: pd.DataFrame,
     examples: Sequence[Example],
@@ -41,6 +38,7 @@ def write_segmentation_report(
       folder: the report folder itself, such as `RUN/report`; a report that is there stays until
         the new one is whole.
       title: of the page.
+      simulated: whether the fields were simulated.
       metrics: `experiment`, 'segmentation' (then `kinds` -> kind -> method -> as
         `detection.scores`) or 'masks' (kind -> `unet` -> pixel_iou, mean_pixel_iou, and besides
         overlap_rmse_percent, overlap_sd_percent); any of `MADE`.
@@ -57,30 +55,26 @@ def write_segmentation_report(
     Raises:
       FileExistsError: `folder` exists and is not a report.
     """
-    temporary = report_folder.begin(folder, metrics)
-    fields.to_csv(temporary / "fields.csv", index=False)
     cells = metrics["experiment"] == "segmentation"
-    builders = _builders(cells, fields, examples, history)
-    pictures = report_folder.save_figures(temporary / "figures", builders)
     metrics = plain(metrics)
-    made = {name: metrics[name] for name in MADE if name in metrics}
-    page = report_folder.render(
+    return write_page(
+        folder,
         "segmentation/page.html.jinja",
         title=title,
         metrics=metrics,
-        cells=cells,
-        verdict=on_cells(metrics) if cells else on_masks(metrics),
-        speed=on_speed(metrics),
-        kinds={name: kind_name(name) for name in metrics["kinds"]},
-        methods=figures.NAMES,
-        pictures=pictures,
-        made={key.replace(".", " · ").replace("_", " "): value
-              for key, value in flat(made).items()},
-        config=flat(config),
-    )  # fmt: skip
-    (temporary / "index.html").write_text(page, encoding="utf-8")
-    replace(temporary, folder)
-    return folder / "index.html"
+        simulated=simulated,
+        figures=_builders(cells, fields, examples, history),
+        files={"fields.csv": lambda path: fields.to_csv(path, index=False)},
+        content=dict(
+            cells=cells,
+            verdict=on_cells(metrics) if cells else on_masks(metrics),
+            speed=on_speed(metrics),
+            kinds={name: kind_name(name) for name in metrics["kinds"]},
+            methods=figures.NAMES,
+        ),
+        made={name: metrics[name] for name in MADE if name in metrics},
+        config=config,
+    )
 
 
 def _builders(
@@ -91,8 +85,8 @@ def _builders(
     if len(fields):
         draw = figures.scores if cells else figures.mask_scores
         builders["scores"] = lambda: draw(fields)
-    for number, example in enumerate(examples, 1):
-        builders[f"outlines_{number}"] = lambda example=example: figures.outlines([example])
+    for place, example in enumerate(examples, 1):
+        builders[f"outlines_{place}"] = lambda example=example: figures.outlines([example])
     return builders
 
 
@@ -171,3 +165,27 @@ def on_speed(metrics: Mapping) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def summary_lines(metrics: Mapping) -> dict[str, str]:
+    """What a run found, for the terminal.
+
+    Args:
+      metrics: see `write_segmentation_report`.
+
+    Returns:
+      Name -> text.
+    """
+    unit = "patches" if metrics["experiment"] == "masks" else "fields"
+    lines = {unit: ", ".join(f"{count} {name}" for name, count in metrics["fields"].items())}
+    for kind, methods in metrics["kinds"].items():
+        for method, scores in methods.items():
+            text = f"pixel IoU {number(scores['pixel_iou'], 3)}"
+            if "f1" in scores:
+                text += (
+                    f", F1 at IoU 0.5 {number(scores['f1'], 3)}, mean AP "
+                    f"{number(scores['mean_ap'], 3)}, found {number(scores['count_ratio'])} "
+                    f"of {scores['true_cells']:,}"
+                )
+            lines[f"{kind_name(kind)}, {figures.NAMES[method]}"] = text
+    return lines

@@ -7,11 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from jaxcell.analysis import ablation
-from jaxcell.report.common import page as report_folder
-from jaxcell.report.common.page import flat
+from jaxcell.report.common.page import write_page
 from jaxcell.report.common.words import count, joined, number
 from jaxcell.report.sweep import comparisons, figures
-from jaxcell.storage.atomic import plain, replace
+from jaxcell.storage.atomic import plain
 
 # What a code is for -> the criterion that says how well it serves.
 PURPOSES = {"reconstruction": "bce_excess", "interaction": "rmse_over_sd", "structure": "auroc"}
@@ -35,8 +34,8 @@ def write_sweep_report(
     pixel_um: float,
     facts: Mapping,
     config: Mapping,
-    versions: Mapping,
     title: str,
+    simulated: bool,
 ) -> dict:
     """Writes the page, its numbers, tables and figures into a report folder, whole or not at all.
 
@@ -49,13 +48,13 @@ def write_sweep_report(
       facts: words -> value, on how the sweep was made; `auroc_of_position` and `auroc_of_overlap`,
         where given, are drawn beside the codes.
       config: nested settings of the sweep.
-      versions: package -> version.
       title: of the page.
+      simulated: whether the plates were simulated.
 
     Returns:
       The content of metrics.json: `members` (state -> number), `best_member`, `sizes` (of
       `ablation.by_size`, and `on_front`), `smallest_sufficient` (criterion -> answers),
-      `nested_gap`, `nested_shares`, `intervals`, `facts`, `versions`.
+      `nested_gap`, `nested_shares`, `intervals`, `facts`.
 
     Raises:
       FileExistsError: `folder` exists and is not a report.
@@ -76,40 +75,42 @@ def write_sweep_report(
             "nested_shares": ablation.nested_shares(members).to_dict("records"),
             "intervals": "95 %, over training seeds on the same held-out wells",
             "facts": facts,
-            "versions": versions,
         }
     )
-    temporary = report_folder.begin(folder, metrics)
-    members.to_csv(temporary / "members.csv", index=False)
-    sizes.to_csv(temporary / "sizes.csv", index=False)
     builders = _builders(sizes, members, gap, metrics["facts"])
     if len(pictures.get("original", ())):
         builders["reconstructions"] = lambda: comparisons.reconstructions_figure(pictures, pixel_um)
-    page = report_folder.render(
+    write_page(
+        folder,
         "sweep/page.html.jinja",
         title=title,
         metrics=metrics,
-        verdict=on_verdict(metrics, members),
-        notice=on_state(metrics["members"]),
-        structure=on_structure(metrics),
-        nested=on_nested(metrics),
-        tiles=tiles(metrics, main_setting(metrics, members)),
-        criteria=ablation.CRITERIA,
-        digits=DIGITS,
-        answers=answer_rows(metrics),
-        some_useless=any(answer["useless"] for answers in metrics["smallest_sufficient"].values()
-                         for answer in answers),
-        settings=list(dict.fromkeys(row["setting"] for row in metrics["sizes"])),
-        unfinished=plain(members[members["state"] != "done"].drop_duplicates("member")
-                         .sort_values("state", kind="stable").to_dict("records")),
-        single=all(row["seeds"] < 2 for row in metrics["sizes"]),
-        patch=f"{window} × {window} pixels ({window * pixel_um:.0f} µm)",
-        pictures=report_folder.save_figures(temporary / "figures", builders),
+        simulated=simulated,
+        figures=builders,
+        files={
+            "members.csv": lambda path: members.to_csv(path, index=False),
+            "sizes.csv": lambda path: sizes.to_csv(path, index=False),
+        },
+        content=dict(
+            verdict=on_verdict(metrics, members),
+            notice=on_state(metrics["members"]),
+            structure=on_structure(metrics),
+            nested=on_nested(metrics),
+            tiles=tiles(metrics, main_setting(metrics, members)),
+            criteria=ablation.CRITERIA,
+            digits=DIGITS,
+            answers=answer_rows(metrics),
+            some_useless=any(answer["useless"] for answer in
+                             sum(metrics["smallest_sufficient"].values(), [])),
+            settings=list(dict.fromkeys(row["setting"] for row in metrics["sizes"])),
+            unfinished=plain(members[members["state"] != "done"].drop_duplicates("member")
+                             .sort_values("state", kind="stable").to_dict("records")),
+            single=all(row["seeds"] < 2 for row in metrics["sizes"]),
+            patch=f"{window} × {window} pixels ({window * pixel_um:.0f} µm)",
+        ),
         made=_made(metrics),
-        config=flat(config),
+        config=config,
     )  # fmt: skip
-    (temporary / "index.html").write_text(page, encoding="utf-8")
-    replace(temporary, folder)
     return metrics
 
 
@@ -134,12 +135,13 @@ def _builders(
 
 def _made(metrics: Mapping) -> dict[str, object]:
     """Rows of the table on how it was made."""
-    rows = metrics["facts"] | flat({"versions": metrics["versions"]})
+    rows = dict(metrics["facts"])
     if metrics["best_member"]:
         rows["best member, by held-out cross-entropy"] = metrics["best_member"]
-    return {key.replace(".", " · ").replace("_", " "):
-            number(value, 3) if isinstance(value, float | None) else value
-            for key, value in rows.items()}  # fmt: skip
+    return {
+        key: number(value, 3) if isinstance(value, float | None) else value
+        for key, value in rows.items()
+    }
 
 
 def main_setting(metrics: Mapping, members: pd.DataFrame) -> str | None:
@@ -303,3 +305,30 @@ def answer_rows(metrics: Mapping) -> dict[tuple[str, str], dict]:
         for answer in answers:
             rows.setdefault((answer["setting"], answer["kind"]), {})[name] = answer
     return rows
+
+
+def summary_lines(metrics: Mapping, members: pd.DataFrame, folder: Path) -> dict[str, str]:
+    """What a sweep came to, for the terminal.
+
+    Args:
+      metrics: see `write_sweep_report`.
+      members: see `write_sweep_report`.
+      folder: of the members' folders.
+
+    Returns:
+      Name -> text.
+    """
+    lines = {"members": ", ".join(f"{n} {state}" for state, n in metrics["members"].items() if n)}
+    if metrics["best_member"]:
+        lines["best"] = f"python evaluate.py --workdir={folder / metrics['best_member']}"
+    diverged = members[members["state"] == "diverged"].drop_duplicates("member")
+    if len(diverged):
+        lines["diverged"] = "\n".join(
+            f"{row.member}: {row.reason}. To try again, delete {folder / row.member}"
+            for row in diverged.itertuples()
+        )
+    if waiting := metrics["members"]["waiting"]:
+        lines["waiting"] = (
+            f"{count(waiting, 'member')} that another call trains or did not finish: start again"
+        )
+    return lines

@@ -1,9 +1,18 @@
 """A gallery shows each patch above its own caption, at the scale that it names."""
 
+from itertools import combinations
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from colour_vision import VISIONS, difference
+from drawing import pixel_at
 
-from jaxcell.report.common.images import gallery
+from jaxcell.report.common.images import COLOURS, colour_image, gallery
+
+# CIEDE2000 between any two of T cell, dendritic cell, both and background, in full light.
+TOLD_APART = 25
 
 
 def pictures(count: int, height: int = 12, width: int = 12) -> np.ndarray:
@@ -62,3 +71,40 @@ def test_poor_input_is_told():
         gallery(pictures(2), ["a\nb"])
     bad = gallery(np.full((1, 4, 4, 2), np.nan), ["a\nb"]).axes[0].images[0].get_array()
     assert not np.asarray(bad).any()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """What a pixel shows -> its colour in a gallery, float [3]."""
+    kinds = {"T cell": (1, 0), "dendritic cell": (0, 1), "both": (1, 1), "background": (0, 0)}
+    images = np.ones((4, 24, 24, 2)) * np.array(list(kinds.values()))[:, None, None]
+    (axes,) = gallery(images, ["a\nb"] * 4).axes
+    centres = [np.reshape(image.get_extent(), (2, 2)).mean(axis=1) for image in axes.images]
+    return {kind: pixel_at(axes, *centre) for kind, centre in zip(kinds, centres, strict=True)}
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_kinds_of_cells_are_told_apart_with_any_colour_vision(drawn, vision):
+    for first, second in combinations(drawn, 2):
+        assert difference(drawn[first], drawn[second], vision) > TOLD_APART, (first, second)
+
+
+def test_red_and_green_are_not_which_is_why_they_are_not_the_default():
+    t_cell, both = (colour_image(np.array(pixel, float), "red_green") for pixel in ((1, 0), (1, 1)))
+    assert difference(t_cell, both, "protanopia") < 5
+
+
+def test_colours_of_the_two_views():
+    image = np.zeros((2, 3, 2), np.float32)
+    image[0, 0] = [1.0, 0.25]
+    image[1, 1] = [np.nan, 7.0]
+    for colours, third in (("magenta_green", 1), ("red_green", 0)):
+        picture = colour_image(image, colours)
+        np.testing.assert_allclose(picture[0, 0], [0.25, 1.0, 0.25 * third])
+        np.testing.assert_allclose(picture[1, 1], [1.0, 0.0, third])
+        assert picture.dtype == np.float32
+        assert third == (", both white" in COLOURS[colours])
+        mixed = jax.jit(lambda image, colours=colours: colour_image(image, colours))
+        np.testing.assert_array_equal(mixed(jnp.asarray(image)), picture)
+    with pytest.raises(ValueError, match="use magenta_green or red_green"):
+        colour_image(image, "blue")

@@ -10,7 +10,7 @@ import pytest
 
 from jaxcell.measures.catalogue import Target
 from jaxcell.report.common import style
-from jaxcell.report.common.page import flat
+from jaxcell.report.common.page import _flat as flat
 from jaxcell.report.interaction import page as page_writer
 from jaxcell.report.interaction.page import write_report
 from jaxcell.storage.atomic import plain

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from drawing import ink, words
 
-from jaxcell.analysis.conditions import NO_CONDITION, conditions
+from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.scores.regression import wells_table
 from jaxcell.measures.catalogue import OVERLAP, Target
 from jaxcell.report.common import style
-from jaxcell.report.common.images import colour_image, scale_bar
+from jaxcell.report.common.images import scale_bar
 from jaxcell.report.interaction import plates, predictions, training
 
 PEARSON = Target("pearson", "Pearson correlation", "")
@@ -121,23 +121,6 @@ def test_flat_fields_share_one_scale_of_colours():
     even = plates.flat_fields({("P1", "t_cell"): np.ones((8, 8))})
     assert ink(even) > 0.004
     assert "No flat field" in words(plates.flat_fields({}))
-
-
-def test_one_condition_looks_the_same_whoever_else_is_there():
-    alone, crowd = style.palette(["ConA"]), style.palette(["Zymosan", "ConA", "LPS", "OVA"])
-    assert alone["ConA"] == crowd["ConA"] == style.KNOWN["ConA"]
-    assert style.palette(["LPS", "Zymosan"]) == style.palette(["Zymosan", "LPS"])
-    many = style.palette([*style.KNOWN, *(f"drug {index}" for index in range(16))])
-    assert len(set(many.values()) - {style.KNOWN[NO_CONDITION]}) == 19
-
-
-def test_dendritic_cells_are_red_and_t_cells_green():
-    image = np.zeros((2, 3, 2), np.float32)
-    image[0, 0] = [1.0, 0.25]
-    image[1, 1] = [np.nan, 7.0]
-    picture = colour_image(image)
-    np.testing.assert_allclose(picture[0, 0], [0.25, 1.0, 0.0])
-    np.testing.assert_allclose(picture[1, 1], [1.0, 0.0, 0.0])
 
 
 @pytest.mark.parametrize(("width_um", "bar"), [(142.3, 50.0), (71.0, 20.0), (1518.0, 500.0)])

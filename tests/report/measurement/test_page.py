@@ -9,6 +9,7 @@ import pytest
 from html_page import Page
 
 from jaxcell.measures.catalogue import MEASURES
+from jaxcell.report.common import page as common_page
 from jaxcell.report.common import style
 from jaxcell.report.measurement import figures
 from jaxcell.report.measurement import page as writer
@@ -94,6 +95,7 @@ def make_arguments(wells, cells=None):
     }
     return {
         "title": "plates: how the cells interact",
+        "simulated": True,
         "metrics": {
             "wells": len(wells),
             "cells": cells["kind"].value_counts().to_dict(),
@@ -101,7 +103,6 @@ def make_arguments(wells, cells=None):
             "truth": {"t_cell": {"count": agreement, "mean_area_um2": {"n": 0}}},
             "left_out": 1,
             "seconds": 4.2,
-            "versions": {"jax": "0.10.2"},
         },
         "wells": wells,
         "cells": cells,
@@ -124,14 +125,14 @@ def build_only(monkeypatch):
         assert all(len(draw().axes) or draw().texts for draw in builders.values())
         return {name: {"source": "data:image/png;base64,"} for name in builders}
 
-    monkeypatch.setattr(writer.report_folder, "save_figures", build)
+    monkeypatch.setattr(common_page, "save_figures", build)
 
 
 @pytest.fixture
 def draw_nothing(monkeypatch):
     """No figure is even built."""
     monkeypatch.setattr(
-        writer.report_folder,
+        common_page,
         "save_figures",
         lambda folder, builders: {name: {"source": "data:image/png;base64,"} for name in builders},
     )

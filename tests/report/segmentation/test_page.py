@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from html_page import Page
 
-from jaxcell.report.segmentation import page as writer
+from jaxcell.report.common import page as common_page
 from jaxcell.report.segmentation.page import Example, write_segmentation_report
 
 KINDS = ("t_cell", "dendritic_cell")
@@ -41,6 +41,7 @@ def cells():
     ]
     return {
         "title": "run: cells",
+        "simulated": True,
         "metrics": {
             "experiment": "segmentation",
             "kinds": {
@@ -51,7 +52,6 @@ def cells():
             "megapixels": 4.2,
             "seconds_a_field": 2.5,
             "seed": 0,
-            "versions": {"jax": "0.10.2"},
         },
         "fields": pd.DataFrame(rows),
         "examples": [
@@ -103,7 +103,7 @@ def build_only(monkeypatch):
             draw()
         return {name: {"source": "data:image/png;base64,"} for name in builders}
 
-    monkeypatch.setattr(writer.report_folder, "save_figures", build)
+    monkeypatch.setattr(common_page, "save_figures", build)
 
 
 def read(page):

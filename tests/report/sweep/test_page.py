@@ -11,6 +11,7 @@ from drawing import words
 from html_page import Page
 
 from jaxcell.analysis import ablation
+from jaxcell.report.common import page as common_page
 from jaxcell.report.sweep import comparisons, figures
 from jaxcell.report.sweep import page as writer
 from jaxcell.report.sweep.page import write_sweep_report
@@ -82,8 +83,8 @@ def arguments():
         "members": sweep(), "pictures": pictures(), "window": 192, "pixel_um": 0.741,
         "facts": {"held-out wells": 27, "machine": "2 CPU cores", "auroc_of_position": 0.64,
                   "auroc_of_overlap": 0.9},
-        "config": {"sweep": {"seed": [0, 1, 2]}}, "versions": {"jax": "0.10.2"},
-        "title": "sweep <of> codes",
+        "config": {"sweep": {"seed": [0, 1, 2]}},
+        "title": "sweep <of> codes", "simulated": True,
     }  # fmt: skip
 
 
@@ -96,13 +97,13 @@ def build_only(monkeypatch):
             draw()
         return {name: {"source": "data:image/png;base64,"} for name in builders}
 
-    monkeypatch.setattr(writer.report_folder, "save_figures", build)
+    monkeypatch.setattr(common_page, "save_figures", build)
 
 
 @pytest.fixture
 def draw_simple_ones(monkeypatch):
     """All figures are built, and those that draw quickly drawn."""
-    save = writer.report_folder.save_figures
+    save = common_page.save_figures
 
     def some(folder, builders):
         for draw in builders.values():
@@ -110,13 +111,13 @@ def draw_simple_ones(monkeypatch):
         drawn = save(folder, {name: builders[name] for name in SIMPLE})
         return {name: drawn.get(name, {"source": "data:image/png;base64,"}) for name in builders}
 
-    monkeypatch.setattr(writer.report_folder, "save_figures", some)
+    monkeypatch.setattr(common_page, "save_figures", some)
 
 
 @pytest.fixture
 def no_figures(monkeypatch):
     monkeypatch.setattr(
-        writer.report_folder,
+        common_page,
         "save_figures",
         lambda folder, builders: {name: {"source": "data:image/png;base64,"} for name in builders},
     )
@@ -154,7 +155,8 @@ def test_the_report_is_whole_and_gives_the_answer(tmp_path, arguments, draw_simp
     assert "No code does better than overlap alone." in page.text
     assert "diverged" not in page.text and "192 × 192 pixels (142 µm)" in page.text
     assert len(page.images) == len(FIGURES) and all(image["alt"] for image in page.images)
-    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    written = json.loads((folder / "metrics.json").read_text())
+    assert written == written | metrics and written["simulated"] is True
     assert metrics["best_member"].startswith(("latent_1152", "spatial"))
     assert metrics["members"] == {"done": 15, "diverged": 0, "waiting": 0}
     assert len(pd.read_csv(folder / "members.csv")) == len(arguments["members"])
@@ -237,7 +239,7 @@ def test_an_old_report_stays_until_the_new_one_is_whole(tmp_path, arguments, no_
 def test_what_is_not_known_is_neither_drawn_nor_written(tmp_path, arguments, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        writer.report_folder,
+        common_page,
         "save_figures",
         lambda folder, builders: (
             drawn.append(words(builders["quality_1"]()))

@@ -1,0 +1,77 @@
+"""A page is whole or not there, and says what made it and whether its plates were simulated."""
+
+import json
+
+import pytest
+from matplotlib.figure import Figure
+
+from jaxcell.report.common import page as writer
+from jaxcell.storage.provenance import versions
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Function (changed arguments) -> path of a page without content of its own."""
+
+    def written(**changes):
+        arguments = {
+            "title": "A page",
+            "metrics": {"rmse": 1.5},
+            "simulated": False,
+            "figures": {},
+            "files": {},
+            "content": {},
+            "made": {"seed": 3},
+            "config": {"model": {"features": 8}},
+        }
+        return writer.write_page(
+            tmp_path / "report", "common/base.html.jinja", **(arguments | changes)
+        )
+
+    return written
+
+
+def metrics_of(page):
+    return json.loads((page.parent / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_version_commit_and_settings_stand_on_the_page_and_in_the_numbers(write):
+    page, made_by = write(), versions()
+    text = page.read_text(encoding="utf-8")
+    assert f"jaxcell {made_by['jaxcell']} (commit {made_by['commit']})" in text
+    assert "versions · commit" in text and "model.features" in text
+    assert metrics_of(page)["versions"] == made_by and metrics_of(page)["rmse"] == 1.5
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_simulated_plates_are_named_before_anything_else(write, simulated):
+    page = write(simulated=simulated)
+    head = page.read_text(encoding="utf-8").split("<nav")[0]
+    assert ("Simulated plates" in head) == simulated
+    assert metrics_of(page)["simulated"] is simulated
+
+
+def test_files_and_figures_lie_beside_the_page(write):
+    page = write(files={"wells.csv": lambda path: path.write_text("well\nA01\n")},
+                 figures={"empty": lambda: Figure(), "broken": lambda: 1 / 0})  # fmt: skip
+    found = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*.*")}
+    assert found == {"index.html", "metrics.json", "wells.csv", "figures/empty.png",
+                     "figures/empty.svg"}  # fmt: skip
+
+
+def test_what_fails_leaves_the_earlier_report_as_it_was(write, tmp_path):
+    page = write()
+    with pytest.raises(ZeroDivisionError):
+        write(title="Second", files={"wells.csv": lambda path: 1 / 0})
+    assert "A page" in page.read_text(encoding="utf-8")
+    write(title="Third")
+    assert "Third" in page.read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_folder_that_is_no_report_is_left_alone(write, tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "thesis.docx").write_text("mine")
+    with pytest.raises(FileExistsError, match="not a report"):
+        write()
+    assert [path.name for path in tmp_path.rglob("*")] == ["report", "thesis.docx"]

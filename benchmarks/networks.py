@@ -1,7 +1,7 @@
 """A training step and an answer of each network: how fast, how near the machine's limits, and,
 where PyTorch is installed, how fast the same network is there.
 
-    pip install -r requirements-benchmarks.txt
+    pip install -e ".[benchmarks]"
     python -m benchmarks.networks [--networks=study,default] [--batch=64] [--json=FILE]
 
 Random patches that already lie on the device; every way sees the same ones and starts from the
@@ -112,7 +112,7 @@ def measure(case: Case, batch: int, dtype: str, repeats: int, compiled: bool) ->
     try:
         from benchmarks import torch_ways
     except ImportError:
-        print("PyTorch is not installed: pip install -r requirements-benchmarks.txt")
+        print("PyTorch is not installed: pip install -e '.[benchmarks]'")
     else:
         truth = next(iter(case.truth.values()), image)
         twins = torch_ways.ways(case, params, image, truth, dtype, compiled)

@@ -177,7 +177,7 @@ def _measure(options: argparse.Namespace, changes: dict[str, str]) -> str:
 
 def _settings(options: argparse.Namespace, changes: dict[str, str]) -> str:
     del changes
-    rows = settings.described(settings.load_config(options.config))
+    rows = settings.described(options.config)
     width = max(len(f"{row.name}={row.value}") for row in rows)
     return "\n".join(
         f"{f'{row.name}={row.value}':<{width}}  {row.meaning}".rstrip() for row in rows
@@ -244,7 +244,7 @@ def _as_flags(message: str, options: argparse.Namespace) -> str:
     if not hasattr(options, "config"):
         return ""
     try:
-        rows = settings.described(settings.load_config(options.config))
+        rows = settings.described(options.config)
     except SAID:
         return ""
     named = [

@@ -21,9 +21,9 @@ def get_config() -> ConfigDict:
             "folder": "",  # of plates; empty: simulated plates
             # kind of cell -> view that shows it, as the microscope names it (IN Cell: after `wv`)
             "views": {
-                "t_cell": "FITC",
-                "dendritic_cell": "TexasRed",
-                "brightfield": "Brightfield",
+                "t_cell": "FITC",  # T cells
+                "dendritic_cell": "TexasRed",  # dendritic cells
+                "brightfield": "Brightfield",  # both; may be missing
             },
             "on_bad_image": "stop",  # or `skip`: leave bad fields and wells out and list them
             "pixel_um": 0.741,  # um, edge of a pixel: a bar of 200 um is 270 pixels
@@ -80,34 +80,34 @@ def get_config() -> ConfigDict:
         {
             "seed": 0,  # of parameters, batch order and dropout
             "autoencoder": {
-                "epochs": 20,
+                "epochs": 20,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 200,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 8,  # without progress; 0: never
                 "augment": True,  # the eight symmetries of the square
                 "loss": "cross_entropy",  # or squared_error
                 "optimizer": {
-                    "name": "adamw",
-                    "learning_rate": 3e-3,
-                    "weight_decay": 1e-4,
-                    "warmup_steps": 20,
-                    "decay": "cosine",
-                    "clip_global_norm": 1.0,
+                    "name": "adamw",  # `adam` or `adamw`
+                    "learning_rate": 3e-3,  # the highest
+                    "weight_decay": 1e-4,  # of kernels alone
+                    "warmup_steps": 20,  # of linear rise from zero
+                    "decay": "cosine",  # to zero at the last step; or constant
+                    "clip_global_norm": 1.0,  # largest norm of all gradients; 0: any
                 },
             },
             "regressor": {
-                "epochs": 40,
+                "epochs": 40,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 400,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 0,  # without progress; 0: never
                 "augment": False,  # soft_overlap answers the same however a patch is turned
                 "optimizer": {
-                    "name": "adamw",
-                    "learning_rate": 1e-2,
-                    "weight_decay": 1e-4,
-                    "warmup_steps": 50,
-                    "decay": "cosine",
-                    "clip_global_norm": 5.0,
+                    "name": "adamw",  # `adam` or `adamw`
+                    "learning_rate": 1e-2,  # the highest
+                    "weight_decay": 1e-4,  # of kernels alone
+                    "warmup_steps": 50,  # of linear rise from zero
+                    "decay": "cosine",  # to zero at the last step; or constant
+                    "clip_global_norm": 5.0,  # largest norm of all gradients; 0: any
                 },
             },
         }

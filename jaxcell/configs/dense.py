@@ -15,7 +15,12 @@ def get_config() -> ConfigDict:
     """Returns the default configuration with a dense regressor."""
     config = default.get_config()
     config.model.regression = "dense"
-    config.model.regressor = ConfigDict({"hidden": (128, 64), "dropout": 0.15})
+    config.model.regressor = ConfigDict(
+        {
+            "hidden": (128, 64),  # units of the dense layers
+            "dropout": 0.15,  # share of the first layer's units that is left out in training
+        }
+    )
     config.training.regressor.update({"epochs": 20, "augment": True})
     config.training.regressor.optimizer.learning_rate = 1e-3
     return config

@@ -20,8 +20,8 @@ def get_config() -> ConfigDict:
         {
             "features": (64, 32, 32, 32),
             "code_features": 32,
-            "activation": "prelu",
-            "downsampling": "pool",
+            "activation": "prelu",  # or relu
+            "downsampling": "pool",  # or stride
         }
     )
     # Answers the study's target, iou, in percent as it is; others in SDs from their mean.
@@ -37,9 +37,9 @@ def get_config() -> ConfigDict:
             "name": "adam",
             "learning_rate": 1e-3,  # Keras's default
             "epsilon": 1e-7,  # Keras's default
-            "plateau_epochs": 3,
-            "plateau_factor": 0.2,
-            "minimum_learning_rate": 1e-4,
+            "plateau_epochs": 3,  # without progress, after which the rate falls; 0: never
+            "plateau_factor": 0.2,  # what the rate is then multiplied by
+            "minimum_learning_rate": 1e-4,  # of a plateau
         },
     }
     config.training.autoencoder = ConfigDict({**recipe, "loss": "cross_entropy"})

@@ -39,7 +39,7 @@ def get_config(network: str = "small") -> ConfigDict:
         {
             # The grid: every combination is trained. An empty axis stays as the config says.
             "latent_dim": (2, 4, 8, 16, 64, 256, 512, 1152, 0),  # 0: the spatial code, 6 x 6 x 32
-            "seed": (0, 1, 2),
+            "seed": (0, 1, 2),  # training.seed of each
             "window": (),  # pixels: (96, 192, 384)
             "depth": (),  # stages, of the study's network poolings: (3, 4, 5)
             "masked": (),  # (False, True)

@@ -40,5 +40,6 @@ def get_config() -> ConfigDict:
         }
     )
     config.evaluation = ConfigDict({"colours": base.evaluation.colours})
-    config.machine = ConfigDict({"folder": base.machine.folder, "threads": 2})
+    config.machine = ConfigDict({"folder": base.machine.folder})
+    config.machine.threads = 2  # wells measured at a time
     return config

@@ -43,18 +43,18 @@ def get_config() -> ConfigDict:
         {
             "seed": 0,  # of parameters and crops
             "crop": 128,  # pixels, side of a training crop
-            "epochs": 15,
-            "steps_per_epoch": 80,
+            "epochs": 15,  # at most
+            "steps_per_epoch": 80,  # of a batch each
             "batch_size": 16,  # crops
             "checkpoint_every_steps": 0,  # besides the end of each epoch; 0: never
             "early_stopping_epochs": 0,  # without progress; 0: never
             "optimizer": {
-                "name": "adamw",
-                "learning_rate": 2e-3,
-                "weight_decay": 1e-4,
-                "warmup_steps": 20,
-                "decay": "cosine",
-                "clip_global_norm": 1.0,
+                "name": "adamw",  # `adam` or `adamw`
+                "learning_rate": 2e-3,  # the highest
+                "weight_decay": 1e-4,  # of kernels alone
+                "warmup_steps": 20,  # of linear rise from zero
+                "decay": "cosine",  # to zero at the last step; or constant
+                "clip_global_norm": 1.0,  # largest norm of all gradients; 0: any
             },
         }
     )

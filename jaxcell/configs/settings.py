@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import io
 import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,15 +80,23 @@ def changed(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     return config
 
 
-def described(config: ConfigDict) -> list[Setting]:
-    """Every setting of a config with its meaning, in the order in which the config has them."""
+def described(name: str) -> list[Setting]:
+    """Every setting of a config with its meaning, in the order in which the config has them.
+
+    A meaning is what the config's own comments say or, where they say nothing, those of `default`
+    or of another config.
+
+    Args:
+      name: of the config, as for `load_config`.
+    """
+    source = name.partition(":")[0]
+    own = HERE / f"{source}.py" if source in names() else Path(source)
     meanings: dict[str, str] = {}
-    for path in sorted(HERE.glob("*.py"), key=lambda path: path.stem != "default"):
-        for name, meaning in _comments(path.read_text(encoding="utf-8")).items():
-            meanings.setdefault(name, meaning)
+    for path in (own, HERE / "default.py", *sorted(HERE.glob("*.py"))):
+        meanings = _comments(path.read_text(encoding="utf-8")) | meanings
     return [
-        Setting(name, value, meanings.get(name.rpartition(".")[2], ""))
-        for name, value in _flat(config.to_dict()).items()
+        Setting(setting, value, meanings.get(setting, ""))
+        for setting, value in _flat(load_config(name).to_dict()).items()
     ]
 
 
@@ -131,23 +139,50 @@ def _parsed(name: str, text: str, old: Any) -> Any:
 
 
 def _comments(source: str) -> dict[str, str]:
-    """Field -> the comment behind it or, without one, the comment lines above it."""
-    found: dict[str, str] = {}
-    above: list[str] = []
-    field = ""
+    """Dotted name -> the comment lines above it and the comment behind it."""
+    above: dict[int, str] = {}
+    behind: dict[int, str] = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        first = not token.line[: token.start[1]].strip()
         if token.type == tokenize.COMMENT:
-            text = token.string.lstrip("# ")
-            if first:
-                above.append(text)
-            elif field:
-                found[field] = text
-        elif token.type == tokenize.STRING and first and '":' in token.line:
-            field = ast.literal_eval(token.string)
-            if above:
-                found.setdefault(field, " ".join(above))
-            above = []
-        elif token.type == tokenize.NAME and token.line.strip().startswith("config."):
-            field = token.line.split("=")[0].strip().rpartition(".")[2] if "=" in token.line else ""
+            kept = above if token.line.lstrip().startswith("#") else behind
+            kept[token.start[0]] = token.string.lstrip("# ")
+    tree, found = ast.parse(source), {}
+    parts = {
+        ast.unparse(node.targets[0]): node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            name, value = ast.unparse(node.targets[0]), node.value
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".update"):
+            name, value = ast.unparse(node.func.value), node
+        else:
+            continue
+        if name.startswith("config."):
+            for setting, line in _lines(name.removeprefix("config."), value, node.lineno, parts):
+                first = line
+                while first - 1 in above:
+                    first -= 1
+                said = [" ".join(above[place] for place in range(first, line)), behind.get(line)]
+                if any(said):
+                    found[setting] = "; ".join(filter(None, said))
     return found
+
+
+def _lines(
+    name: str, value: ast.expr, line: int, parts: Mapping[str, ast.expr]
+) -> Iterator[tuple[str, int]]:
+    """A setting or section and all below it, by dotted name, with the line that each stands in.
+
+    `parts` are what a source gives names to: a dict that several sections share.
+    """
+    yield name, line
+    if isinstance(value, ast.Call) and value.args:  # ConfigDict({...}), .update({...})
+        value = value.args[0]
+    if isinstance(value, ast.Name):
+        value = parts.get(value.id, value)
+    if isinstance(value, ast.Dict):
+        for key, below in zip(value.keys, value.values):
+            inner = f"{name}.{key.value}" if isinstance(key, ast.Constant) else name  # {**recipe}
+            yield from _lines(inner, below, below.lineno, parts)

@@ -83,7 +83,7 @@ def trainer(training: Training, batch: int) -> Callable[[Any], None]:
     optimizer = make_optimizer(1000, **training.config.optimizer)
     given = (training.task, optimizer, training.prepare, shardings)
     data, raw = jax.device_put(training.data, shardings.replicated), _some(training)
-    held = [make_init(*given, 0)(data, raw, {})]
+    held = [make_init(*given[:3], shardings.replicated)(data, raw, 0, {})]
     step = make_train_step(*given)
 
     def train(raw: Any) -> None:

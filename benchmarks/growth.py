@@ -67,7 +67,8 @@ def training_way(config: ConfigDict, batch: int, devices: int | None = None) -> 
     image = np.random.default_rng(0).random((batch, window, window, 2), np.float32)
     host = {"image": image, "weight": np.ones(batch, np.float32)}
     raw = jax.device_put(host, shardings.batch)
-    held = [make_init(task, optimizer, as_it_is, shardings, 0)((), raw, {})]
+    init = make_init(task, optimizer, as_it_is, shardings.replicated)
+    held = [init((), raw, 0, {})]
     step = make_train_step(task, optimizer, as_it_is, shardings)
 
     def train() -> float:

@@ -135,7 +135,8 @@ def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
     optimizer = make_optimizer(1000, name="adam", learning_rate=1e-3, epsilon=1e-7)
     shardings = make_shardings(len(raw["image"]))
     start, placed = jax.device_put((params, raw), (shardings.replicated, shardings.batch))
-    held = [make_init(case.task, optimizer, as_it_is, shardings, 0)((), placed, params)]
+    init = make_init(case.task, optimizer, as_it_is, shardings.replicated)
+    held = [init((), placed, 0, start)]
     step = make_train_step(case.task, optimizer, as_it_is, shardings)
     answer = chunks.jitted(_answers(case.model), shardings)
 

@@ -46,7 +46,7 @@ def first_step() -> None:
     shardings = make_shardings(batch)
     image = np.random.default_rng(0).random((batch, window, window, 2), np.float32)
     raw = {"image": image, "weight": np.ones(batch, np.float32)}
-    state = make_init(task, optimizer, as_it_is, shardings, 0)((), raw, {})
+    state = make_init(task, optimizer, as_it_is, shardings.replicated)((), raw, 0, {})
     step = make_train_step(task, optimizer, as_it_is, shardings)
     jax.block_until_ready(step(state, (), raw))
     os._exit(0)

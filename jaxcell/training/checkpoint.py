@@ -87,21 +87,19 @@ def restore_latest(
     Raises:
       ValueError: the checkpoint does not fit the abstract state.
     """
-    return _restore(manager, manager.latest_step(), abstract_state, sharding)
-
-
-def restore_best(
-    manager: ocp.CheckpointManager, abstract_state: TrainState, sharding: Sharding
-) -> TrainState | None:
-    """The state with the lowest validation loss, or None; otherwise as `restore_latest`."""
-    step = manager.best_step()
-    if step is not None and math.isinf(_validation_loss(manager.metrics(step))):
-        step = None  # there are checkpoints, but none was evaluated
-    return _restore(manager, step, abstract_state, sharding)
+    step = manager.latest_step()
+    if step is None:
+        return None
+    target = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        jax.eval_shape(_storable, abstract_state),
+    )
+    state = manager.restore(step, args=ocp.args.StandardRestore(target))
+    return state.replace(rng=jax.random.wrap_key_data(state.rng))
 
 
 def best_params(folder: Path) -> Params:
-    """The best parameters of a run that is not being trained, from its checkpoints alone.
+    """The parameters with the lowest validation loss, from its checkpoints alone.
 
     Args:
       folder: of checkpoints.
@@ -136,22 +134,6 @@ def latest_path(manager: ocp.CheckpointManager) -> Path | None:
     """Folder of the latest checkpoint, or None."""
     step = manager.latest_step()
     return None if step is None else Path(manager.directory) / str(step)
-
-
-def _restore(
-    manager: ocp.CheckpointManager,
-    step: int | None,
-    abstract_state: TrainState,
-    sharding: Sharding,
-) -> TrainState | None:
-    if step is None:
-        return None
-    target = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        jax.eval_shape(_storable, abstract_state),
-    )
-    state = manager.restore(step, args=ocp.args.StandardRestore(target))
-    return state.replace(rng=jax.random.wrap_key_data(state.rng))
 
 
 def _storable(state: TrainState) -> TrainState:

@@ -1,10 +1,9 @@
-"""The steps of several seeds of one task as one compiled program, each as if alone.
+"""The compiled steps that the loop takes with k members of one task, each as if alone.
 
-Members go one after the other inside the program (`jax.lax.map`): a convolution vmapped over its
-kernels becomes a grouped convolution, which was measured slower on a CPU;
-`benchmarks.together` measures both where you are. Devices share the members between them.
-What is drawn (dropout, sizes of nested codes) is that of the seed alone where both take as many
-examples through the network at a time (`chunks.py`), as an accelerator always does.
+One run is the steps of `steps.py`, its batch shared among devices. Several, which differ in their
+seed alone, are one program, its members shared among devices. What is drawn (dropout, sizes of
+nested codes) is that of the seed alone where both take as many examples through the network at a
+time (`chunks.py`), as an accelerator always does.
 """
 
 import functools
@@ -13,96 +12,155 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxcell.compute.sharding import make_shardings
 from jaxcell.training.optimizer import Optimizer
-from jaxcell.training.state import TrainState, first_state
-from jaxcell.training.steps import Prepare, epoch_step, eval_step, train_step
+from jaxcell.training.state import TrainState
+from jaxcell.training.steps import (
+    Prepare,
+    epoch_step,
+    eval_step,
+    make_epoch_step,
+    make_eval_step,
+    make_train_step,
+    train_step,
+)
 from jaxcell.training.tasks import Params, Task
 
 MEMBER = "member"
 
 
 class Program(NamedTuple):
-    """The compiled steps of k members; every state, and `raw` where it says so, has k rows first.
+    """What the loop does with k members at once.
+
+    `states`, their params, metrics and values are of all members, in whatever form: `own` knows it.
 
     Attributes:
-      init: (seeds int32 [k], params to start from [k, ...], data, raw of any one member) ->
-        states.
-      train: (states, data, raw [k, ...], active bool [k]) -> (states, metrics); states are donated.
-        A member that is not active stays as it is, and costs nothing.
-      evaluate: (params, data, raw of all members) -> per-example values [k, B].
-      end_epoch: (states, validation losses float32 [k], active bool [k]) -> states; donated.
-      split: sharding of states, by member.
+      joined: (a state a member) -> states.
+      own: (states, metrics or values, member) -> that member's.
+      train: (states, data, {member: raw}) -> (states, metrics); states are donated. A member
+        without a raw batch stays as it is; its metrics mean nothing.
+      evaluate: (params, data, raw of all members) -> per-example values.
+      end_epoch: (states, {member: validation loss}) -> states; donated. A member without a loss
+        stays as it is.
       whole: sharding of what all members share.
     """
 
-    init: Callable[[Array, Params, Any, Any], TrainState]
-    train: Callable[[TrainState, Any, Any, Array], tuple[TrainState, dict[str, Array]]]
+    joined: Callable[[Sequence[TrainState]], TrainState]
+    own: Callable[[Any, int], Any]
+    train: Callable[[TrainState, Any, dict[int, Any]], tuple[TrainState, dict[str, Array]]]
     evaluate: Callable[[Params, Any, Any], dict[str, Array]]
-    end_epoch: Callable[[TrainState, Array, Array], TrainState]
-    split: NamedSharding
+    end_epoch: Callable[[TrainState, dict[int, float]], TrainState]
     whole: NamedSharding
 
 
-def make_program(
+def one_run(
     task: Task,
     optimizer: Optimizer,
     prepare: Prepare,
-    members: int,
+    batch_size: int,
     early_stopping_epochs: int,
-    devices: Sequence[jax.Device] | None = None,
 ) -> Program:
-    """Compiles nothing yet; says what one program of several members does.
+    """The program of one run: `states` is its state.
 
     Args:
       task: what is trained.
       optimizer: how.
       prepare: (data, raw) -> batch.
-      members: k.
+      batch_size: examples a step.
       early_stopping_epochs: as for `epoch_step`.
-      devices: devices to use, all local ones if None; as many of them as divide the members.
-
-    Returns:
-      The program.
     """
-    devices = jax.local_devices() if devices is None else list(devices)
+    shardings = make_shardings(batch_size)
+    train = make_train_step(task, optimizer, prepare, shardings)
+    end = make_epoch_step(optimizer, shardings, early_stopping_epochs)
+    return Program(
+        joined=lambda states: states[0],
+        own=lambda tree, member: tree,
+        train=lambda state, data, raws: train(state, data, raws[0]),
+        evaluate=make_eval_step(task, prepare, shardings),
+        end_epoch=lambda state, losses: end(state, jnp.float32(losses[0])),
+        whole=shardings.replicated,
+    )
+
+
+def several_runs(
+    task: Task,
+    optimizer: Optimizer,
+    prepare: Prepare,
+    members: int,
+    early_stopping_epochs: int,
+    at_once: bool,
+) -> Program:
+    """The program of several seeds: every array of `states` has k rows.
+
+    Args:
+      task, optimizer, prepare, early_stopping_epochs: as for `one_run`.
+      members: k; as many devices as divide them are used.
+      at_once: whether a device computes its members side by side (`vmap`), or else one after the
+        other (`jax.lax.map`), where a member that takes no part costs nothing.
+    """
+    devices = jax.local_devices()
     used = max(n for n in range(1, len(devices) + 1) if members % n == 0)
     mesh = jax.make_mesh((used,), (MEMBER,), (AxisType.Auto,), devices=devices[:used])
+    split, whole = NamedSharding(mesh, PartitionSpec(MEMBER)), NamedSharding(mesh, PartitionSpec())
     step, judge = train_step(task, optimizer, prepare), eval_step(task, prepare)
-    begin, end = first_state(task, optimizer, prepare), epoch_step(optimizer, early_stopping_epochs)
+    end = epoch_step(optimizer, early_stopping_epochs)
+    each = jax.vmap if at_once else _in_turn
 
-    def init(seeds: Array, starts: Params, data: Any, raw: Any) -> TrainState:
-        return jax.lax.map(lambda given: begin(given[0], data, raw, given[1]), (seeds, starts))
+    def train(states: TrainState, data: Any, raws: Any, active: Array) -> tuple:
+        def one(state: TrainState, raw: Any, active: Array) -> tuple:
+            nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(step, state, data, raw)[1])
+            return jax.lax.cond(active, lambda: step(state, data, raw), lambda: (state, nothing))
 
-    def train(states: TrainState, data: Any, raw: Any, active: Array) -> tuple:
-        def one(given: tuple) -> tuple:
-            state, own, runs = given
-            nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(step, state, data, own)[1])
-            return jax.lax.cond(runs, lambda: step(state, data, own), lambda: (state, nothing))
-
-        return jax.lax.map(one, (states, raw, active))
+        return each(one)(states, raws, active)
 
     def evaluate(params: Params, data: Any, raw: Any) -> dict[str, Array]:
-        return jax.lax.map(lambda own: judge(own, data, raw), params)
+        return each(lambda own: judge(own, data, raw))(params)
 
     def end_epoch(states: TrainState, losses: Array, active: Array) -> TrainState:
-        def one(given: tuple) -> TrainState:
-            state, loss, runs = given
-            return jax.lax.cond(runs, lambda: end(state, loss), lambda: state)
+        def one(state: TrainState, loss: Array, active: Array) -> TrainState:
+            return jax.lax.cond(active, lambda: end(state, loss), lambda: state)
 
-        return jax.lax.map(one, (states, losses, active))
+        return each(one)(states, losses, active)
 
-    shared = functools.partial(_over_devices, mesh)
+    over_devices = functools.partial(_over_devices, mesh)
+    train = jax.jit(over_devices(train, "m-mm"), donate_argnums=0)
+    end_epoch = jax.jit(over_devices(end_epoch, "mmm"), donate_argnums=0)
+    joined = functools.partial(jax.tree.map, lambda *rows: jnp.stack(rows))
     return Program(
-        jax.jit(shared(init, "mm--")),
-        jax.jit(shared(train, "m-mm"), donate_argnums=0),
-        jax.jit(shared(evaluate, "m--")),
-        jax.jit(shared(end_epoch, "mmm"), donate_argnums=0),
-        NamedSharding(mesh, PartitionSpec(MEMBER)),
-        NamedSharding(mesh, PartitionSpec()),
+        joined=lambda states: jax.device_put(joined(*states), split),
+        own=lambda tree, member: jax.tree.map(lambda leaf: leaf[member], tree),
+        train=lambda states, data, raws: train(states, data, *_rows(raws, members)),
+        evaluate=jax.jit(over_devices(evaluate, "m--")),
+        end_epoch=lambda states, losses: end_epoch(states, *_rows(losses, members)),
+        whole=whole,
     )
+
+
+def side_by_side() -> bool:
+    """Whether several runs are faster at once than one after the other, here.
+
+    A convolution vmapped over its kernels becomes a grouped one. Three seeds of the sweep's
+    network, batch 16, take 0.010 s a step side by side and 0.015 s in turn on an NVIDIA H200, and
+    0.38 and 0.28 s on two cores of a CPU (`benchmarks/training.py`).
+    """
+    return jax.default_backend() != "cpu"
+
+
+def _in_turn(function: Callable) -> Callable:
+    """What `jax.vmap` answers, one member after the other."""
+    return lambda *rows: jax.lax.map(lambda given: function(*given), rows)
+
+
+def _rows(given: dict[int, Any], members: int) -> tuple[Any, np.ndarray]:
+    """Trees as one of arrays [k, ...], and which members gave one; others get a copy of another."""
+    filler = next(iter(given.values()))
+    rows = [given.get(member, filler) for member in range(members)]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+    return stacked, np.isin(np.arange(members), list(given))
 
 
 def _over_devices(mesh: Mesh, function: Callable, arguments: str) -> Callable:

@@ -1,16 +1,14 @@
 """Everything that a resumed run needs, in one value."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
+from jax.sharding import Sharding
 
-from jaxcell.compute.sharding import Shardings
 from jaxcell.training.optimizer import Optimizer, init_plateau
 from jaxcell.training.tasks import Params, Task
 
@@ -44,46 +42,33 @@ class TrainState:
     stopped: Array
 
 
-# (data, raw, params to start from) -> TrainState
-Init = Callable[[Any, Any, Params], TrainState]
+# (data, raw, seed, params to start from) -> TrainState
+Init = Callable[[Any, Any, Array | int, Params], TrainState]
 
 
 def make_init(
     task: Task,
     optimizer: Optimizer,
     prepare: Callable[[Any, Any], dict[str, Array]],
-    shardings: Shardings,
-    seed: int,
+    sharding: Sharding,
 ) -> Init:
-    """The jitted first state of one run; as `first_state`, of a seed, replicated."""
-    replicated, batch = shardings
-    init = jax.jit(
-        first_state(task, optimizer, prepare),
-        in_shardings=(replicated, replicated, batch, replicated),
-        out_shardings=replicated,
-    )
-    # An argument of the program: other seeds then find it compiled.
-    return functools.partial(init, np.int32(seed))
-
-
-def first_state(
-    task: Task, optimizer: Optimizer, prepare: Callable[[Any, Any], dict[str, Array]]
-) -> Callable[[Array | int, Any, Any, Params], TrainState]:
-    """The first state of a run as a pure function.
+    """The jitted first state of a run.
 
     Args:
       task: what is trained.
       optimizer: how.
       prepare: (data, raw) -> batch.
+      sharding: of the state.
 
     Returns:
-      (seed, data, raw, params to start from) -> TrainState. The seed is of the parameters and of
-      all randomness in the steps. `params to start from` holds whole top-level modules, e.g.
-      {"encoder": ...}, or is {}; those not named are drawn anew. Its buffers are copied, because
-      the state's are donated. Raises ValueError where it does not fit the model.
+      (data, raw, seed, params to start from) -> TrainState. The seed is of the parameters and of
+      all randomness in the steps; it is an argument so that other seeds find the program compiled.
+      `params to start from` holds whole top-level modules, e.g. {"encoder": ...}, or is {}; those
+      not named are drawn anew. Its buffers are copied, because the state's are donated. Raises
+      ValueError where it does not fit the model.
     """
 
-    def init(seed: Array | int, data: Any, raw: Any, start: Params) -> TrainState:
+    def init(data: Any, raw: Any, seed: Array | int, start: Params) -> TrainState:
         params_key, rng = jax.random.split(jax.random.key(seed))
         params = task.init(params_key, prepare(data, raw))
         params = {**params, **_matching(start, params)}
@@ -100,7 +85,7 @@ def first_state(
             stopped=jnp.bool_(False),
         )
 
-    return init
+    return jax.jit(init, out_shardings=sharding)
 
 
 def _matching(start: Params, params: Params) -> Params:

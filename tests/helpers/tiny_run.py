@@ -13,6 +13,7 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import FitResult, fit
 from jaxcell.training.tasks import Task, regressor_task
 
@@ -126,6 +127,7 @@ def run(
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     result = run(folder, float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
-    for name, params in (("last", result.state.params), ("best", result.best_params)):
+    best = best_params(folder / "tiny" / "checkpoints")
+    for name, params in (("last", result.state.params), ("best", best)):
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
         np.savez(folder / f"{name}.npz", *leaves)

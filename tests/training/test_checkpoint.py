@@ -1,5 +1,7 @@
 """The latest and the best survive, and nothing half-written is taken for a checkpoint."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +16,9 @@ from jaxcell.training.state import make_init
 
 def _state(shardings, learning_rate=1e-3):
     optimizer = make_optimizer(10, learning_rate=learning_rate, plateau_epochs=3)
-    init = make_init(tiny_run.make_task(), optimizer, tiny_run.prepare, shardings, seed=0)
+    init = make_init(tiny_run.make_task(), optimizer, tiny_run.prepare, shardings.replicated)
     data = jax.device_put(tiny_run.make_data(), shardings.replicated)
-    arguments = (data, next(tiny_run.train_batches(0)), {})
+    arguments = (data, next(tiny_run.train_batches(0)), 0, {})
     return init(*arguments), jax.eval_shape(init, *arguments)
 
 
@@ -29,22 +31,28 @@ def test_exactly_the_latest_and_the_best_survive(tmp_path):
     state, abstract = _state(shardings)
     manager = checkpoint.open(tmp_path)
     assert checkpoint.restore_latest(manager, abstract, shardings.replicated) is None
-    assert checkpoint.restore_best(manager, abstract, shardings.replicated) is None
     assert checkpoint.latest_path(manager) is None
+    with pytest.raises(ValueError, match="no evaluated checkpoint"):
+        checkpoint.best_params(tmp_path)
 
     # None: a save inside an epoch, whose loss nobody knows, must never count as the best.
     for step, loss in enumerate([None, 5.0, 4.0, None, 2.0, 6.0, None, 3.0, None], start=1):
-        saved = state.replace(step=jnp.int32(step), best=jnp.float32(step))
+        params = jax.tree.map(functools.partial(jnp.full_like, fill_value=step), state.params)
+        saved = state.replace(step=jnp.int32(step), best=jnp.float32(step), params=params)
         checkpoint.save(manager, saved, loss)
+        if step == 1:  # there is a checkpoint, but none that was evaluated
+            with pytest.raises(ValueError, match="no evaluated checkpoint"):
+                checkpoint.best_params(tmp_path)
     assert _folders(tmp_path) == ["5", "9"]
     manager.close()
 
     # Read anew, by another process as it were.
     manager = checkpoint.open(tmp_path)
     latest = checkpoint.restore_latest(manager, abstract, shardings.replicated)
-    best = checkpoint.restore_best(manager, abstract, shardings.replicated)
+    best = checkpoint.best_params(tmp_path)
     assert (int(latest.step), float(latest.best)) == (9, 9.0)
-    assert (int(best.step), float(best.best)) == (5, 5.0)
+    assert jax.tree.structure(best) == jax.tree.structure(state.params)
+    assert all(np.all(leaf == 5.0) for leaf in jax.tree.leaves(best))
     assert checkpoint.latest_path(manager) == tmp_path / "9"
     manager.close()
 

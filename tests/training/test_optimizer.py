@@ -106,9 +106,9 @@ def test_contradictory_fields_are_errors(fields):
 def test_early_stop_after_five_epochs_without_progress():
     shardings = make_shardings(tiny_run.BATCH_SIZE)
     optimizer = make_optimizer(10, learning_rate=1e-3, plateau_epochs=3)
-    init = make_init(tiny_run.make_task(), optimizer, tiny_run.prepare, shardings, seed=0)
+    init = make_init(tiny_run.make_task(), optimizer, tiny_run.prepare, shardings.replicated)
     data = jax.device_put(tiny_run.make_data(), shardings.replicated)
-    state = init(data, next(tiny_run.train_batches(0)), {})
+    state = init(data, next(tiny_run.train_batches(0)), 0, {})
     epoch_step = make_epoch_step(optimizer, shardings, early_stopping_epochs=5)
     stops = []
     for loss in [3.0, 2.0, 2.5, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]:

@@ -27,7 +27,7 @@ def _programs(task, devices, prepare, learning_rate):
     optimizer = make_optimizer(100, learning_rate=learning_rate)
     return (
         jax.device_put(tiny_run.make_data(), shardings.replicated),
-        make_init(task, optimizer, prepare, shardings, seed=1),
+        make_init(task, optimizer, prepare, shardings.replicated),
         make_train_step(task, optimizer, prepare, shardings),
         make_eval_step(task, prepare, shardings),
     )
@@ -35,7 +35,7 @@ def _programs(task, devices, prepare, learning_rate):
 
 def _setup(task=TASK, devices=None, prepare=tiny_run.prepare, start=None, learning_rate=1e-2):
     data, init, train_step, eval_step = _programs(task, devices, prepare, learning_rate)
-    state = init(data, next(tiny_run.train_batches(0)), start or {})
+    state = init(data, next(tiny_run.train_batches(0)), 1, start or {})
     return state, data, train_step, eval_step
 
 

@@ -10,6 +10,7 @@ from jaxcell.experiments.interaction.trainings import autoencoder_training, regr
 from jaxcell.inference.trained import NETWORKS
 from jaxcell.models.build import make_models
 from jaxcell.storage.run_folder import history
+from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import fit
 
 
@@ -54,7 +55,8 @@ def steps_taken(workdir: Path) -> dict[str, int]:
 def _fit(config: ConfigDict, workdir: Path, opened: Opened) -> dict[str, int]:
     models = make_models(config, opened.dataset)
     training = autoencoder_training(config, models, opened.examples)
-    autoencoder = fit(**training._asdict(), folder=workdir, name="autoencoder").best_params
+    fit(**training._asdict(), folder=workdir, name="autoencoder")
+    autoencoder = best_params(workdir / "autoencoder" / "checkpoints")
     training = regressor_training(config, models, opened.examples, autoencoder)
     fit(**training._asdict(), folder=workdir, name="regressor")
     return steps_taken(workdir)

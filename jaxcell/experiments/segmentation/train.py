@@ -3,7 +3,6 @@
 import zlib
 from pathlib import Path
 
-import jax
 from ml_collections import ConfigDict
 
 from jaxcell.dataset.labelled_fields import (
@@ -18,6 +17,7 @@ from jaxcell.dataset.labelled_fields import (
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments import lifecycle
 from jaxcell.inference.segmenter import choose_necks, make_segmenter, make_unet
+from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import fit
 from jaxcell.training.tasks import instance_task
 
@@ -61,7 +61,7 @@ def _fit(config: ConfigDict, workdir: Path, fields: Labelled) -> dict:
         name="unet",
         describe_batch=lambda raw: ", ".join(sorted({fields.names[row] for row in raw["index"]})),
     )
-    params, necks = jax.device_get(result.best_params), (0.9,) * len(fields.kinds)
+    params, necks = best_params(workdir / "unet" / "checkpoints"), (0.9,) * len(fields.kinds)
     necks = choose_necks(make_segmenter(config, fields.kinds, params, necks), fields)
     return {"step": int(result.state.step), "necks": necks}
 

@@ -16,7 +16,7 @@ from jaxcell.models.build import make_models
 from jaxcell.storage.atomic import write
 from jaxcell.storage.run_folder import TRAINED
 from jaxcell.training.checkpoint import best_params
-from jaxcell.training.together import Lane, fit_together
+from jaxcell.training.loop import Lane, fit_together
 
 
 def train_group(members: list[Member], folder: Path, opened: Opened) -> None:
@@ -62,8 +62,8 @@ def _fit(members: list[Member], folder: Path, name: str, trainings: list[Trainin
     ]
     shared = trainings[0]._asdict()
     del shared["train_batches"], shared["init_params"]
-    failures = fit_together(**shared, lanes=lanes, name=name)
-    for member, failure in zip(members, failures, strict=True):
-        if failure:
-            write(folder / member.name / DIVERGED, {"reason": failure})
-    return [member for member, failure in zip(members, failures) if not failure]
+    results = fit_together(**shared, lanes=lanes, name=name)
+    for member, result in zip(members, results, strict=True):
+        if result.failure:
+            write(folder / member.name / DIVERGED, {"reason": result.failure})
+    return [member for member, result in zip(members, results) if not result.failure]

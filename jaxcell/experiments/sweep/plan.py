@@ -25,6 +25,7 @@ from jaxcell.report.common.words import count
 from jaxcell.simulator.layout_workbook import VEHICLE_SHARE
 from jaxcell.simulator.plates import ASSOCIATION, VIEWS
 from jaxcell.training.optimizer import make_optimizer
+from jaxcell.training.program import side_by_side
 
 # Share of a matrix product's speed that training reaches. Measured on two CPU cores: 66 patches
 # a second of 340 million operations each, where the product reached 75 to 83 GFLOP/s.
@@ -125,9 +126,10 @@ def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
         if left:
             data_sets[config.dataset.to_json(sort_keys=True)] = images
         held = images if fits(images, config.machine.memory_gib) else 0
-        # Parameters, gradients and Adam's two moments of all. Members take turns within a step, so
-        # that activations are of one.
-        memory = held + left * 4 * NUMBER_BYTES * cost.parameters + cost.activation_bytes
+        # Parameters, gradients and Adam's two moments of all; activations of those that are
+        # computed at once.
+        at_once = left if side_by_side() else 1
+        memory = held + left * 4 * NUMBER_BYTES * cost.parameters + at_once * cost.activation_bytes
         costs.append((group, left, cost, memory if left else 0))
         times = (finished.get(member.name, 0.0) for member in group)
         known += [(cost.training, took) for took in times if took > 0]  # NaN is not

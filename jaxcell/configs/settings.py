@@ -81,7 +81,7 @@ def changed(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
 
 
 def described(name: str) -> list[Setting]:
-    """Every setting of a config with its meaning, in the order in which the config has them.
+    """Every setting of a config with its meaning, by name.
 
     A meaning is what the config's own comments say or, where they say nothing, those of `default`
     or of another config.
@@ -89,6 +89,7 @@ def described(name: str) -> list[Setting]:
     Args:
       name: of the config, as for `load_config`.
     """
+    settings = _flat(load_config(name).to_dict())
     source = name.partition(":")[0]
     own = HERE / f"{source}.py" if source in names() else Path(source)
     meanings: dict[str, str] = {}
@@ -96,7 +97,7 @@ def described(name: str) -> list[Setting]:
         meanings = _comments(path.read_text(encoding="utf-8")) | meanings
     return [
         Setting(setting, value, meanings.get(setting, ""))
-        for setting, value in _flat(load_config(name).to_dict()).items()
+        for setting, value in settings.items()
     ]
 
 

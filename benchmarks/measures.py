@@ -20,14 +20,17 @@ import numpy as np
 
 from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.masks import field_mask
-from jaxcell.measures import chance, contacts, overlap
-from jaxcell.measures import well as measures
+from jaxcell.measures.catalogue import MEASURES
+from jaxcell.measures.field import Field
+from jaxcell.measures.well import measure_field
 from jaxcell.simulator.cells import PIXEL_UM
 from jaxcell.simulator.field import DENDRITIC_CELLS, T_CELLS, Well, simulate_field
 
 FIELD_SIZE, ASSOCIATION = 2048, 0.1
 TARGET_SECONDS = 0.5
 DENSITIES = (0.25, 0.5, 1.0, 2.0, 4.0)
+# Of measures that are computed together, one each.
+ALONE = ("iou", "manders_t_cell", "pearson", "contact_share", "chance_z")
 STAGES = ("masks", "labels", "all measures")
 
 
@@ -52,19 +55,12 @@ def time_once(views: np.ndarray, pool: ThreadPoolExecutor) -> tuple[dict[str, fl
     times["masks"], masks = seconds(lambda: np.stack(list(pool.map(field_mask, views))))
     times["labels"], labels = seconds(lambda: np.stack(list(pool.map(label_cells, masks))))
     times["all measures"], result = seconds(
-        lambda: measures.measure_field(views, masks, labels, pixel_um=PIXEL_UM)
+        lambda: measure_field(views, masks, labels, pixel_um=PIXEL_UM)
     )
-    alone = {
-        "IoU": lambda: overlap.iou(*masks),
-        "overlap / T-cell area": lambda: overlap.overlap_share(*masks),
-        "Manders M1, M2": lambda: [
-            overlap.manders(view, *pair) for view, pair in zip(views, (masks, masks[::-1]))
-        ],
-        "Pearson": lambda: overlap.pearson(*views),
-        "contacts, distances": lambda: contacts.measure_contacts(*labels, pixel_um=PIXEL_UM),
-        "chance": lambda: chance.chance_overlap(*masks, pixel_um=PIXEL_UM),
-    }
-    return times | {name: seconds(action)[0] for name, action in alone.items()}, result
+    field = Field(views, masks, labels.__getitem__, PIXEL_UM)
+    for one in map(MEASURES.get, ALONE):
+        times[one.quantity.label], _ = seconds(lambda one=one: one.reduce([one.record(field)]))
+    return times, result
 
 
 def main() -> None:
@@ -105,11 +101,11 @@ def print_parts(times: dict[str, list[float]], cells: int) -> None:
     """Prints what a usual field takes, against the target."""
     total = [sum(parts) for parts in zip(*(times[stage] for stage in STAGES))]
     print(f"\nfield of 2 x {FIELD_SIZE} x {FIELD_SIZE}, {cells} cells, {os.cpu_count()} cores, ms")
-    print(f"{'':26}{'median':>10}{'lowest':>10}{'highest':>10}")
+    print(f"{'':28}{'median':>10}{'lowest':>10}{'highest':>10}")
     for part, values in (times | {"masks + labels + measures": total}).items():
         row = (f"{1000 * value:10.1f}" for value in (statistics.median(values), *_ends(values)))
-        print(f"{part:26}{''.join(row)}")
-    print(f"{'target':26}{1000 * TARGET_SECONDS:10.1f}")
+        print(f"{part:28}{''.join(row)}")
+    print(f"{'target':28}{1000 * TARGET_SECONDS:10.1f}")
 
 
 def _ends(values: list[float]) -> tuple[float, float]:
@@ -120,14 +116,14 @@ def print_growth(medians: dict[float, dict[str, float]], cells: dict[float, int]
     """Prints time against the number of cells; returns each part's fitted exponent."""
     parts = list(medians[DENSITIES[0]])
     print("\nmedian ms by number of cells; time grows with cells ** exponent")
-    print(f"{'':26}{''.join(f'{cells[density]:10d}' for density in DENSITIES)}  exponent")
+    print(f"{'':28}{''.join(f'{cells[density]:10d}' for density in DENSITIES)}  exponent")
     exponents = {}
     for part in parts:
         values = [medians[density][part] for density in DENSITIES]
         numbers = [cells[density] for density in DENSITIES]
         exponents[part] = float(np.polyfit(np.log(numbers), np.log(values), 1)[0])
         row = "".join(f"{1000 * value:10.1f}" for value in values)
-        print(f"{part:26}{row}{exponents[part]:10.2f}")
+        print(f"{part:28}{row}{exponents[part]:10.2f}")
     return exponents
 
 

@@ -10,8 +10,13 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # undone when this file is loaded
 
 from jaxcell.configs.settings import described  # noqa: E402
-from jaxcell.measures.catalogue import MEASURES  # noqa: E402
-from jaxcell.measures.morphology import MORPHOLOGY  # noqa: E402
+from jaxcell.measures.catalogue import (  # noqa: E402
+    PLACE,
+    SHAPES,
+    Quantity,
+    granularity_step,
+    quantities,
+)
 
 MARKER = re.compile(r"<!-- (settings|measures|morphology|rooms)(?:: (\w+)(?: unlike (\w+))?)? -->")
 
@@ -47,18 +52,18 @@ def _settings(name: str, unlike: str = "") -> str:
 
 
 def _measures() -> str:
-    return _table(
-        "column unit meaning",
-        [
-            (f"`{name}`", measure.unit, f"{measure.label}: {measure.definition}")
-            for name, measure in MEASURES.items()
-        ],
-    )
+    return _words(quantities().values())
 
 
 def _morphology() -> str:
-    rows = [(f"`{name}`", unit, definition) for name, (unit, definition) in MORPHOLOGY.items()]
-    return _table("column unit meaning", rows)
+    return _words([*SHAPES.values(), *map(granularity_step, (1, 2)), *PLACE.values()])
+
+
+def _words(shown: Iterable[Quantity]) -> str:
+    return _table(
+        "column unit meaning",
+        [(f"`{one.name}`", one.unit, f"{one.label}: {one.definition}") for one in shown],
+    )
 
 
 def _rooms() -> str:

@@ -15,7 +15,7 @@ from jaxcell.analysis.scores.regression import wells_table
 from jaxcell.analysis.strength import strength
 from jaxcell.analysis.structure.answer import AVERAGED, CODES, structure
 from jaxcell.analysis.structure.batches import batch_effects, standardise_on_controls
-from jaxcell.measures.catalogue import Target
+from jaxcell.measures.catalogue import Quantity
 
 # Numbers of a code that structure is looked for in, and patches that are shown as neighbours.
 DIMENSIONS, NEIGHBOURS = 50, 8
@@ -53,7 +53,7 @@ def answer(
     baselines: Mapping[str, np.ndarray],
     *,
     places: int,
-    target: Target,
+    target: Quantity,
     calibrations: Calibrations | str,
     level: float,
     methods: Sequence[str],
@@ -155,7 +155,7 @@ def _averaged(codes: np.ndarray, places: int) -> dict[str, np.ndarray]:
 
 
 def _with_intervals(
-    patches: pd.DataFrame, calibrations: Calibrations | str, level: float, target: Target
+    patches: pd.DataFrame, calibrations: Calibrations | str, level: float, target: Quantity
 ) -> tuple[pd.DataFrame, dict]:
     """Patches with their intervals, and how often these hold."""
     patches = patches.assign(low=np.nan, high=np.nan)
@@ -183,7 +183,7 @@ def _with_intervals(
 
 
 def _well_intervals(
-    patches: pd.DataFrame, calibrations: Calibrations | str, level: float, target: Target
+    patches: pd.DataFrame, calibrations: Calibrations | str, level: float, target: Quantity
 ) -> pd.DataFrame:
     """`wells_table` with the interval of each mean, NaN where there is none."""
     wells = wells_table(patches).assign(low=np.nan, high=np.nan)

@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
 from jaxcell.analysis.conditions import condition_names
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 
 # A robust z beyond which a value is called an outlier: Iglewicz and Hoaglin 1993.
 OUTLIER_SD = 3.5
@@ -94,7 +94,7 @@ def unusual_patches(
 
 
 def unusual_wells(
-    features: np.ndarray, patches: pd.DataFrame, target: Target = OVERLAP
+    features: np.ndarray, patches: pd.DataFrame, target: Quantity = OVERLAP
 ) -> pd.DataFrame:
     """Every well with what is odd about it, the oddest first.
 
@@ -223,7 +223,7 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(finite)) if len(finite) else float("nan")
 
 
-def _why(row: tuple, odd: np.ndarray, usual_rmse: float, target: Target) -> str:
+def _why(row: tuple, odd: np.ndarray, usual_rmse: float, target: Quantity) -> str:
     """What is odd about a well, in words; `odd`: bool [3], faulty patches, codes, error."""
     said = []
     if odd[0]:

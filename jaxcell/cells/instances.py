@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from jaxcell.cells.labelling import label_peaks
+from jaxcell.cells.labelling import label_cells
 
 # A pixel belongs to a cell where the network gives it more than this chance.
 INSIDE = 0.5
@@ -32,15 +32,10 @@ def distance_map(labels: np.ndarray) -> np.ndarray:
         # One pixel of margin where there is one: elsewhere the field's border is no cell's edge.
         box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
         own = labels[box] == number
-        depth = _depth(own)
+        # Without a pixel of background there is no distance to one.
+        depth = np.ones(own.shape) if own.all() else ndimage.distance_transform_edt(own)
         result[box] = np.where(own, np.ceil(255 * depth / depth.max()), result[box])
     return result
-
-
-def _depth(own: np.ndarray) -> np.ndarray:
-    if own.all():
-        return np.ones(own.shape)
-    return ndimage.distance_transform_edt(own)
 
 
 def separate_cells(
@@ -66,4 +61,4 @@ def separate_cells(
     smooth = ndimage.gaussian_filter(distance.astype(np.float32), SMOOTHING)
     # A pixel inside by its probability counts as inside however low its distance is.
     height = np.maximum(smooth, np.float32(1e-6))
-    return label_peaks(probability > INSIDE, height, neck, minimum_area)
+    return label_cells(probability > INSIDE, minimum_area, height=height, neck=neck)

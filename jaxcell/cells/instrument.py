@@ -38,8 +38,10 @@ class Protocol(NamedTuple):
 
 
 # The laboratory's settings, for pixels of its microscope.
-T_CELL = Protocol(kernel=5, sensitivity=17.0, minimum_area=40)
-DENDRITIC_CELL = Protocol(kernel=15, sensitivity=16.0, minimum_area=18)
+PROTOCOLS = {
+    "t_cell": Protocol(kernel=5, sensitivity=17.0, minimum_area=40),
+    "dendritic_cell": Protocol(kernel=15, sensitivity=16.0, minimum_area=18),
+}
 LABORATORY_PIXEL_UM = 0.741
 
 
@@ -68,7 +70,7 @@ def protocol_mask(field: np.ndarray, protocol: Protocol) -> np.ndarray:
 
     Args:
       field: uint8 or uint16 [H, W], raw counts of one stained view.
-      protocol: `T_CELL`, `DENDRITIC_CELL` or your own.
+      protocol: one of `PROTOCOLS` or your own.
 
     Returns:
       bool [H, W], True inside a cell; all False in a field of one value or without cells.

@@ -6,8 +6,6 @@ hundred: a list of their places (flat indices in the field with a margin of one 
 and arrays as long as it.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 # Two parts of an object are two cells where the neck between them is narrower than this share of
@@ -19,11 +17,17 @@ NECK = 0.925
 REACH = 64
 
 
-def label_cells(mask: np.ndarray, minimum_area: int = 12) -> np.ndarray:
+def label_cells(
+    mask: np.ndarray,
+    minimum_area: int = 12,
+    *,
+    height: np.ndarray | None = None,
+    neck: float = NECK,
+) -> np.ndarray:
     """Separates touching cells by watershed on the distance to the background, and numbers them.
 
     Each pixel climbs to the peak of distance above it. Two peaks are one cell unless the pass
-    between them is lower than `NECK` times the lower of the two: a criterion without a scale, so
+    between them is lower than `neck` times the lower of the two: a criterion without a scale, so
     that small round cells are separated and large irregular ones stay whole. A part smaller than
     `minimum_area` stays with its neighbour; an object that small is dropped. Pixels that touch at
     a corner are connected. Beyond the field's border lies background.
@@ -31,64 +35,34 @@ def label_cells(mask: np.ndarray, minimum_area: int = 12) -> np.ndarray:
     Args:
       mask: bool [H, W], True inside a cell.
       minimum_area: pixels of the smallest cell.
+      height: float [H, W], a map to climb instead of the distance, such as a network predicts:
+        above 0 inside, highest in the middle of each cell.
+      neck: how deep a pass separates, as a share of the lower peak.
 
     Returns:
       int32 [H, W], 0 outside and 1..n without gaps, in the order of each cell's first pixel (row by
       row); all 0 where the mask is empty.
 
     Raises:
-      ValueError: the mask is not bool [H, W].
+      ValueError: the mask is not bool [H, W], or the height differs in shape or is not finite.
 
     Source: Meyer 1994 (watershed by steepest ascent); Chazal et al. 2013 (merging of peaks by
     prominence, from the highest pass down), here relative to the peak.
     """
-    _check(mask)
-    return _label(mask, minimum_area, NECK, _distance)
-
-
-def label_peaks(
-    mask: np.ndarray, height: np.ndarray, neck: float, minimum_area: int = 12
-) -> np.ndarray:
-    """Separates and numbers touching cells by the peaks of any map, such as a network predicts.
-
-    Args:
-      mask: bool [H, W], True inside a cell.
-      height: float [H, W], above 0 inside, highest in the middle of each cell.
-      neck: two peaks are two cells where the pass between them is lower than this share of the
-        lower peak.
-      minimum_area: pixels of the smallest cell.
-
-    Returns:
-      int32 [H, W], as `label_cells`.
-
-    Raises:
-      ValueError: the mask is not bool [H, W], or the height differs in shape or is not finite.
-
-    Source: as `label_cells`.
-    """
-    _check(mask)
-    if height.shape != mask.shape or not np.isfinite(height).all():
-        raise ValueError(f"heights {height.shape} must be finite, one for each pixel {mask.shape}")
-    inside = height[mask].astype(np.float32)
-    return _label(mask, minimum_area, neck, lambda at, shape: inside)
-
-
-def _check(mask: np.ndarray) -> None:
     if mask.dtype != bool or mask.ndim != 2:
         raise ValueError(
             f"a mask is bool [H, W], this one is {mask.dtype} {list(mask.shape)}: pass "
             "`field > threshold` of one view"
         )
-
-
-def _label(mask: np.ndarray, minimum_area: int, neck: float, measure: Callable) -> np.ndarray:
-    """Labels a mask by the peaks of `measure`: (places, shape with margin) -> float32 [P]."""
+    if height is not None and (height.shape != mask.shape or not np.isfinite(height).all()):
+        raise ValueError(f"heights {height.shape} must be finite, one for each pixel {mask.shape}")
     shape = (mask.shape[0] + 2, mask.shape[1] + 2)
     at = np.flatnonzero(mask)
     if not at.size:
         return np.zeros(mask.shape, np.int32)
     at += 2 * (at // mask.shape[1]) + shape[1] + 1  # to flat indices with the margin
-    depth = measure(at, shape)
+    inside = np.sqrt(_squared_distance(at, shape)) if height is None else height[mask]
+    depth = inside.astype(np.float32)
     # Place of a pixel in the list, from 1; 0 is background.
     position = np.zeros(shape, np.int32)
     position.ravel()[at] = np.arange(1, len(at) + 1, dtype=np.int32)
@@ -96,10 +70,6 @@ def _label(mask: np.ndarray, minimum_area: int, neck: float, measure: Callable) 
     cell = _merge(at, depth, position, basin, minimum_area, neck)[basin]
     position.ravel()[at] = _number(cell, minimum_area)
     return position[1:-1, 1:-1].copy()
-
-
-def _distance(at: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    return np.sqrt(_squared_distance(at, shape)).astype(np.float32)
 
 
 def _squared_distance(at: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -44,48 +44,29 @@ class Split(NamedTuple):
     spread: float
 
 
-def two_means_threshold(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Splits the grey values of each image at the global optimum of 2-means.
+def split_counts(images: np.ndarray, method: str = "two_means") -> list[Split]:
+    """Splits the grey values of each image into two classes.
 
-    In one dimension an optimal 2-means partition is a threshold, so trying every grey value finds
-    the global minimum of the within-class variance, unique and repeatable (ties: the lowest value).
-
-    Args:
-      images: uint8 or uint16 [N, H, W], raw counts.
-
-    Returns:
-      threshold: uint16 [N]; a pixel is in the brighter class where `image > threshold`. The
-        maximum of a constant image, so that its brighter class is empty.
-      contrast: float32 [N], counts between the two class means; 0 for a constant image.
-      spread: float32 [N], standard deviation in counts of the darker class.
-
-    Raises:
-      ValueError: the images are not raw counts, or hold no pixels.
-
-    Source: Otsu 1979 (maximal between-class variance); Fisher 1958 (exact partition in 1-D).
-    """
-    return _split_each(images, _two_means)
-
-
-def mean_sd_threshold(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Splits the grey values of each image at its mean plus one standard deviation.
+    By `two_means` at the global optimum of 2-means: in one dimension an optimal partition is a
+    threshold, so trying every grey value finds the least within-class variance, unique and
+    repeatable (ties: the lowest value). By `mean_sd` at mean + SD, rounded down in exact
+    arithmetic, so that `image > threshold` is `image > mean + SD`. The threshold of a constant
+    image is its maximum, so that its brighter class is empty.
 
     Args:
       images: uint8 or uint16 [N, H, W], raw counts.
+      method: `two_means` or `mean_sd`.
 
     Returns:
-      threshold: uint16 [N], mean + SD rounded down (in exact arithmetic), so that
-        `image > threshold` is `image > mean + SD`.
-      contrast: float32 [N], counts between the two class means; 0 where the brighter is empty, as
-        in a constant image or one half of which is bright.
-      spread: float32 [N], standard deviation in counts of the darker class.
+      N splits.
 
     Raises:
-      ValueError: the images are not raw counts, or hold no pixels.
+      ValueError: the images are not raw counts or hold no pixels, or the method is unknown.
 
-    Source: the reference study's second way to a mask.
+    Source: Otsu 1979 (maximal between-class variance); Fisher 1958 (exact partition in 1-D); mean +
+    SD is the reference study's second way to a mask.
     """
-    return _split_each(images, _mean_sd)
+    return list(map(_method(method), _histograms(images)))
 
 
 def cell_threshold(images: np.ndarray, method: str = "two_means") -> np.ndarray:
@@ -106,9 +87,7 @@ def cell_threshold(images: np.ndarray, method: str = "two_means") -> np.ndarray:
     Raises:
       ValueError: the images are not raw counts or hold no pixels, or the method is unknown.
     """
-    if method not in _METHODS:
-        raise ValueError(f"no mask method {method!r}: choose one of {', '.join(_METHODS)}")
-    split = _METHODS[method]
+    split = _method(method)
     thresholds = [_threshold_of_cells(histogram, split) for histogram in _histograms(images)]
     return np.array(thresholds, np.uint16)
 
@@ -157,7 +136,6 @@ def field_mask(
 
 
 def _histograms(images: np.ndarray) -> list[Histogram]:
-    """Counts the grey values of each image."""
     if images.dtype not in (np.uint8, np.uint16):
         raise ValueError(
             f"images are {images.dtype}, thresholds are for raw counts: pass the camera's uint8 or "
@@ -165,30 +143,12 @@ def _histograms(images: np.ndarray) -> list[Histogram]:
         )
     if len(images) and not images[0].size:
         raise ValueError(f"images {list(images.shape)} hold no pixels: leave empty ones out")
-    return [_histogram(image.ravel()) for image in images]
-
-
-def _histogram(values: np.ndarray) -> Histogram:
-    counts = np.bincount(values)
-    grey = counts.nonzero()[0]
-    return Histogram(grey, counts[grey])
-
-
-def _split_each(
-    images: np.ndarray, split: Callable[[Histogram], Split]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns threshold uint16 [N], contrast and spread float32 [N]."""
-    splits = [split(histogram) for histogram in _histograms(images)]
-    threshold, contrast, spread = zip(*splits) if splits else ((), (), ())
-    return (
-        np.array(threshold, np.uint16),
-        np.array(contrast, np.float32),
-        np.array(spread, np.float32),
-    )
+    counts = [np.bincount(image.ravel()) for image in images]
+    return [Histogram(grey, each[grey]) for each in counts for grey in each.nonzero()]
 
 
 def _two_means(histogram: Histogram) -> Split:
-    """Splits where the variance between the classes is largest."""
+    """Splits where the variance between the classes is largest, that within them least."""
     lowest = histogram.grey[0]
     # From the lowest grey, and only those that occur: all sums stay whole numbers below 2^53.
     grey = (histogram.grey - lowest).astype(np.float64)
@@ -211,7 +171,6 @@ def _two_means(histogram: Histogram) -> Split:
 
 
 def _mean_sd(histogram: Histogram) -> Split:
-    """Splits at mean + SD."""
     grey, counts = histogram
     total = int(counts.sum())
     weighted = counts * grey
@@ -231,8 +190,14 @@ def _mean_sd(histogram: Histogram) -> Split:
 _METHODS = {"two_means": _two_means, "mean_sd": _mean_sd}
 
 
+def _method(name: str) -> Callable[[Histogram], Split]:
+    if name not in _METHODS:
+        raise ValueError(f"no mask method {name!r}: choose one of {', '.join(_METHODS)}")
+    return _METHODS[name]
+
+
 def _threshold_of_cells(histogram: Histogram, split: Callable[[Histogram], Split]) -> int:
-    """Returns the threshold of an image's cells, `NOTHING` where it holds none."""
+    """The threshold of an image's cells, `NOTHING` where it holds none."""
     most = MAXIMUM_AREA * histogram.counts.sum()
     result = split(_raise(histogram, BACKGROUND))
     if _above(histogram, result.threshold) > most:
@@ -249,7 +214,6 @@ def _threshold_of_cells(histogram: Histogram, split: Callable[[Histogram], Split
 
 
 def _raise(histogram: Histogram, floor: int) -> Histogram:
-    """Raises all grey values below `floor` to it."""
     cut = int(np.searchsorted(histogram.grey, floor, "right"))
     if cut == 0:
         return histogram
@@ -261,5 +225,4 @@ def _raise(histogram: Histogram, floor: int) -> Histogram:
 
 
 def _above(histogram: Histogram, threshold: int) -> int:
-    """Returns the number of pixels that are brighter than a threshold."""
     return int(histogram.counts[np.searchsorted(histogram.grey, threshold, "right") :].sum())

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxcell.cells.instrument import DENDRITIC_CELL, T_CELL, at_pixel_size, protocol_mask
+from jaxcell.cells.instrument import PROTOCOLS, at_pixel_size, protocol_mask
+from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.masks import cell_threshold, field_mask
 
 
@@ -33,7 +34,7 @@ def field_masks(field: np.ndarray, method: str, pixel_um: float) -> np.ndarray:
     """
     views = (np.ascontiguousarray(field[..., view]) for view in (0, 1))
     if method == "instrument":
-        protocols = [at_pixel_size(protocol, pixel_um) for protocol in (T_CELL, DENDRITIC_CELL)]
+        protocols = [at_pixel_size(PROTOCOLS[kind], pixel_um) for kind in VIEWS]
         return _coded(*(protocol_mask(view, how) for view, how in zip(views, protocols)))
     return _coded(*(field_mask(view, method=method, scope="field") for view in views))
 

@@ -6,7 +6,7 @@ jaxcell measure FOLDER
 from ml_collections import ConfigDict
 
 from jaxcell.configs import default
-from jaxcell.measures import catalogue
+from jaxcell.measures import field
 
 
 def get_config() -> ConfigDict:
@@ -32,8 +32,8 @@ def get_config() -> ConfigDict:
             # Run of a U-Net that finds the cells; the ways to find them above then do not matter
             "segmentation": "",
             "minimum_area_um2": 6.6,  # um2; smaller cells are dropped
-            "contact_um": catalogue.CONTACT_UM,  # um, longest edge-to-edge distance of a contact
-            "near_um": catalogue.NEAR_UM,  # um, up to which a T cell is near a dendritic cell
+            "contact_um": field.CONTACT_UM,  # um, longest edge-to-edge distance of a contact
+            "near_um": field.NEAR_UM,  # um, up to which a T cell is near a dendritic cell
             # Length of each cell's granularity spectrum; takes longer than all else, 0: none
             "granularity_steps": 6,
             "labels": False,  # write every field's cells as label images

@@ -23,7 +23,19 @@ from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.measures.patch import check_target
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import _fingerprint
+from jaxcell.storage.provenance import code_digest
 
+# What decides the content of a data set, besides the plates and its config.
+CODE = (
+    "jaxcell.cells",
+    "jaxcell.measures",
+    "jaxcell.plates.readers",
+    "jaxcell.dataset.fields",
+    "jaxcell.dataset.flat_field",
+    "jaxcell.dataset.illumination",
+    "jaxcell.dataset.patches",
+    "jaxcell.dataset.splits",
+)
 SUBSETS = ("full", "dual", "dmso")
 SPLITS = ("well", "plate", "random_patch", "none")
 MASK_METHODS = ("two_means", "mean_sd", "instrument")
@@ -50,7 +62,7 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
       flat_field: whether fields are corrected for uneven light first, by an estimate over all
         fields of their plate; images of examples are then corrected counts.
       pixel_um: µm, edge of a pixel.
-      target: measure of interaction that is learnt, a name in `measures.patch.TARGETS`.
+      target: measure of interaction that is learnt, a name in `catalogue.TARGETS`.
     """
 
     subset: str = "full"
@@ -114,8 +126,7 @@ file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.ARRAY_RECORD] = QuickA
 class ImmuneCells(tfds.core.GeneratorBasedBuilder):
     """Patches of T cells and dendritic cells, their masks and how they interact."""
 
-    # To be raised with every change of masks, windows, labels or splits: data sets on disk that
-    # older code made are then made anew.
+    # Changed code needs none: its digest is a part of the data set's name.
     VERSION = tfds.core.Version("2.0.0")
     BUILDER_CONFIGS = [
         ImmuneCellsConfig(name=f"{subset}_{kind}", subset=subset, masked=kind == "masked")
@@ -222,8 +233,9 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     """Builds a data set, or opens it where the same one was built before.
 
     The name on disk carries a digest of the input (which image is which, the beginning, middle and
-    end of each file, the wells table) and of the configuration, so that a changed plate or option
-    never meets an old data set, and a plate that was only moved meets its own.
+    end of each file, the wells table), of the configuration and of the code that cuts, masks and
+    labels, so that a changed plate, option or measure never meets an old data set, and a plate that
+    was only moved meets its own.
 
     Args:
       plates: images and wells tables.
@@ -238,7 +250,7 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     wells = plates.wells.drop(columns="source", errors="ignore").sort_values(order[:2])
     prints = [_fingerprint(Path(path)) for path in images["path"]]
     content = [images[order].to_csv(), prints, wells.to_csv(index=False)]
-    content.append(dataclasses.asdict(config))
+    content += [dataclasses.asdict(config), code_digest(*CODE)]
     digest = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
     kind = "masked" if config.masked else "plain"
     name = f"{config.subset}_{kind}_{config.window}_{digest}"

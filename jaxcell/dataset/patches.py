@@ -6,7 +6,6 @@ from jax import Array
 
 from jaxcell.cells.masks import BACKGROUND, MINIMUM_CONTRAST
 from jaxcell.cells.methods import decoded, patch_masks
-from jaxcell.measures.overlap import iou
 from jaxcell.measures.patch import measure_patches
 
 
@@ -63,7 +62,7 @@ def label(
     Args:
       patches: uint16 [N, H, W, 2], raw counts; view 0 T cell, view 1 dendritic cell.
       masks: uint8 [N, H, W], coded as in `patch_masks`, whose answer is taken where it is None.
-      target: name of a measure in `measures.patch.TARGETS`.
+      target: one of `catalogue.TARGETS`.
       pixel_um: µm, edge of a pixel.
 
     Returns:
@@ -73,16 +72,14 @@ def label(
       `faulty` bool [N], as `faulty_patches`.
     """
     masks = patch_masks(patches) if masks is None else masks
-    t_cell, dendritic_cell = decoded(masks)
-    overlap = 100 * iou(t_cell, dendritic_cell)
-    measured = overlap
+    cells = np.moveaxis(np.stack(decoded(masks)), 0, -1)
+    overlap = measured = measure_patches(patches, cells, "iou", pixel_um=pixel_um)
     if target != "iou":
-        cells = np.moveaxis(np.stack([t_cell, dendritic_cell]), 0, -1)
         measured = measure_patches(patches, cells, target, pixel_um=pixel_um)
     return {
         "masks": masks,
         "overlap": overlap,
-        "target": measured.astype(np.float32, copy=False),
+        "target": measured,
         "faulty": faulty_patches(patches),
     }
 

@@ -1,121 +1,43 @@
-"""The catalogue of measures of interaction: names, units and definitions."""
+"""The catalogue: every measure of interaction and of cells, its words and what computes it.
 
-from typing import NamedTuple
+A new measure is a file beside this one, with a `record` of one field and a function that reduces
+the records of a well's fields to a number, and an entry in `MEASURES`. Tables of wells, targets of
+patches and the report follow from the entry.
+"""
 
-from jaxcell.measures.chance import FARTHEST_SHIFT_UM, MINIMUM_CELLS, NEAREST_SHIFT_UM
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
-CONTACT_UM = 1.5  # two pixels of the laboratory's microscope between the edges of two masks
-NEAR_UM = 20.0  # about the width of one T cell and one dendritic cell
-MAXIMUM_UM = 100.0  # distances are looked for, and reported, up to this
+from jaxcell.cells.kinds import KINDS, Kind
+from jaxcell.measures import chance, colocalisation, contacts, granularity, morphology, overlap
+from jaxcell.measures.field import CONTACT_UM, NEAR_UM, Field
+
+_IN_CONTACT, _NEAR = f"within {CONTACT_UM:g} µm", f"within {NEAR_UM:g} µm"
 _SHIFTS = (
     "no shift and all shifts of one mask by "
-    f"{NEAREST_SHIFT_UM:g}-{FARTHEST_SHIFT_UM:g} µm (less in small images)"
+    f"{chance.NEAREST_SHIFT_UM:g}-{chance.FARTHEST_SHIFT_UM:g} µm (less in small images)"
 )
 
 
-class Measure(NamedTuple):
-    """What a measure is called and what it means.
+class Quantity(NamedTuple):
+    """What a number is called and what it means.
 
     Attributes:
-      label: for an axis or a column, without the unit.
+      name: in tables and configs.
+      label: for an axis, a column or a sentence, without the unit.
       unit: '%', 'µm', 'µm²', 'counts', or '' for a number without one.
       minimum, maximum: what its value cannot pass; None where nothing bounds it.
-      definition: one sentence.
-    """
-
-    label: str
-    unit: str
-    minimum: float | None
-    maximum: float | None
-    definition: str
-
-
-def _share(label: str, definition: str) -> Measure:
-    return Measure(label, "%", 0, 100, definition)
-
-
-def describe_measures(
-    contact_um: float = CONTACT_UM, near_um: float = NEAR_UM
-) -> dict[str, Measure]:
-    """The catalogue, with the distances that were measured with in its definitions.
-
-    Args:
-      contact_um, near_um: as for `record_field` and `measure_well`.
-
-    Returns:
-      name -> measure.
-    """
-    return {
-        "iou": _share("overlap (IoU)", "Area in both masks over area in either (Jaccard 1912)."),
-        "overlap_share": _share(
-            "overlap / T-cell area",
-            "Area in both masks over the area of the T-cell mask, as the instrument reports it.",
-        ),
-        "manders_t_cell": _share(
-            "Manders M1, T cells",
-            "Light of the T-cell view in both masks over that in the T-cell mask (Manders 1993).",
-        ),
-        "manders_dendritic_cell": _share(
-            "Manders M2, DCs",
-            "Light of the DC view in both masks over that in the DC mask (Manders 1993).",
-        ),
-        "pearson": Measure(
-            *("Pearson correlation", "", -1, 1),
-            "Correlation of the two views' counts over all pixels, about each field's own means.",
-        ),
-        "contact_share": _share(
-            "T cells in contact",
-            f"Share of T cells whose edge is within {contact_um:g} µm of a DC's.",
-        ),
-        "t_cells_per_dendritic_cell": Measure(
-            *("T cells per DC", "", 0, None),
-            f"Mean number of T cells within {contact_um:g} µm of a DC, edge to edge.",
-        ),
-        "contact_length_um": Measure(
-            *("contact length", "µm", 0, None),
-            f"Length of a T cell's outline within {contact_um:g} µm of a DC, mean over T cells.",
-        ),
-        "distance_um": Measure(
-            *("distance to the nearest DC", "µm", 0, MAXIMUM_UM),
-            f"Edge-to-edge distance of a T cell to its nearest DC, median over T cells; "
-            f"{MAXIMUM_UM:g} µm stands for that or more, and for no T cells.",
-        ),
-        "near_share": _share(
-            "T cells near a DC",
-            f"Share of T cells whose edge is within {near_um:g} µm of a DC's.",
-        ),
-        "chance_z": Measure(
-            *("overlap against chance (z)", "", None, None),
-            f"Overlap area less its mean over {_SHIFTS}, in standard deviations over these; "
-            f"unsteady below some {MINIMUM_CELLS} cells of a type.",
-        ),
-        "chance_excess": Measure(
-            *("overlap beyond chance", "%", -100, 100),
-            f"Overlap / T-cell area less its mean over {_SHIFTS}.",
-        ),
-    }
-
-
-MEASURES = describe_measures()
-
-
-class Target(NamedTuple):
-    """The measure of interaction that is predicted, in words.
-
-    Attributes:
-      name: as the config names it.
-      label: what a reader calls it, such as `overlap`.
-      unit: `%`, `µm`, ...; empty where it has none.
-      definition: in a sentence; may be empty.
-      minimum, maximum: what its value cannot pass; None where nothing bounds it.
+      definition: in a sentence or two; may be empty.
     """
 
     name: str
     label: str
     unit: str
-    definition: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    definition: str = ""
 
     @property
     def difference_unit(self) -> str:
@@ -128,11 +50,192 @@ class Target(NamedTuple):
         return 2 if self.unit else 3
 
 
-OVERLAP = Target(
-    "iou",
-    "overlap",
-    "%",
-    "Overlap is the share of pixels in either cell mask that lie in both, in percent.",
-    0.0,
-    100.0,
+class Measure(NamedTuple):
+    """A number of a well, or of a patch.
+
+    Attributes:
+      quantity: its words.
+      record: gathers what is needed of one field. Measures that share it have it called once.
+      reduce: the records of all fields -> the number, in the unit of the quantity; defined for
+        fields without cells too.
+    """
+
+    quantity: Quantity
+    record: Callable[[Field], Any]
+    reduce: Callable[[Sequence[Any]], float]
+
+
+def _by_name(*measures: Measure) -> dict[str, Measure]:
+    return {measure.quantity.name: measure for measure in measures}
+
+
+# In the order of the columns of wells.csv.
+# fmt: off
+MEASURES = _by_name(
+    Measure(Quantity(
+        "iou", "overlap (IoU)", "%", 0, 100,
+        "Area in both masks over area in either (Jaccard 1912).",
+    ), overlap.record, overlap.iou),
+    Measure(Quantity(
+        "overlap_share", "overlap share of T cells", "%", 0, 100,
+        "Area in both masks over the area of the T-cell mask, as the instrument reports it.",
+    ), overlap.record, overlap.overlap_share),
+    Measure(Quantity(
+        "manders_t_cell", "Manders M1, T cells", "%", 0, 100,
+        "Light of the T-cell view in both masks over that in the T-cell mask (Manders 1993).",
+    ), partial(colocalisation.record_light, view=0), colocalisation.manders),
+    Measure(Quantity(
+        "manders_dendritic_cell", "Manders M2, dendritic cells", "%", 0, 100,
+        "Light of the dendritic-cell view in both masks over that in the dendritic-cell mask "
+        "(Manders 1993).",
+    ), partial(colocalisation.record_light, view=1), colocalisation.manders),
+    Measure(Quantity(
+        "pearson", "Pearson correlation", "", -1, 1,
+        "Correlation of the two views' counts over all pixels, about each field's own means.",
+    ), colocalisation.record_spread, colocalisation.pearson),
+    Measure(Quantity(
+        "contact_share", "T cells in contact", "%", 0, 100,
+        f"Share of T cells whose edge is {_IN_CONTACT} of a dendritic cell's.",
+    ), contacts.record, contacts.contact_share),
+    Measure(Quantity(
+        "t_cells_per_dendritic_cell", "T cells per dendritic cell", "", 0, None,
+        f"Mean number of T cells {_IN_CONTACT} of a dendritic cell, edge to edge.",
+    ), contacts.record, contacts.t_cells_per_dendritic_cell),
+    Measure(Quantity(
+        "contact_length_um", "contact length", "µm", 0, None,
+        f"Length of a T cell's outline {_IN_CONTACT} of a dendritic cell, mean over T cells.",
+    ), contacts.record, contacts.contact_length_um),
+    Measure(Quantity(
+        "distance_um", "distance to the nearest dendritic cell", "µm", 0, contacts.MAXIMUM_UM,
+        "Edge-to-edge distance of a T cell to its nearest dendritic cell, median over T cells; "
+        f"{contacts.MAXIMUM_UM:g} µm stands for that or more, and for no T cells.",
+    ), contacts.record, contacts.distance_um),
+    Measure(Quantity(
+        "near_share", "T cells near a dendritic cell", "%", 0, 100,
+        f"Share of T cells whose edge is {_NEAR} of a dendritic cell's.",
+    ), contacts.record, contacts.near_share),
+    *(
+        Measure(Quantity(
+            f"{kind.key}s", f"number of {kind.plural}", "", 0, None,
+            f"Number of {kind.plural}, those cut by the border of an image too.",
+        ), partial(morphology.count, view=kind.view), sum)
+        for kind in KINDS.values()
+    ),
+    Measure(Quantity(
+        "chance_z", "overlap against chance (z)", "", None, None,
+        f"Overlap area less its mean over {_SHIFTS}, in standard deviations over these; "
+        f"unsteady below some {chance.MINIMUM_CELLS} cells of a kind.",
+    ), chance.record, chance.z),
+    Measure(Quantity(
+        "chance_excess", "overlap share beyond chance", "%", -100, 100,
+        f"Overlap share of T cells less its mean over {_SHIFTS}.",
+    ), chance.record, chance.excess),
+    Measure(Quantity(
+        "chance_p", "p of interaction", "", 0, 1,
+        f"Share of {_SHIFTS} with at least the overlap area found.",
+    ), chance.record, chance.p),
+    Measure(Quantity(
+        "chance_p_less", "p of avoidance", "", 0, 1,
+        f"Share of {_SHIFTS} with at most the overlap area found.",
+    ), chance.record, chance.p_less),
 )
+# fmt: on
+OVERLAP = MEASURES["iou"].quantity
+
+
+def quantities(contact_um: float = CONTACT_UM, near_um: float = NEAR_UM) -> dict[str, Quantity]:
+    """The words of all measures, with the distances that were measured with.
+
+    Args:
+      contact_um, near_um: as for `record_field`.
+
+    Returns:
+      name -> quantity.
+    """
+
+    def defined(words: Quantity) -> Quantity:
+        text = words.definition.replace(_IN_CONTACT, f"within {contact_um:g} µm")
+        return words._replace(definition=text.replace(_NEAR, f"within {near_um:g} µm"))
+
+    return {name: defined(measure.quantity) for name, measure in MEASURES.items()}
+
+
+# Of one cell, in the table of cells: its shape and light, which targets are means of.
+# fmt: off
+SHAPES = {words.name: words for words in (
+    Quantity("area_um2", "area", "µm²", 0, None, "Number of pixels times the area of a pixel."),
+    Quantity("equivalent_diameter_um", "equivalent diameter", "µm", 0, None,
+             "Diameter of the disc of the same area."),
+    Quantity("major_axis_um", "major axis", "µm", 0, None,
+             "Major axis of the ellipse with the same second central moments."),
+    Quantity("minor_axis_um", "minor axis", "µm", 0, None,
+             "Minor axis of the ellipse with the same second central moments."),
+    Quantity("eccentricity", "eccentricity", "", 0, 1,
+             "Focal distance over major axis of the ellipse with the same second central moments; "
+             "0 a disc, 1 a line."),
+    Quantity("solidity", "solidity", "", 0, 1, "Pixels over pixels of the convex hull."),
+    Quantity("mean_intensity", "mean intensity", "counts", 0, None,
+             "Mean raw count of the cell's pixels."),
+    Quantity("integrated_intensity", "integrated intensity", "counts", 0, None,
+             "Sum of the raw counts of the cell's pixels."),
+    Quantity("intensity_above_background", "intensity above background", "counts", None, None,
+             "Integrated intensity less area times the background, the median count outside all "
+             "cells."),
+)}
+# Where it lies and whom it meets.
+PLACE = {words.name: words for words in (
+    Quantity("y", "row", "px", 0, None, "Mean row of the cell's pixels."),
+    Quantity("x", "column", "px", 0, None, "Mean column of the cell's pixels."),
+    Quantity("touches_border", "touches the border", "", 0, 1,
+             "Whether a pixel of the cell lies on the border of the image."),
+    Quantity("contacts", "contacts", "", 0, None,
+             "Number of cells of the other kind within the contact distance."),
+    Quantity("distance_um", "distance to the nearest dendritic cell", "µm", 0, contacts.MAXIMUM_UM,
+             "Of a T cell: edge-to-edge distance to the nearest dendritic cell."),
+    Quantity("nearest", "nearest dendritic cell", "", 0, None,
+             "Of a T cell: number of that dendritic cell, 0 without one."),
+    Quantity("contact_length_um", "contact length", "µm", 0, None,
+             "Of a T cell: length of its outline within the contact distance of a dendritic cell."),
+)}
+# fmt: on
+
+
+def granularity_step(step: int) -> Quantity:
+    """The words of one step of a cell's granularity spectrum, from 1 on."""
+    return Quantity(
+        f"granularity_{step}",
+        f"granularity {step}",
+        "%",
+        # A little below 0 where resampling smears light into a cell.
+        *(None if step == 1 else 0, 100),
+        f"Light lost with structures of radius {step / granularity.SUBSAMPLE:g} px, step {step} of "
+        "the granularity spectrum as CellProfiler defines it"
+        + ("; the background's light is lost here too." if step == 1 else "."),
+    )
+
+
+def _mean(kind: Kind, of: Quantity, record: Callable) -> Measure:
+    """The mean of something over the cells of a kind."""
+    words = of._replace(
+        name=f"{kind.key}_{of.name}",
+        label=f"{kind.adjective} {of.label}, mean",
+        definition=f"Mean over the {kind.plural} of a patch, 0 without any. {of.definition}",
+    )
+    return Measure(words, partial(record, view=kind.view), morphology.mean_over_cells)
+
+
+# Of patches alone: wells have a table of cells.
+CELL_MEANS = _by_name(
+    *(
+        _mean(kind, words, partial(morphology.record, column=name))
+        for kind in KINDS.values()
+        for name, words in SHAPES.items()
+    ),
+    *(
+        _mean(kind, granularity_step(step), partial(granularity.record, step=step))
+        for kind in KINDS.values()
+        for step in range(1, granularity.STEPS + 1)
+    ),
+)
+# What can be learnt of a patch.
+TARGETS: Mapping[str, Measure] = ChainMap(MEASURES, CELL_MEANS)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.measures import contacts
 from jaxcell.measures.granularity import cell_granularity
 from jaxcell.measures.morphology import measure_cells
 from jaxcell.measures.well import FieldRecord
@@ -22,7 +23,7 @@ def cell_table(
       steps: length of the granularity spectrum; 0 leaves it out.
 
     Returns:
-      `kind`, `cell` (its number), the columns of `MORPHOLOGY`, `granularity_1`..., `contacts`
+      `kind`, `cell` (its number), the columns of `measure_cells`, `granularity_1`..., `contacts`
       (cells of the other kind within the contact distance) and, of T cells, `distance_um`,
       `nearest` (number of that dendritic cell, 0 without one) and `contact_length_um`; of
       dendritic cells these are missing.
@@ -37,10 +38,10 @@ def cell_table(
         table.insert(0, "kind", name)
         table.insert(1, "cell", np.arange(1, len(table) + 1, dtype=np.int32))
         tables.append(table)
-    contacts = record.contacts
-    tables[0]["contacts"] = contacts.dendritic_cells_in_contact
-    tables[0]["distance_um"] = contacts.distance_um
-    tables[0]["nearest"] = pd.array(contacts.nearest, "Int32")
-    tables[0]["contact_length_um"] = contacts.contact_length_um
-    tables[1]["contacts"] = contacts.t_cells_in_contact
+    found = record[contacts.record]
+    tables[0]["contacts"] = found.dendritic_cells_in_contact
+    tables[0]["distance_um"] = found.distance_um
+    tables[0]["nearest"] = pd.array(found.nearest, "Int32")
+    tables[0]["contact_length_um"] = found.contact_length_um
+    tables[1]["contacts"] = found.t_cells_in_contact
     return pd.concat(tables, ignore_index=True)

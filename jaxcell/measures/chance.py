@@ -13,15 +13,19 @@ p < 0.05 in 21 of 420 pairs of views of different fields, 8 of 140 fields withou
 that both types share still leaves z too high by one or so.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
 
+from jaxcell.measures.field import Field, percent
+
 NEAREST_SHIFT_UM = 30.0  # a clump of some ten dendritic cells and the T cells round it
 FARTHEST_SHIFT_UM = 75.0
 
-ANSWERS = ("interaction", "no more than chance", "less than chance", "too few cells to say")
+TOO_FEW = "too few cells to say"
+ANSWERS = ("interaction", "no more than chance", "less than chance", TOO_FEW)
 # Of the rarer type, in all fields together. On simulated fields of 20 T cells and 20 DCs, 3 of 60
 # without interaction are called one, 55 of 60 with 23 % of T cells bound; with fewer cells one pair
 # that meets by chance decides (z up to 160).
@@ -30,59 +34,94 @@ MINIMUM_CELLS = 20
 LEVEL = 0.05
 
 
+class Shifts(NamedTuple):
+    """How the masks of a field overlap.
+
+    Attributes:
+      overlaps: int64 [1 + S], as `shift_overlaps` counts them.
+      t_area: pixels of the T-cell mask.
+    """
+
+    overlaps: np.ndarray
+    t_area: int
+
+
 class Chance(NamedTuple):
     """An observed overlap against its distribution by chance.
 
     Attributes:
-      observed: float64 [...], overlap area in pixels.
-      mean, sd: float64 [...], of the overlap area over all allowed shifts and no shift, in pixels.
-      z: float64 [...], (observed - mean) / sd; 0 where sd is 0.
-      p: float64 [...], share of these shifts with at least the observed overlap: small for
-        interaction. Neighbouring shifts are alike, so that a tiny p is not as sure as it looks.
-      p_less: float64 [...], share with at most the observed overlap: small for avoidance.
+      observed: overlap area in pixels.
+      mean, sd: of the overlap area over all allowed shifts and no shift, in pixels.
+      z: (observed - mean) / sd; 0 where sd is 0.
+      p: share of these shifts with at least the observed overlap: small for interaction.
+        Neighbouring shifts are alike, so that a tiny p is not as sure as it looks.
+      p_less: share with at most the observed overlap: small for avoidance.
     """
 
-    observed: np.ndarray
-    mean: np.ndarray
-    sd: np.ndarray
-    z: np.ndarray
-    p: np.ndarray
-    p_less: np.ndarray
+    observed: float
+    mean: float
+    sd: float
+    z: float
+    p: float
+    p_less: float
 
 
-def chance_overlap(
-    t_cell: np.ndarray,
-    dendritic_cell: np.ndarray,
-    *,
-    pixel_um: float,
-    nearest_shift_um: float = NEAREST_SHIFT_UM,
-    farthest_shift_um: float = FARTHEST_SHIFT_UM,
-) -> Chance:
-    """Compares the overlap of the fields of one well with chance.
+def record(field: Field) -> Shifts:
+    """Shifts the masks of a field."""
+    overlaps = shift_overlaps(*field.masks, pixel_um=field.pixel_um)
+    return Shifts(overlaps, np.count_nonzero(field.masks[0]))
 
-    All fields are shifted alike and their overlaps added up: a well gets one answer. For an answer
-    to each image of a batch, give `shift_overlaps` of the batch to `compare_with_chance`.
+
+def compare_with_chance(records: Sequence[Shifts]) -> Chance:
+    """Places the overlap of a well in its distribution over shifts, all fields shifted alike.
+
+    The unshifted overlap is one of the distribution: p is never 0, and a field whose few cells
+    meet at no other shift has a standard deviation.
 
     Args:
-      t_cell: bool [H, W] or [F, H, W], masks of F fields of a well.
-      dendritic_cell: the same of the dendritic cells.
-      pixel_um: width of a pixel.
-      nearest_shift_um, farthest_shift_um: lengths of the allowed shifts.
+      records: of its fields.
 
     Returns:
-      Scalars. Where a mask is empty: observed, mean, sd and z 0, p and p_less 1.
+      The overlap, its distribution and its place there.
 
     Raises:
-      ValueError: no shift is allowed, or the masks differ in shape.
+      ValueError: fields differ so in size that their shifts do.
+
+    Source: p as in Davison and Hinkley 1997, (1 + number as extreme) / (1 + number).
     """
-    overlaps = shift_overlaps(
-        t_cell,
-        dendritic_cell,
-        pixel_um=pixel_um,
-        nearest_shift_um=nearest_shift_um,
-        farthest_shift_um=farthest_shift_um,
+    if len({len(shifts.overlaps) for shifts in records}) > 1:
+        raise ValueError("the fields of a well differ in size or pixel width: measure them apart")
+    overlaps = sum(shifts.overlaps for shifts in records)
+    observed, mean, sd = map(float, (overlaps[0], overlaps.mean(), overlaps.std()))
+    return Chance(
+        observed=observed,
+        mean=mean,
+        sd=sd,
+        z=(observed - mean) / sd if sd > 0 else 0.0,
+        p=float((overlaps >= overlaps[0]).mean()),
+        p_less=float((overlaps <= overlaps[0]).mean()),
     )
-    return compare_with_chance(overlaps.reshape(-1, overlaps.shape[-1]).sum(axis=0))
+
+
+def z(records: Sequence[Shifts]) -> float:
+    """Overlap less its mean by chance, in standard deviations."""
+    return compare_with_chance(records).z
+
+
+def p(records: Sequence[Shifts]) -> float:
+    """Share of shifts with at least the observed overlap."""
+    return compare_with_chance(records).p
+
+
+def p_less(records: Sequence[Shifts]) -> float:
+    """Share of shifts with at most the observed overlap."""
+    return compare_with_chance(records).p_less
+
+
+def excess(records: Sequence[Shifts]) -> float:
+    """Overlap less its mean by chance, in percent of the T cells' area; 0 without T cells."""
+    chance = compare_with_chance(records)
+    return percent(chance.observed - chance.mean, sum(shifts.t_area for shifts in records))
 
 
 def shift_overlaps(
@@ -96,15 +135,15 @@ def shift_overlaps(
     """Counts the pixels that two masks share, unshifted and at every allowed shift on a torus.
 
     Args:
-      t_cell: bool [..., H, W].
-      dendritic_cell: bool [..., H, W].
+      t_cell: bool [H, W].
+      dendritic_cell: bool [H, W].
       pixel_um: width of a pixel.
       nearest_shift_um, farthest_shift_um: lengths of the allowed shifts, no further than half the
         image's shorter side: on a torus, further is nearer.
 
     Returns:
-      int64 [..., 1 + S], exact; first the overlap without a shift, then those of S shifts, in an
-      order that depends on the lengths, in pixels, and the image's shape alone.
+      int64 [1 + S], exact; first the overlap without a shift, then those of S shifts, in an order
+      that depends on the lengths, in pixels, and the image's shape alone.
 
     Raises:
       ValueError: no shift is allowed, or the masks differ in shape.
@@ -116,7 +155,7 @@ def shift_overlaps(
             f"the masks differ in shape, {t_cell.shape} and {dendritic_cell.shape}: give both "
             "views of the same field"
         )
-    height, width = t_cell.shape[-2:]
+    height, width = t_cell.shape
     reach = int(min(farthest_shift_um / pixel_um, min(height, width) // 2))
     steps = np.arange(-reach, reach + 1)
     length = np.hypot(steps[:, None], steps)
@@ -127,12 +166,8 @@ def shift_overlaps(
             f"{nearest_shift_um} to {farthest_shift_um} um over half of it: measure larger "
             "windows, or allow shorter shifts"
         )
-    overlaps = np.zeros((*t_cell.shape[:-2], 1 + np.count_nonzero(allowed)), np.int64)
-    for at in np.ndindex(t_cell.shape[:-2]):
-        near = _correlate(t_cell[at], dendritic_cell[at], steps)
-        overlaps[(*at, 0)] = near[reach, reach]
-        overlaps[(*at, slice(1, None))] = near[allowed]
-    return overlaps
+    overlaps = _correlate(t_cell, dendritic_cell, steps)
+    return np.append(overlaps[reach, reach], overlaps[allowed])
 
 
 def _correlate(t_cell: np.ndarray, dendritic_cell: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -152,34 +187,6 @@ def _correlate(t_cell: np.ndarray, dendritic_cell: np.ndarray, steps: np.ndarray
     return np.rint(shared).astype(np.int64)
 
 
-def compare_with_chance(overlaps: np.ndarray) -> Chance:
-    """Places an overlap in its distribution over shifts.
-
-    The unshifted overlap is one of the distribution: p is never 0, and a field whose few cells
-    meet at no other shift has a standard deviation.
-
-    Args:
-      overlaps: int [..., 1 + S], as `shift_overlaps` counts them, for a well of several fields
-        added up over these.
-
-    Returns:
-      Arrays [...].
-
-    Source: p as in Davison and Hinkley 1997, (1 + number as extreme) / (1 + number).
-    """
-    observed = overlaps[..., 0].astype(np.float64)
-    mean, sd = overlaps.mean(axis=-1), overlaps.std(axis=-1)
-    spread = sd > 0
-    return Chance(
-        observed=observed,
-        mean=mean,
-        sd=sd,
-        z=np.where(spread, (observed - mean) / np.where(spread, sd, 1), 0.0),
-        p=(overlaps >= overlaps[..., :1]).mean(axis=-1),
-        p_less=(overlaps <= overlaps[..., :1]).mean(axis=-1),
-    )
-
-
 def answer(chance: Chance, t_cells: int, dendritic_cells: int, *, level: float = LEVEL) -> str:
     """Answers, for one well, whether its overlap is interaction or chance.
 
@@ -187,7 +194,7 @@ def answer(chance: Chance, t_cells: int, dendritic_cells: int, *, level: float =
     `level` is called one or the other.
 
     Args:
-      chance: of one well, scalars.
+      chance: of one well.
       t_cells, dendritic_cells: cells in all its fields.
       level: share of wrong answers that is accepted.
 
@@ -196,12 +203,9 @@ def answer(chance: Chance, t_cells: int, dendritic_cells: int, *, level: float =
       'interaction' where p <= level / 2, 'less than chance' where p_less <= level / 2, and
       'no more than chance' otherwise.
     """
-    interaction, no_more, less, too_few = ANSWERS
+    interaction, no_more, less, _ = ANSWERS
     if min(t_cells, dendritic_cells) < MINIMUM_CELLS:
-        return too_few
+        return TOO_FEW
     if chance.p <= level / 2:
         return interaction
     return less if chance.p_less <= level / 2 else no_more
-
-
-TOO_FEW = "too few cells to say"

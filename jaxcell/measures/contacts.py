@@ -5,11 +5,15 @@ pixel, and at least 0: it is 0 where they share a pixel or the side of one, 0.41
 meet at a corner. Work is done on the pixels of the cells, so time grows with their number.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from jaxcell.measures.field import Field, percent
+
+MAXIMUM_UM = 100.0  # distances are looked for, and reported, up to this
 # Compared lengths in pixels may differ by this much through rounding.
 TOLERANCE = 1e-6
 SIDES = ((-1, 0), (0, -1), (0, 1), (1, 0))
@@ -21,9 +25,10 @@ class Contacts(NamedTuple):
 
     Attributes:
       distance_um: float32 [T], edge to edge to the nearest dendritic cell; 0 where they share
-        pixels or sides; at most, and where there is none at all, the search's `maximum_um`.
+        pixels or sides; at most, and where there is none at all, `MAXIMUM_UM`.
+      near: bool [T], whether that is at most `near_um`, and one was found.
       nearest: int32 [T], number of that dendritic cell: of those that overlap, the one that shares
-        most pixels; 0 where none is within `maximum_um`.
+        most pixels; 0 where none is within `MAXIMUM_UM`.
       contact_length_um: float32 [T], length of the T cell's outline that is within `contact_um`
         of a dendritic cell or inside one.
       dendritic_cells_in_contact: int32 [T], number of them within `contact_um`.
@@ -32,6 +37,7 @@ class Contacts(NamedTuple):
     """
 
     distance_um: np.ndarray
+    near: np.ndarray
     nearest: np.ndarray
     contact_length_um: np.ndarray
     dendritic_cells_in_contact: np.ndarray
@@ -61,45 +67,37 @@ class _Cells(NamedTuple):
     shared_pixels: np.ndarray
 
 
-def measure_contacts(
-    t_labels: np.ndarray,
-    dendritic_labels: np.ndarray,
-    *,
-    pixel_um: float,
-    contact_um: float = 1.5,
-    maximum_um: float = 100.0,
-) -> Contacts:
-    """Finds distances and contacts between the cells of two label images.
+def record(field: Field) -> Contacts:
+    """Finds distances and contacts between the cells of a field.
 
-    Two cells are in contact where their edge-to-edge distance is at most `contact_um`: where the
-    dendritic cell, dilated by a disc of that radius and one pixel, shares a pixel with the T cell.
-
-    Args:
-      t_labels: int [H, W], numbers of T cells from 1 on, 0 outside.
-      dendritic_labels: the same of the dendritic cells.
-      pixel_um: width of a pixel.
-      contact_um: longest edge-to-edge distance of a contact.
-      maximum_um: longest distance that is looked for and reported.
-
-    Returns:
-      The contacts. A number without a pixel counts as a cell that is near nothing.
+    Two cells are in contact where their edge-to-edge distance is at most `field.contact_um`: where
+    the dendritic cell, dilated by a disc of that radius and one pixel, shares a pixel with the T
+    cell. A number without a pixel counts as a cell that is near nothing.
 
     Raises:
-      ValueError: the images differ in shape or are not of integers.
+      ValueError: the label images differ in shape or are not of integers.
 
     Source: length of an outline by the Cauchy-Crofton formula in four directions, as
     `skimage.measure.perimeter_crofton`; sides on the field's border do not count.
     """
-    _check(t_labels, dendritic_labels)
-    reach, limit = contact_um / pixel_um + TOLERANCE, maximum_um / pixel_um
-    t_cell = _find_cells(t_labels, dendritic_labels)
-    dendritic_cell = _find_cells(dendritic_labels, t_labels)
+    labels = t_labels, dendritic_labels = field.cells(0), field.cells(1)
+    if t_labels.shape != dendritic_labels.shape or t_labels.ndim != 2:
+        raise ValueError(
+            f"label images of shapes {t_labels.shape} and {dendritic_labels.shape}: give both "
+            "kinds of cells of the same field, [H, W]"
+        )
+    for image in labels:
+        if not np.issubdtype(image.dtype, np.integer):
+            raise ValueError(f"labels are whole numbers of cells, these are {image.dtype}")
+    reach, limit = field.contact_um / field.pixel_um + TOLERANCE, MAXIMUM_UM / field.pixel_um
+    t_cell, dendritic_cell = _find_cells(*labels), _find_cells(*labels[::-1])
 
     gap, neighbour = _nearest_cell(t_cell, dendritic_cell, limit)
     distance, nearest = _least(t_cell, gap, neighbour, limit)
     # The pair that shares most pixels is written last; of equal ones that of the lowest number.
     last = t_cell.shared[::-1][np.argsort(t_cell.shared_pixels[::-1], kind="stable")]
     distance[last[:, 0] - 1], nearest[last[:, 0] - 1] = 0, last[:, 1]
+    distance_um = np.minimum(distance * field.pixel_um, MAXIMUM_UM).astype(np.float32)
 
     touching = gap <= reach
     length = np.bincount(
@@ -108,24 +106,48 @@ def measure_contacts(
     close = _close_pairs(t_cell, dendritic_cell, touching, reach)
     pairs = _distinct(np.concatenate([t_cell.shared, close]))[0]
     return Contacts(
-        distance_um=np.minimum(distance * pixel_um, maximum_um).astype(np.float32),
+        distance_um=distance_um,
+        near=(distance_um <= field.near_um) & (distance_um < MAXIMUM_UM),
         nearest=nearest.astype(np.int32),
-        contact_length_um=(length * pixel_um).astype(np.float32),
+        contact_length_um=(length * field.pixel_um).astype(np.float32),
         dendritic_cells_in_contact=_count(pairs[:, 0], t_cell.count),
         t_cells_in_contact=_count(pairs[:, 1], dendritic_cell.count),
         pairs=pairs.astype(np.int32),
     )
 
 
-def _check(t_labels: np.ndarray, dendritic_labels: np.ndarray) -> None:
-    if t_labels.shape != dendritic_labels.shape or t_labels.ndim != 2:
-        raise ValueError(
-            f"label images of shapes {t_labels.shape} and {dendritic_labels.shape}: give both cell "
-            "types of the same field, [H, W]"
-        )
-    for labels in (t_labels, dendritic_labels):
-        if not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(f"labels are whole numbers of cells, these are {labels.dtype}")
+def contact_share(records: Sequence[Contacts]) -> float:
+    """Share of T cells in contact with a dendritic cell, in percent; 0 without T cells."""
+    partners = _all(records, "dendritic_cells_in_contact")
+    return percent(np.count_nonzero(partners), len(partners))
+
+
+def t_cells_per_dendritic_cell(records: Sequence[Contacts]) -> float:
+    """Mean number of T cells in contact with a dendritic cell; 0 without dendritic cells."""
+    visitors = _all(records, "t_cells_in_contact")
+    return float(visitors.sum() / max(len(visitors), 1))
+
+
+def contact_length_um(records: Sequence[Contacts]) -> float:
+    """Mean length of a T cell's outline that is in contact, in µm; 0 without T cells."""
+    length = _all(records, "contact_length_um")
+    return float(length.sum(dtype=np.float64) / max(len(length), 1))
+
+
+def distance_um(records: Sequence[Contacts]) -> float:
+    """Median distance of a T cell to a dendritic cell, in µm; `MAXIMUM_UM` without T cells."""
+    distance = _all(records, "distance_um")
+    return float(np.median(distance)) if len(distance) else MAXIMUM_UM
+
+
+def near_share(records: Sequence[Contacts]) -> float:
+    """Share of T cells near a dendritic cell, in percent; 0 without T cells."""
+    near = _all(records, "near")
+    return percent(np.count_nonzero(near), len(near))
+
+
+def _all(records: Sequence[Contacts], name: str) -> np.ndarray:
+    return np.concatenate([getattr(contacts, name) for contacts in records])
 
 
 def _find_cells(labels: np.ndarray, others: np.ndarray) -> _Cells:
@@ -160,8 +182,7 @@ def _nearest_cell(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distance in pixels, less one, of T cells' edge pixels to a dendritic cell, and which.
 
-    Returns:
-      float64 [Q], inf where none is within `limit`; int [Q], 0 there.
+    float64 [Q], inf where none is within `limit`; int [Q], 0 there.
     """
     if not len(dendritic_cell.points) or not len(t_cell.points):
         return np.where(t_cell.other > 0, 0.0, np.inf), t_cell.other

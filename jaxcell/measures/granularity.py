@@ -1,11 +1,11 @@
-"""Granularity spectra: how much light lies in structures of which size, of a field or a cell."""
+"""Granularity spectra: how much of a cell's light lies in structures of which size."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
-from skimage.morphology import disk
 
+from jaxcell.measures.field import Field
 from jaxcell.measures.morphology import check_cells
 
 # CellProfiler's own defaults are 0.25 and 16 steps, for cells several times as wide: a T cell of
@@ -23,42 +23,9 @@ BACKGROUND_SUBSAMPLE, BACKGROUND_RADIUS = 0.25, 10
 FEW, ROUNDS = 0.02, 12
 
 
-def granularity_spectrum(
-    image: np.ndarray,
-    steps: int = STEPS,
-    subsample: float = SUBSAMPLE,
-    background_subsample: float = BACKGROUND_SUBSAMPLE,
-    background_radius: int = BACKGROUND_RADIUS,
-) -> np.ndarray:
-    """Share of an image's light that is lost when structures of radius k and less are removed.
-
-    The image is subsampled and freed from its background (an opening by a disc, of the image
-    subsampled once more). Step k erodes it k times by a cross and reconstructs it from that under
-    itself; entry k is what the mean lost against step k - 1, in percent of the mean at first.
-
-    Args:
-      image: uint16 or float [H, W], raw counts of 0 and more.
-      steps: length of the spectrum; entry k is about structures of radius k / `subsample` px.
-      subsample: pixels kept in y and x, in (0, 1].
-      background_subsample: pixels kept of those to find the background, in (0, 1].
-      background_radius: radius of the disc in pixels of the image subsampled twice.
-
-    Returns:
-      float32 [steps] in percent, each at least 0, together at most 100; 0 for an image that is
-      constant or empty.
-
-    Raises:
-      ValueError: the image is not 2-D or empty, a count is negative or not finite, or a parameter
-        is out of range.
-
-    Source: CellProfiler 4, MeasureGranularity, after Ravkin; Vincent 2000, "Granulometries and
-    opening trees". Reconstruction: Vincent 1993.
-    """
-    _check(image, steps, subsample, background_subsample, background_radius)
-    pixels = _foreground(image, subsample, background_subsample, background_radius)
-    means = [pixel.mean(dtype=np.float64) for pixel in _granules(pixels, steps)]
-    means = np.array([pixels.mean(dtype=np.float64), *means])
-    return (-100 * np.diff(means) / _safe(means[0])).astype(np.float32)
+def record(field: Field, view: int, step: int) -> np.ndarray:
+    """One step of the spectrum of the cells of a view, float32 [n], in percent."""
+    return cell_granularity(field.views[view], field.cells(view), step)[:, -1]
 
 
 def cell_granularity(
@@ -69,16 +36,21 @@ def cell_granularity(
     background_subsample: float = BACKGROUND_SUBSAMPLE,
     background_radius: int = BACKGROUND_RADIUS,
 ) -> np.ndarray:
-    """Granularity spectrum of every cell, from the reconstructions of the whole image.
+    """Share of each cell's light that is lost when structures of radius k and less are removed.
 
-    Each reconstruction is resampled to the size of the image and averaged over the cell; entry k
-    is what that mean lost at step k, in percent of the mean raw count. As in CellProfiler, the
-    means begin with the raw image, so entry 1 holds the background's share too.
+    The image is subsampled and freed from its background (an opening by a disc, of the image
+    subsampled once more). Step k erodes it k times by a cross, reconstructs it from that under
+    itself, resamples the result to the size of the image and averages it over the cell; entry k is
+    what that mean lost against step k - 1, in percent of the mean raw count. As in CellProfiler,
+    the means begin with the raw image, so entry 1 holds the background's share too.
 
     Args:
       image: uint16 or float [H, W], raw counts of 0 and more.
       labels: int [H, W], 0 outside cells, 1 to n inside, without gaps.
-      steps, subsample, background_subsample, background_radius: as in `granularity_spectrum`.
+      steps: length of the spectrum; entry k is about structures of radius k / `subsample` px.
+      subsample: pixels kept in y and x, in (0, 1].
+      background_subsample: pixels kept of those to find the background, in (0, 1].
+      background_radius: radius of the disc in pixels of the image subsampled twice.
 
     Returns:
       float32 [n, steps] in percent, together at most 100 a cell; entry 1 may be a little below 0
@@ -86,15 +58,21 @@ def cell_granularity(
       image all is background: entry 1 is 100, the others 0.
 
     Raises:
-      ValueError: as `granularity_spectrum`; shapes differ, or a label is negative or missing.
+      ValueError: as `check_cells`; a count is negative, or a parameter is out of range.
 
-    Source: CellProfiler 4, MeasureGranularity, measured in objects.
+    Source: CellProfiler 4, MeasureGranularity in objects, after Ravkin; Vincent 2000,
+    "Granulometries and opening trees". Reconstruction: Vincent 1993.
     """
     check_cells(labels, image)
-    _check(image, steps, subsample, background_subsample, background_radius)
+    if image.size and image.min() < 0:
+        raise ValueError("the image holds negative counts: raise them to 0 before measuring")
+    if not (0 < subsample <= 1 and 0 < background_subsample <= 1):
+        raise ValueError(f"subsample {subsample}, {background_subsample}: choose in (0, 1]")
+    if steps < 1 or background_radius < 1:
+        raise ValueError(f"steps {steps}, background radius {background_radius}: at least 1 each")
     y, x = np.divmod(np.flatnonzero(labels != 0), labels.shape[1])
     inside = labels[y, x].astype(np.intp) - 1
-    count = int(labels.max())
+    count = int(labels.max(initial=0))
     if count == 0:
         return np.zeros((0, steps), np.float32)
 
@@ -105,27 +83,15 @@ def cell_granularity(
     ratio = _ratio(image.shape, subsample)
     places = np.stack([y * ratio[0], x * ratio[1]])
     raw = mean(image[y, x].astype(np.float64))
-    means = [mean(_sample(granule, places)) for granule in _granules(pixels, steps)]
-    lost = -np.diff(np.stack([raw, *means], axis=1), axis=1)
-    return (100 * lost / _safe(raw)[:, None]).astype(np.float32)
-
-
-def _check(image, steps, subsample, background_subsample, background_radius) -> None:
-    if image.ndim != 2 or image.size == 0:
-        raise ValueError(f"an image of shape {image.shape}: give one grey image [H, W]")
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ValueError("the image holds NaN or infinite counts: replace them before measuring")
-    if image.min() < 0:
-        raise ValueError("the image holds negative counts: raise them to 0 before measuring")
-    if not (0 < subsample <= 1 and 0 < background_subsample <= 1):
-        raise ValueError(f"subsample {subsample}, {background_subsample}: choose in (0, 1]")
-    if steps < 1 or background_radius < 1:
-        raise ValueError(f"steps {steps}, background radius {background_radius}: at least 1 each")
-
-
-def _safe(mean: np.ndarray) -> np.ndarray:
-    """What to divide by: where there is no light, nothing is lost either."""
-    return np.where(mean > 0, mean, 1.0)
+    means, eroded, under = [raw], pixels, pixels
+    for _ in range(steps):
+        eroded = _spread(eroded, np.minimum)
+        # The one before is a mask as good as the image, and flatter.
+        under = reconstruct(eroded, under)
+        means.append(mean(_sample(under, places)))
+    lost = -np.diff(np.stack(means, axis=1), axis=1)
+    # Where there is no light, nothing is lost either.
+    return (100 * lost / np.where(raw > 0, raw, 1)[:, None]).astype(np.float32)
 
 
 def _subsample(image: np.ndarray, share: float) -> np.ndarray:
@@ -151,22 +117,14 @@ def _foreground(image, subsample, background_subsample, background_radius) -> np
     """The subsampled image less its background, float32 of 0 and more."""
     pixels = _subsample(image, subsample)
     back = _subsample(pixels, background_subsample)
-    back = ndimage.grey_opening(back, footprint=disk(background_radius), mode="reflect")
+    side = np.arange(-background_radius, background_radius + 1)
+    disc = side[:, None] ** 2 + side**2 <= background_radius**2
+    back = ndimage.grey_opening(back, footprint=disc, mode="reflect")
     # Sides before rounding up, as in CellProfiler.
     shape = np.array(image.shape) * subsample
     ratio = _ratio(tuple(shape), background_subsample)
     grid = np.meshgrid(*(np.arange(n) * r for n, r in zip(pixels.shape, ratio)), indexing="ij")
     return np.maximum(pixels - _sample(back, np.stack(grid)), 0)
-
-
-def _granules(pixels: np.ndarray, steps: int) -> Iterator[np.ndarray]:
-    """Yields the image without structures of radius 1, 2, ... `steps`."""
-    eroded, under = pixels, pixels
-    for _ in range(steps):
-        eroded = _spread(eroded, np.minimum)
-        # The one before is a mask as good as the image, and flatter.
-        under = reconstruct(eroded, under)
-        yield under
 
 
 def reconstruct(marker: np.ndarray, mask: np.ndarray) -> np.ndarray:

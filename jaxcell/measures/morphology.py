@@ -1,29 +1,26 @@
 """Size, shape, brightness and place of every labelled cell of a field."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-# name -> unit, definition; in the order of the table. Every entry but the last is float32.
-MORPHOLOGY: dict[str, tuple[str, str]] = {
-    "y": ("px", "mean row of the cell's pixels"),
-    "x": ("px", "mean column of the cell's pixels"),
-    "area_um2": ("µm²", "number of pixels times the area of a pixel"),
-    "equivalent_diameter_um": ("µm", "diameter of the disc of the same area"),
-    "major_axis_um": ("µm", "major axis of the ellipse with the same second central moments"),
-    "minor_axis_um": ("µm", "minor axis of the ellipse with the same second central moments"),
-    "eccentricity": (
-        "",
-        "focal distance over major axis of the ellipse with the same second central moments; 0 a "
-        "disc, 1 a line",
-    ),
-    "solidity": ("", "pixels over pixels of the convex hull"),
-    "mean_intensity": ("counts", "mean raw count of the cell's pixels"),
-    "integrated_intensity": ("counts", "sum of the raw counts of the cell's pixels"),
-    "intensity_above_background": (
-        "counts",
-        "integrated intensity less area times the background, the median count outside all cells",
-    ),
-    "touches_border": ("", "whether a pixel of the cell lies on the border of the image"),
-}
+from jaxcell.measures.field import Field
+
+
+def count(field: Field, view: int) -> int:
+    """Counts the cells of a view."""
+    return int(field.cells(view).max(initial=0))
+
+
+def record(field: Field, view: int, column: str) -> np.ndarray:
+    """One column of `measure_cells` of the cells of a view, float32 [n]."""
+    return measure_cells(field.cells(view), field.views[view], pixel_um=field.pixel_um)[column]
+
+
+def mean_over_cells(records: Sequence[np.ndarray]) -> float:
+    """Mean over all cells, from one value a cell of each field; 0 without any."""
+    values = np.concatenate(records)
+    return float(values.mean(dtype=np.float64)) if len(values) else 0.0
 
 
 def measure_cells(
@@ -33,8 +30,8 @@ def measure_cells(
 
     Pixels of one number are one cell, connected or not. A cell of one pixel has axes 0,
     eccentricity 0 and solidity 1; a cell of one row or column eccentricity 1 and solidity 1 if it
-    has no gap. The background is one number an image (see `MORPHOLOGY`), without correction for
-    illumination; 0 where cells leave no pixel to take it from.
+    has no gap. The background is one number an image, the median count outside all cells, without
+    correction for illumination; 0 where cells leave no pixel to take it from.
 
     Args:
       labels: int [H, W], 0 outside cells, 1 to n inside, without gaps.
@@ -42,15 +39,16 @@ def measure_cells(
       pixel_um: side of a pixel in µm.
 
     Returns:
-      The columns of `MORPHOLOGY`, each [n] in the order of the labels: float32, and bool
-      `touches_border`.
+      `y` and `x`, mean row and column of the cell's pixels; every column of `catalogue.SHAPES`;
+      `touches_border`, whether a pixel lies on the border of the image, bool. Each is [n], in the
+      order of the labels, and float32 but for the last.
 
     Raises:
       ValueError: shapes differ, a label is negative or missing, a count is not finite, or
         `pixel_um` is not positive.
 
     Source: the region properties of scikit-image (`skimage.measure.regionprops`), by sums over
-    labels; hulls by `convex_area`.
+    labels.
     """
     check_cells(labels, image)
     if not pixel_um > 0:
@@ -76,7 +74,7 @@ def measure_cells(
         "major_axis_um": 4 * np.sqrt(major) * pixel_um,
         "minor_axis_um": 4 * np.sqrt(minor) * pixel_um,
         "eccentricity": np.sqrt(1 - minor / np.where(major > 0, major, 1)) * (major > 0),
-        "solidity": area / convex_area(inside, y, x),
+        "solidity": area / _convex_area(inside, y, x),
         "mean_intensity": integrated / area,
         "integrated_intensity": integrated,
         "intensity_above_background": integrated - area * _background(labels, image),
@@ -86,15 +84,7 @@ def measure_cells(
 
 
 def check_cells(labels: np.ndarray, image: np.ndarray) -> None:
-    """Checks that cells can be measured.
-
-    Args:
-      labels: int [H, W], 0 outside cells, 1 to n inside, without gaps.
-      image: uint16 or float [H, W], raw counts.
-
-    Raises:
-      ValueError: shapes differ, a label is negative or missing, or a count is not finite.
-    """
+    """Raises ValueError unless `measure_cells` can take these labels and this image."""
     if labels.ndim != 2 or labels.shape != image.shape:
         raise ValueError(
             f"labels {labels.shape} and image {image.shape}: give one grey image and its labels"
@@ -131,22 +121,13 @@ def _background(labels: np.ndarray, image: np.ndarray) -> float:
     return 0.0
 
 
-def convex_area(inside: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Number of pixels in the convex hull of each cell.
+def _convex_area(inside: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Number of pixels in the convex hull of each cell 0 to n - 1, float64 [n].
 
     The hull is that of the middles of the pixels' edges, so that a single pixel and a line have
     one; a pixel belongs to it where its centre does, the border included. In whole numbers
-    throughout, so no pixel on the border is lost to rounding.
-
-    Args:
-      inside: int [P], number of the cell of each pixel, 0 to n - 1 without gaps.
-      y: int [P], row of each pixel.
-      x: int [P], column of each pixel.
-
-    Returns:
-      float64 [n].
-
-    Source: the definition of `skimage.morphology.convex_hull_image`; upper hulls by Jarvis 1973.
+    throughout, so no pixel on the border is lost to rounding. By the definition of
+    `skimage.morphology.convex_hull_image`; upper hulls by Jarvis 1973.
     """
     if inside.size == 0:
         return np.zeros(0)

@@ -1,9 +1,12 @@
-"""What made a result: versions, commit and device, for metrics.json."""
+"""What made a result: versions, commit and device, for metrics.json, and the code itself."""
 
+import hashlib
 import platform
 import subprocess
 import tomllib
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import jax
@@ -53,3 +56,29 @@ def commit(checkout: Path = CHECKOUT) -> str:
     except (OSError, subprocess.CalledProcessError):  # no git, or one that does not trust the owner
         return UNKNOWN
     return found.stdout.strip()
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Digest of the source text of some modules: what they made is out of date when it changes.
+
+    Args:
+      modules: dotted names; of a package every Python file counts.
+
+    Returns:
+      12 hexadecimal digits, the same wherever the code lies.
+
+    Raises:
+      ValueError: there is no such module.
+    """
+    digest = hashlib.sha256()
+    for module in modules:
+        spec = find_spec(module)
+        if spec is None:
+            raise ValueError(f"there is no module {module}: name the one that took its place")
+        path = Path(spec.origin)
+        files = sorted(path.parent.rglob("*.py")) if spec.submodule_search_locations else [path]
+        for file in files:
+            name = file.relative_to(path.parent).as_posix()
+            digest.update(f"{module} {name} {file.read_text(encoding='utf-8')}".encode())
+    return digest.hexdigest()[:12]

@@ -6,7 +6,7 @@ import pytest
 
 from jaxcell.analysis.answers import answer
 from jaxcell.analysis.intervals.conformal import calibrate, fit_scale
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 
 
 def _patches(wells: int = 8, each: int = 6, seed: int = 0) -> pd.DataFrame:
@@ -100,9 +100,9 @@ def test_a_run_without_calibration_has_no_intervals_and_says_why(patches, codes)
 
 def test_intervals_end_where_values_do(patches, codes):
     excess = patches.assign(target=patches["target"] - 9, predicted=patches["predicted"] - 9)
-    free = _ask(excess, codes, target=Target("e", "excess", "%", "", -100.0, 100.0)).patches
+    free = _ask(excess, codes, target=Quantity("e", "excess", "%", -100.0, 100.0)).patches
     assert (free["low"] < 0).any() and (free["low"] < free["high"]).all()
-    counted = _ask(patches, codes, target=Target("n", "cells", "", "", 0.0, 4.0)).patches
+    counted = _ask(patches, codes, target=Quantity("n", "cells", "", 0.0, 4.0)).patches
     assert counted["low"].min() == 0 and counted["high"].max() == 4
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from jaxcell.analysis import oddity
 from jaxcell.analysis.oddity import FEWEST_OTHERS, nearest, unusual_patches, unusual_wells
-from jaxcell.measures.catalogue import Target
+from jaxcell.measures.catalogue import Quantity
 
 
 def plate(wells: int = 12, each: int = 8, conditions=("OVA", "ConA")) -> pd.DataFrame:
@@ -143,7 +143,7 @@ def test_what_cannot_be_compared_says_why():
 def test_errors_are_told_in_the_unit_of_the_target():
     patches = plate(wells=12)
     patches.loc[patches["well"] == "B02", "predicted"] += 30
-    wells = unusual_wells(features_of(patches), patches, Target("d", "distance", "µm"))
+    wells = unusual_wells(features_of(patches), patches, Quantity("d", "distance", "µm"))
     assert " µm (usual for ConA wells: " in wells["why"].iloc[0]
 
 

@@ -6,9 +6,8 @@ import tifffile
 from scipy import ndimage
 
 from jaxcell.cells.instrument import (
-    DENDRITIC_CELL,
     NOISES_AT_SENSITIVITY_ONE,
-    T_CELL,
+    PROTOCOLS,
     Protocol,
     pixel_noise,
     protocol_mask,
@@ -16,6 +15,8 @@ from jaxcell.cells.instrument import (
 )
 from jaxcell.cells.labelling import label_cells
 from jaxcell.simulator.field import simulate_field
+
+T_CELL, DENDRITIC_CELL = PROTOCOLS.values()
 
 
 def _discs(radius: float, size: int = 120, level: int = 300, noise: float = 10.0) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from jaxcell.cells.labelling import _squared_distance, label_cells, label_peaks
+from jaxcell.cells.labelling import _squared_distance, label_cells
 from jaxcell.simulator.field import simulate_field
 
 
@@ -140,8 +140,9 @@ def test_peaks_of_any_map_are_separated_by_their_passes():
     mask = np.ones((3, 9), bool)
     height = np.full((3, 9), 0.1, np.float32)
     height[1] = [0.3, 0.8, 1.0, 0.8, 0.5, 0.7, 0.9, 0.7, 0.2]
-    two = label_peaks(mask, height, 0.6, 3)  # the pass at 0.5 is below 0.6 of the lower peak, 0.54
+    # The pass at 0.5 is below 0.6 of the lower peak, 0.54, and above 0.5 of it, 0.45.
+    two = label_cells(mask, 3, height=height, neck=0.6)
     assert two.max() == 2 and two[1, 2] == 1 and two[1, 6] == 2
-    assert label_peaks(mask, height, 0.5, 3).max() == 1  # and above 0.5 of it, 0.45
+    assert label_cells(mask, 3, height=height, neck=0.5).max() == 1
     with pytest.raises(ValueError, match="finite"):
-        label_peaks(mask, np.where(mask, np.nan, 0), 0.6, 3)
+        label_cells(mask, 3, height=np.where(mask, np.nan, 0), neck=0.6)

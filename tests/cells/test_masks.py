@@ -8,11 +8,9 @@ from jaxcell.cells.masks import (
     BACKGROUND,
     cell_threshold,
     field_mask,
-    mean_sd_threshold,
-    two_means_threshold,
+    split_counts,
 )
 from jaxcell.dataset.patches import windows
-from jaxcell.measures.overlap import iou
 
 
 def _cells(rng: np.random.Generator, count: int = 12, size: int = 96) -> np.ndarray:
@@ -33,7 +31,7 @@ def _within_class_variance(image: np.ndarray, threshold: float) -> float:
 def test_threshold_is_the_global_minimum_of_two_means():
     for seed in range(5):
         image = _cells(np.random.default_rng(seed))
-        threshold = int(two_means_threshold(image)[0][0])
+        threshold = split_counts(image)[0].threshold
         best = min(_within_class_variance(image, t) for t in np.unique(image))
         assert _within_class_variance(image, threshold) == pytest.approx(best, rel=1e-9)
 
@@ -41,7 +39,7 @@ def test_threshold_is_the_global_minimum_of_two_means():
 def test_never_worse_than_scikit_learn_k_means():
     image = _cells(np.random.default_rng(1))
     fitted = KMeans(2, n_init=10, random_state=0).fit(image.reshape(-1, 1).astype(float))
-    threshold = two_means_threshold(image)[0][0]
+    threshold = split_counts(image)[0].threshold
     ours = _within_class_variance(image.astype(float), threshold)
     assert ours <= fitted.inertia_ / image.size * (1 + 1e-9)
 
@@ -97,23 +95,13 @@ def test_thresholds_do_not_depend_on_the_batch():
 
 def test_two_grey_values_and_no_images():
     image = np.array([[[3, 3], [3, 9]]], np.uint16)
-    threshold, contrast, spread = two_means_threshold(image)
-    assert (threshold[0], contrast[0], spread[0]) == (3, 6, 0)
-    assert len(two_means_threshold(np.zeros((0, 4, 4), np.uint16))[0]) == 0
-
-
-def test_overlap_by_hand():
-    t_cell, dendritic_cell = np.zeros((2, 3, 10, 10), bool)
-    t_cell[0, :4, :5], dendritic_cell[0, 2:6, :5] = True, True  # 10 shared of 30
-    t_cell[1, :4] = True  # the other is empty; patch 2: both are
-    np.testing.assert_allclose(iou(t_cell, dendritic_cell), [1 / 3, 0, 0], rtol=1e-6)
-    assert iou(t_cell, dendritic_cell).dtype == np.float32
+    assert split_counts(image) == [(3, 6, 0)]
+    assert split_counts(np.zeros((0, 4, 4), np.uint16)) == []
 
 
 def test_mean_sd_is_the_study_s_comparison():
     images = np.concatenate([_cells(np.random.default_rng(seed)) for seed in range(4)])
-    threshold, contrast, spread = mean_sd_threshold(images)
-    for image, limit, apart, wide in zip(images, threshold, contrast, spread):
+    for image, (limit, apart, wide) in zip(images, split_counts(images, "mean_sd")):
         mask = image > image.mean() + image.std()
         np.testing.assert_array_equal(image > limit, mask)
         assert apart == pytest.approx(image[mask].mean() - image[~mask].mean(), rel=1e-6)
@@ -124,8 +112,7 @@ def test_mean_sd_of_two_equal_halves_has_no_brighter_class():
     # Mean + SD is the brighter value itself; a rounding error below it would mask half the image.
     for low, high in ((0, 3), (1000, 1001), (255, 65535)):
         image = np.array([[[low, high], [high, low]]], np.uint16)
-        threshold, contrast, _ = mean_sd_threshold(image)
-        assert (threshold[0], contrast[0]) == (high, 0)
+        assert split_counts(image, "mean_sd")[0][:2] == (high, 0)
 
 
 @pytest.mark.parametrize("method", ["two_means", "mean_sd"])
@@ -173,7 +160,7 @@ def test_what_is_not_raw_counts_is_refused_with_the_cure():
     field = _cells(np.random.default_rng(2))[0]
     broken = field.astype(np.float32)
     broken[3, 3] = np.nan
-    for call in (two_means_threshold, mean_sd_threshold, cell_threshold):
+    for call in (split_counts, cell_threshold):
         with pytest.raises(ValueError, match="replace NaN"):
             call(broken[None])
         with pytest.raises(ValueError, match="no pixels"):
@@ -184,6 +171,8 @@ def test_what_is_not_raw_counts_is_refused_with_the_cure():
         field_mask(np.zeros((0, 9), np.uint16))
     with pytest.raises(ValueError, match="two_means, mean_sd"):
         cell_threshold(field[None], "otsu")
+    with pytest.raises(ValueError, match="two_means, mean_sd"):
+        split_counts(field[None], "otsu")
     with pytest.raises(ValueError, match="patch or field"):
         field_mask(field, scope="plate")
     with pytest.raises(ValueError, match="one view"):

@@ -122,7 +122,9 @@ def test_the_same_input_is_opened_and_not_built_again(plates, tmp_path):
     assert opened.info.splits["train"].num_examples == first.info.splits["train"].num_examples
 
 
-def test_a_changed_file_well_or_option_is_another_data_set(plates_folder, tmp_path, even_light):
+def test_a_changed_file_well_option_or_measure_is_another_data_set(
+    plates_folder, tmp_path, even_light, monkeypatch
+):
     copy = tmp_path / "copy"
     shutil.copytree(plates_folder, copy)
     plates = read_plates(copy, VIEWS)
@@ -155,6 +157,8 @@ def test_a_changed_file_well_or_option_is_another_data_set(plates_folder, tmp_pa
     content[-1] ^= 1
     elsewhere.write_bytes(content)
     names.append(name(plates=plates._replace(images=images)))
+    monkeypatch.setattr("jaxcell.dataset.immune_cells.code_digest", lambda *modules: "other code")
+    names.append(name())
     assert len(set(names)) == len(names)
 
 

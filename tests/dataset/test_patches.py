@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from jaxcell.analysis.scores.reconstruction import entropy_floor
-from jaxcell.cells.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
+from jaxcell.cells.instrument import PROTOCOLS, protocol_mask
+from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.masks import cell_threshold, field_mask
 from jaxcell.cells.methods import decoded, field_masks, patch_masks
 from jaxcell.dataset.patches import label, remove_background, scale, windows
 from jaxcell.measures.catalogue import MEASURES
-from jaxcell.measures.well import measure_patches
+from jaxcell.measures.patch import measure_patches
 
 
 def test_windows_tile_the_field_and_crop_the_border_evenly():
@@ -94,7 +95,7 @@ def test_masks_of_a_field_are_those_of_its_views(method):
     for view, mask in enumerate(decoded(field_masks(field, method, 0.741))):
         image = np.ascontiguousarray(field[..., view])
         if method == "instrument":
-            expected = protocol_mask(image, (T_CELL, DENDRITIC_CELL)[view])
+            expected = protocol_mask(image, PROTOCOLS[VIEWS[view]])
         else:
             expected = field_mask(image, method=method, scope="field")
         assert mask.shape == (256, 256) and expected.any()

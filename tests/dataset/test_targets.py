@@ -9,7 +9,7 @@ from jaxcell.dataset.batches import open_examples
 from jaxcell.dataset.immune_cells import VIEWS, ImmuneCellsConfig, build
 from jaxcell.dataset.patches import label, windows
 from jaxcell.measures.catalogue import MEASURES
-from jaxcell.measures.well import measure_patches
+from jaxcell.measures.patch import measure_patches
 
 
 def _config(**changes) -> ImmuneCellsConfig:

@@ -7,9 +7,10 @@ from jaxcell.measures.chance import (
     ANSWERS,
     MINIMUM_CELLS,
     Chance,
+    Shifts,
     answer,
-    chance_overlap,
     compare_with_chance,
+    excess,
     shift_overlaps,
 )
 
@@ -37,6 +38,11 @@ def _pair(seed: int, bound: float, size: int = 256) -> tuple[np.ndarray, np.ndar
     on_top = rng.random(40) < bound
     own[on_top] = centres[on_top] + rng.integers(-5, 6, (on_top.sum(), 2))
     return _draw(own, 5, size), _draw(centres, 8, size)
+
+
+def chance_overlap(t_cell: np.ndarray, dendritic_cell: np.ndarray, **settings: float) -> Chance:
+    overlaps = shift_overlaps(t_cell, dendritic_cell, **settings)
+    return compare_with_chance([Shifts(overlaps, 1)])
 
 
 def test_every_count_is_exact():
@@ -70,13 +76,11 @@ def test_counts_stay_exact_for_wide_masks(share):
 
 
 def test_mean_sd_z_and_p_by_hand():
-    chance = compare_with_chance(np.array([[5, 1, 5, 1], [0, 0, 0, 0]]))
-    np.testing.assert_allclose(chance.observed, [5, 0])
-    np.testing.assert_allclose(chance.mean, [3, 0])
-    np.testing.assert_allclose(chance.sd, [2, 0])
-    np.testing.assert_allclose(chance.z, [1, 0])
-    np.testing.assert_allclose(chance.p, [0.5, 1])
-    np.testing.assert_allclose(chance.p_less, [1, 1])
+    fields = [Shifts(np.array([2, 1, 2, 1]), 5), Shifts(np.array([3, 0, 3, 0]), 15)]
+    assert compare_with_chance(fields) == (5, 3, 2, 1, 0.5, 1)
+    assert excess(fields) == 100 * (5 - 3) / 20
+    nothing = [Shifts(np.zeros(4, int), 0)]
+    assert compare_with_chance(nothing) == (0, 0, 0, 0, 1, 1) and excess(nothing) == 0
 
 
 def test_p_is_right_where_there_is_no_interaction():
@@ -109,14 +113,12 @@ def test_shared_density_is_not_interaction():
 
 
 def test_fields_of_a_well_are_one_answer():
-    pairs = np.array([_pair(seed, 0.1) for seed in range(6)])
-    well = chance_overlap(pairs[:, 0], pairs[:, 1], pixel_um=PIXEL_UM)
-    each = compare_with_chance(shift_overlaps(pairs[:, 0], pairs[:, 1], pixel_um=PIXEL_UM))
-    assert each.z.shape == (6,) and np.ndim(well.z) == 0
-    assert well.observed == each.observed.sum() and well.mean == pytest.approx(each.mean.sum())
-    assert well.z > each.z.mean()
-    one = chance_overlap(*pairs[2], pixel_um=PIXEL_UM)
-    np.testing.assert_allclose([one.z, one.p], [each.z[2], each.p[2]])
+    overlaps = [shift_overlaps(*_pair(seed, 0.1), pixel_um=PIXEL_UM) for seed in range(6)]
+    records = [Shifts(each, 1) for each in overlaps]
+    well = compare_with_chance(records)
+    observed, mean, _, z, _, _ = np.transpose([compare_with_chance([each]) for each in records])
+    assert well.observed == observed.sum() and well.mean == pytest.approx(mean.sum())
+    assert well.z > z.mean()
 
 
 def test_magnification_does_not_matter():

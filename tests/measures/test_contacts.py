@@ -5,10 +5,19 @@ import pytest
 from scipy import ndimage
 from skimage.measure import perimeter_crofton
 
-from jaxcell.measures.contacts import measure_contacts
+from jaxcell.measures import contacts
+from jaxcell.measures.field import Field
 from jaxcell.simulator.field import simulate_field
 
 PIXEL_UM = 0.741
+
+
+def measure_contacts(
+    *labels: np.ndarray, maximum_um: float = 100.0, **settings: float
+) -> contacts.Contacts:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(contacts, "MAXIMUM_UM", maximum_um)
+        return contacts.record(Field(None, None, labels.__getitem__, **settings))
 
 
 def _cells(rng: np.random.Generator, count: int, radius: int, size: int) -> np.ndarray:
@@ -126,7 +135,7 @@ def test_without_cells_everything_is_defined():
     found = measure_contacts(empty, one, pixel_um=PIXEL_UM)
     assert found.distance_um.shape == (0,) and found.t_cells_in_contact.tolist() == [0]
     found = measure_contacts(empty, empty, pixel_um=PIXEL_UM)
-    assert [len(values) for values in found] == [0] * 6
+    assert [len(values) for values in found] == [0] * 7
     # Number 1 has no pixel, as a cell that others have covered.
     found = measure_contacts(2 * one, one, pixel_um=PIXEL_UM, maximum_um=50)
     assert found.distance_um.tolist() == [50, 0] and found.nearest.tolist() == [0, 1]
@@ -136,7 +145,7 @@ def test_types_and_shapes():
     labels = np.ones((8, 8), np.uint16)
     found = measure_contacts(labels, labels, pixel_um=1.0)
     kinds = [values.dtype for values in found]
-    assert kinds == [np.float32, np.int32, np.float32, np.int32, np.int32, np.int32]
+    assert kinds == [np.float32, bool, np.int32, np.float32, np.int32, np.int32, np.int32]
     with pytest.raises(ValueError, match="shapes"):
         measure_contacts(labels, labels[:4], pixel_um=1.0)
     with pytest.raises(ValueError, match="whole numbers"):

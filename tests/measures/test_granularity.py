@@ -5,11 +5,11 @@ import pytest
 from scipy import ndimage
 from skimage.morphology import dilation, disk, erosion, reconstruction
 
-from jaxcell.measures.granularity import cell_granularity, granularity_spectrum, reconstruct
+from jaxcell.measures.granularity import cell_granularity, reconstruct
 
 
 def _slowly(image, labels, steps, subsample, background_subsample, radius):
-    """CellProfiler's steps in its order, in float64; spectra of the image and of the cells."""
+    """CellProfiler's steps in its order, in float64; spectra of the cells."""
 
     def shrink(pixels, shape, share):
         if share == 1:
@@ -34,15 +34,13 @@ def _slowly(image, labels, steps, subsample, background_subsample, radius):
     pixels = np.maximum(pixels - background, 0)
     numbers = np.arange(1, labels.max() + 1)
     of_cells = [ndimage.mean(image, labels, numbers)]
-    means, eroded = [pixels.mean()], pixels
+    eroded = pixels
     for _ in range(steps):
         eroded = erosion(eroded, disk(1))
         left = reconstruction(eroded, pixels, footprint=disk(1))
-        means.append(left.mean())
         full = restore(left, image.shape, small) if subsample < 1 else left
         of_cells.append(ndimage.mean(full, labels, numbers))
-    spectrum = -100 * np.diff(means) / max(means[0], np.finfo(float).eps)
-    return spectrum, -100 * np.diff(np.array(of_cells), axis=0).T / of_cells[0][:, None]
+    return -100 * np.diff(np.array(of_cells), axis=0).T / of_cells[0][:, None]
 
 
 def _field(seed: int, shape=(140, 171)) -> tuple[np.ndarray, np.ndarray]:
@@ -66,21 +64,18 @@ def _field(seed: int, shape=(140, 171)) -> tuple[np.ndarray, np.ndarray]:
 )
 def test_spectra_are_those_of_cell_profiler(parameters):
     image, labels = _field(0)
-    spectrum, of_cells = _slowly(image, labels, *parameters)
-    ours = granularity_spectrum(image, *parameters)
-    assert spectrum.sum() > 5  # there is something to compare
-    np.testing.assert_allclose(ours, spectrum, atol=1e-3)
+    expected = _slowly(image, labels, *parameters)
+    assert expected[:, 1:].sum() > 5  # there is something to compare
     cells = cell_granularity(image, labels, *parameters)
-    assert cells.dtype == ours.dtype == np.float32 and cells.shape == of_cells.shape
-    np.testing.assert_allclose(cells, of_cells, atol=1e-3)
+    assert cells.dtype == np.float32 and cells.shape == expected.shape
+    np.testing.assert_allclose(cells, expected, atol=1e-3)
 
 
 def test_defaults_are_the_ones_described():
     image, labels = _field(1)
-    np.testing.assert_array_equal(
-        granularity_spectrum(image), granularity_spectrum(image, 6, 0.5, 0.25, 10)
-    )
-    assert cell_granularity(image, labels).shape == (labels.max(), 6)
+    cells = cell_granularity(image, labels)
+    np.testing.assert_array_equal(cells, cell_granularity(image, labels, 6, 0.5, 0.25, 10))
+    assert cells.shape == (labels.max(), 6)
 
 
 @pytest.mark.parametrize("kind", ["noise", "few grey values", "a spiral"])
@@ -115,10 +110,8 @@ def test_a_disc_is_lost_at_the_step_of_its_radius(radius):
     for number, centre in enumerate((32, 96), start=1):
         disc = (y - centre) ** 2 + (x - 64) ** 2 <= radius**2
         image[disc], labels[disc] = 1300, number
-    spectrum = granularity_spectrum(image, 9, 1.0)
-    # A cross of radius k fits a disc of radius r as long as k <= r: gone at step r + 1.
-    assert spectrum[radius] == pytest.approx(100, abs=1e-3)
     cells = cell_granularity(image, labels, 9, 1.0)
+    # A cross of radius k fits a disc of radius r as long as k <= r: gone at step r + 1.
     background = 100 * 300 / 1300
     expected = np.zeros((2, 9))
     expected[:, 0], expected[:, radius] = background, 100 - background
@@ -127,12 +120,11 @@ def test_a_disc_is_lost_at_the_step_of_its_radius(radius):
 
 def test_entries_are_shares():
     image, labels = _field(3)
-    spectrum = granularity_spectrum(image, 12)
-    assert (spectrum >= 0).all() and 50 < spectrum.sum() <= 100.001
     cells = cell_granularity(image, labels, 12)
     assert (cells[:, 1:] >= -1e-3).all() and (cells.sum(axis=1) <= 100.001).all()
-    brighter = granularity_spectrum(image.astype(np.float64) * 7, 12)
-    np.testing.assert_allclose(brighter, spectrum, atol=1e-3)
+    assert 50 < cells.sum(axis=1).mean()
+    brighter = cell_granularity(image.astype(np.float64) * 7, labels, 12)
+    np.testing.assert_allclose(brighter, cells, atol=1e-3)
 
 
 def test_images_without_structure():
@@ -140,28 +132,27 @@ def test_images_without_structure():
     labels[3:9, 3:9], labels[0, 39] = 1, 2
     for value in (0, 700, 65535):
         image = np.full((40, 40), value, np.uint16)
-        np.testing.assert_array_equal(granularity_spectrum(image), np.zeros(6))
         # All a cell holds is background, which is lost at once; of nothing, nothing is lost.
         expected = np.zeros((2, 6))
         expected[:, 0] = 100 if value else 0
         np.testing.assert_allclose(cell_granularity(image, labels), expected)
     assert cell_granularity(image, np.zeros_like(labels)).shape == (0, 6)
-    assert granularity_spectrum(np.full((1, 1), 9, np.uint16)).tolist() == [0] * 6
+    one = np.ones((1, 1), np.int32)
+    assert cell_granularity(np.full((1, 1), 9, np.uint16), one).tolist() == [[100, 0, 0, 0, 0, 0]]
 
 
 def test_bad_input_says_what_to_do():
     image, labels = _field(4, (40, 40))
     broken = image.astype(np.float32)
     broken[2, 2] = np.nan
-    for call in (lambda: granularity_spectrum(broken), lambda: cell_granularity(broken, labels)):
-        with pytest.raises(ValueError, match="NaN"):
-            call()
+    with pytest.raises(ValueError, match="NaN"):
+        cell_granularity(broken, labels)
     with pytest.raises(ValueError, match="negative"):
-        granularity_spectrum(image.astype(np.float32) - 2000)
+        cell_granularity(image.astype(np.float32) - 2000, labels)
     with pytest.raises(ValueError, match="grey image"):
-        granularity_spectrum(image[None])
+        cell_granularity(image[None], labels)
     with pytest.raises(ValueError, match="without gaps"):
         cell_granularity(image, labels * 2)
     for wrong in ({"subsample": 0.0}, {"subsample": 2.0}, {"steps": 0}, {"background_radius": 0}):
         with pytest.raises(ValueError, match="subsample|steps"):
-            granularity_spectrum(image, **wrong)
+            cell_granularity(image, labels, **wrong)

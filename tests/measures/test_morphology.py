@@ -6,8 +6,10 @@ from scipy import ndimage
 from skimage.measure import regionprops
 from skimage.segmentation import relabel_sequential
 
-from jaxcell.measures.morphology import MORPHOLOGY, measure_cells
+from jaxcell.measures.catalogue import SHAPES
+from jaxcell.measures.morphology import measure_cells
 
+COLUMNS = ["y", "x", *SHAPES, "touches_border"]
 SAME = {
     "equivalent_diameter_um": "equivalent_diameter_area",
     "major_axis_um": "axis_major_length",
@@ -45,7 +47,7 @@ def _reference(labels: np.ndarray, image: np.ndarray, pixel_um: float) -> dict[s
 def test_measures_are_those_of_scikit_image(seed):
     labels, image = _blobs(seed)
     measured = measure_cells(labels, image, pixel_um=0.741)
-    assert list(measured) == list(MORPHOLOGY)
+    assert list(measured) == COLUMNS
     reference = _reference(labels, image, 0.741)
     assert len(measured["y"]) == labels.max() > 60
     for name, expected in reference.items():
@@ -105,7 +107,7 @@ def test_the_smallest_cells_and_those_at_the_border():
 
 def test_no_cells_one_cell_everywhere_and_saturation():
     none = measure_cells(np.zeros((8, 8), np.int32), np.zeros((8, 8), np.uint16), pixel_um=1.0)
-    assert {len(values) for values in none.values()} == {0} and list(none) == list(MORPHOLOGY)
+    assert {len(values) for values in none.values()} == {0} and list(none) == COLUMNS
     image = np.full((64, 80), 65535, np.uint16)
     full = measure_cells(np.ones((64, 80), np.int32), image, pixel_um=1.0)
     assert full["solidity"][0] == 1 and full["mean_intensity"][0] == 65535

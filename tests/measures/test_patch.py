@@ -3,17 +3,16 @@
 import numpy as np
 import pytest
 
+from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.labelling import label_cells
-from jaxcell.measures import well
-from jaxcell.measures.catalogue import MEASURES
+from jaxcell.measures.catalogue import CELL_MEANS, MEASURES, SHAPES, TARGETS
 from jaxcell.measures.granularity import cell_granularity
-from jaxcell.measures.morphology import MORPHOLOGY, measure_cells
-from jaxcell.measures.patch import TARGETS, check_target, measure_patches
+from jaxcell.measures.morphology import measure_cells
+from jaxcell.measures.patch import check_target, measure_patches
 from jaxcell.simulator.field import simulate_field
 
 PIXEL_UM = 0.741
-KINDS = ("t_cell", "dendritic_cell")
-OF_CELLS = sorted(set(TARGETS) - set(MEASURES))
+OF_CELLS = sorted({*CELL_MEANS, "t_cells", "dendritic_cells"})
 PLACE = {"y", "x", "touches_border"}
 
 
@@ -36,19 +35,20 @@ def _columns(image: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_every_column_of_both_kinds_is_a_target_and_says_what_it_is():
-    columns = set(MORPHOLOGY) - PLACE | {f"granularity_{step}" for step in range(1, 7)} | {"count"}
-    assert set(OF_CELLS) == {f"{kind}_{column}" for kind in KINDS for column in columns}
-    assert len({measure.label for measure in TARGETS.values()}) == len(TARGETS)
-    for name, measure in TARGETS.items():
-        assert name in MEASURES or measure.definition.endswith(".") and measure.label
-    assert {name: TARGETS[name] for name in MEASURES} == MEASURES
-    assert TARGETS["t_cell_area_um2"].label == "T-cell area, mean"
-    assert TARGETS["t_cell_area_um2"].unit == "µm²"
-    assert "0 without any" in TARGETS["dendritic_cell_solidity"].definition
-    assert "radius 4 px" in TARGETS["t_cell_granularity_2"].definition
+    columns = set(SHAPES) | {f"granularity_{step}" for step in range(1, 7)}
+    assert set(CELL_MEANS) == {f"{kind}_{column}" for kind in VIEWS for column in columns}
+    assert set(TARGETS) == set(CELL_MEANS) | set(MEASURES)
+    words = {name: measure.quantity for name, measure in TARGETS.items()}
+    assert len({quantity.label for quantity in words.values()}) == len(TARGETS)
+    for name, quantity in words.items():
+        assert quantity.name == name and quantity.label and quantity.definition.endswith(".")
+    assert words["t_cell_area_um2"].label == "T-cell area, mean"
+    assert words["t_cell_area_um2"].unit == "µm²"
+    assert "0 without any" in words["dendritic_cell_solidity"].definition
+    assert "radius 4 px" in words["t_cell_granularity_2"].definition
 
 
-@pytest.mark.parametrize("view, kind", list(enumerate(KINDS)))
+@pytest.mark.parametrize("view, kind", list(enumerate(VIEWS)))
 def test_targets_are_means_over_the_cells_of_a_patch(patches, view, kind):
     tables = [_columns(image, mask) for image, mask in zip(*(each[..., view] for each in patches))]
     counts = [len(table["y"]) for table in tables]
@@ -59,10 +59,10 @@ def test_targets_are_means_over_the_cells_of_a_patch(patches, view, kind):
         expected = [sum(map(float, table[column])) / max(len(table["y"]), 1) for table in tables]
         assert found.dtype == np.float32 and found.shape == (4,)
         np.testing.assert_allclose(found, expected, rtol=1e-5, err_msg=name)
-        bounds = TARGETS[name].minimum, TARGETS[name].maximum
+        bounds = TARGETS[name].quantity[3:5]
         assert bounds[0] is None or (found >= bounds[0]).all()
         assert bounds[1] is None or (found <= bounds[1]).all()
-    found = measure_patches(*patches, f"{kind}_count", pixel_um=PIXEL_UM)
+    found = measure_patches(*patches, f"{kind}s", pixel_um=PIXEL_UM)
     np.testing.assert_array_equal(found, np.float32(counts))
 
 
@@ -73,13 +73,13 @@ def test_by_hand():
         patch[0, y : y + height, 20:28, 0], mask[0, y : y + height, 20:28, 0] = count, True
     patch[0, 40:50, 40:50, 1], mask[0, 40:50, 40:50, 1] = 1100, True
     expected = {
-        "t_cell_count": 2,
+        "t_cells": 2,
         "t_cell_area_um2": 4 * 48,
         "t_cell_mean_intensity": 450,
         "t_cell_integrated_intensity": (64 * 300 + 32 * 600) / 2,
         "t_cell_intensity_above_background": (64 * 200 + 32 * 500) / 2,
         "t_cell_solidity": 1,
-        "dendritic_cell_count": 1,
+        "dendritic_cells": 1,
         "dendritic_cell_area_um2": 4 * 100,
         "dendritic_cell_mean_intensity": 1100,
         "dendritic_cell_eccentricity": 0,
@@ -100,7 +100,7 @@ def test_patches_without_cells_are_0_and_full_ones_finite(name):
     assert measure_patches(bare[:0], bare[:0] > 0, name, pixel_um=PIXEL_UM).shape == (0,)
 
 
-@pytest.mark.parametrize("view, kind", list(enumerate(KINDS)))
+@pytest.mark.parametrize("view, kind", list(enumerate(VIEWS)))
 def test_a_kind_does_not_need_the_other(patches, view, kind):
     images, masks = (values.copy() for values in patches)
     images[..., 1 - view], masks[..., 1 - view] = 65535, False
@@ -110,16 +110,9 @@ def test_a_kind_does_not_need_the_other(patches, view, kind):
         np.testing.assert_array_equal(alone, both)
 
 
-@pytest.mark.parametrize("name", ["iou", "contact_share", "t_cells_per_dendritic_cell"])
-def test_measures_of_interaction_are_what_they_were(patches, name):
-    expected = well.measure_patches(*patches, name, pixel_um=PIXEL_UM)
-    found = measure_patches(*patches, name, pixel_um=PIXEL_UM)
-    np.testing.assert_array_equal(found, expected)
-
-
 @pytest.mark.parametrize("name", ["t_cell", "t_cell_y", "area_um2", "t_cell_granularity_7"])
 def test_an_unknown_target_is_an_error_that_says_where_all_stand(patches, name):
-    with pytest.raises(ValueError, match=f"{name}' is not one of iou, .*measures/patch.py"):
+    with pytest.raises(ValueError, match=f"{name}' is not one of iou, .*measures/catalogue.py"):
         measure_patches(*patches, name, pixel_um=PIXEL_UM)
     with pytest.raises(ValueError, match="such as t_cell_area_um2"):
         check_target(name)

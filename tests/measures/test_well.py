@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from jaxcell.cells.labelling import label_cells
-from jaxcell.measures import overlap
-from jaxcell.measures.catalogue import MAXIMUM_UM, MEASURES, describe_measures
-from jaxcell.measures.chance import ANSWERS, compare_with_chance, shift_overlaps
-from jaxcell.measures.well import measure_field, measure_patches, measure_well, record_field
+from jaxcell.measures import contacts
+from jaxcell.measures.catalogue import MEASURES, quantities
+from jaxcell.measures.chance import ANSWERS, Shifts, compare_with_chance, shift_overlaps
+from jaxcell.measures.contacts import MAXIMUM_UM
+from jaxcell.measures.patch import measure_patches
+from jaxcell.measures.well import measure_field, measure_well, record_field
 from jaxcell.simulator.field import simulate_field
 
 PIXEL_UM = 0.741
-EXTRAS = {"t_cells", "dendritic_cells", "chance_p", "chance_p_less", "answer"}
+COUNTS = {"t_cells", "dendritic_cells"}
 
 
 def _field(seed: int, association: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -29,12 +31,12 @@ def fields():
 def test_a_field_has_every_measure_within_its_bounds(fields):
     for field in fields:
         measures = measure_field(*field, pixel_um=PIXEL_UM)
-        assert set(measures) == set(MEASURES) | EXTRAS
-        for name, measure in MEASURES.items():
-            assert type(measures[name]) is float and np.isfinite(measures[name])
-            assert measure.minimum is None or measures[name] >= measure.minimum
-            assert measure.maximum is None or measures[name] <= measure.maximum
-            assert measure.label and measure.definition.endswith(".")
+        assert list(measures) == [*MEASURES, "answer"]
+        for name, quantity in quantities().items():
+            assert type(measures[name]) is (int if name in COUNTS else float)
+            assert np.isfinite(measures[name])
+            assert quantity.minimum is None or measures[name] >= quantity.minimum
+            assert quantity.maximum is None or measures[name] <= quantity.maximum
         assert measures["answer"] in ANSWERS
         assert measures["t_cells"] == field[2][0].max()
 
@@ -42,20 +44,21 @@ def test_a_field_has_every_measure_within_its_bounds(fields):
 def test_a_fields_measures_are_those_of_the_parts(fields):
     views, masks, labels = fields[0]
     found = measure_field(views, masks, labels, pixel_um=PIXEL_UM)
-    assert found["iou"] == pytest.approx(100 * overlap.iou(*masks))
-    assert found["overlap_share"] == pytest.approx(100 * overlap.overlap_share(*masks))
-    assert found["manders_t_cell"] == pytest.approx(100 * overlap.manders(views[0], *masks))
-    expected = 100 * overlap.manders(views[1], *masks[::-1])
-    assert found["manders_dendritic_cell"] == pytest.approx(expected)
-    assert found["pearson"] == pytest.approx(overlap.pearson(*views))
-    contacts = record_field(views, masks, labels, pixel_um=PIXEL_UM).contacts
-    assert found["contact_share"] == pytest.approx(100 * (contacts.distance_um <= 1.5).mean())
-    expected = len(contacts.pairs) / labels[1].max()
+    both = masks.all(axis=0)
+    assert found["iou"] == pytest.approx(100 * both.sum() / masks.any(axis=0).sum())
+    assert found["overlap_share"] == pytest.approx(100 * both.sum() / masks[0].sum())
+    for name, view, mask in zip(("manders_t_cell", "manders_dendritic_cell"), views, masks):
+        assert found[name] == pytest.approx(100 * view[both].sum() / view[mask].sum())
+    expected = np.corrcoef(views[0].ravel(), views[1].ravel())[0, 1]
+    assert found["pearson"] == pytest.approx(expected, rel=1e-5)
+    record = record_field(views, masks, labels, pixel_um=PIXEL_UM)[contacts.record]
+    assert found["contact_share"] == pytest.approx(100 * (record.distance_um <= 1.5).mean())
+    expected = len(record.pairs) / labels[1].max()
     assert found["t_cells_per_dendritic_cell"] == pytest.approx(expected)
-    assert found["near_share"] == pytest.approx(100 * (contacts.distance_um <= 20).mean())
-    assert found["distance_um"] == pytest.approx(np.median(contacts.distance_um))
-    assert found["contact_length_um"] == pytest.approx(contacts.contact_length_um.mean())
-    chance = compare_with_chance(shift_overlaps(*masks, pixel_um=PIXEL_UM))
+    assert found["near_share"] == pytest.approx(100 * (record.distance_um <= 20).mean())
+    assert found["distance_um"] == pytest.approx(np.median(record.distance_um))
+    assert found["contact_length_um"] == pytest.approx(record.contact_length_um.mean())
+    chance = compare_with_chance([Shifts(shift_overlaps(*masks, pixel_um=PIXEL_UM), 1)])
     assert (found["chance_z"], found["chance_p"]) == (chance.z, chance.p)
     expected = found["overlap_share"] - 100 * chance.mean / masks[0].sum()
     assert found["chance_excess"] == pytest.approx(expected)
@@ -66,16 +69,13 @@ def test_a_well_pools_cells_and_pixels_not_ratios(fields):
     one = record_field(*fields[0], pixel_um=PIXEL_UM)
     single, double = measure_well([one]), measure_well([one, one])
     for name in MEASURES:
-        assert double[name] == pytest.approx(single[name])
-    assert double["t_cells"] == 2 * single["t_cells"]
+        assert double[name] == pytest.approx(single[name] * (2 if name in COUNTS else 1))
 
     records = [record_field(*field, pixel_um=PIXEL_UM) for field in fields]
     well = measure_well(records)
-    t_cell, dendritic_cell = (
-        np.concatenate([field[1][view] for field in fields]) for view in (0, 1)
-    )
-    assert well["iou"] == pytest.approx(100 * overlap.iou(t_cell, dendritic_cell))
-    distances = np.concatenate([record.contacts.distance_um for record in records])
+    masks = np.concatenate([field[1] for field in fields], axis=1)
+    assert well["iou"] == pytest.approx(100 * masks.all(axis=0).sum() / masks.any(axis=0).sum())
+    distances = np.concatenate([record[contacts.record].distance_um for record in records])
     assert well["distance_um"] == pytest.approx(np.median(distances))
     assert well["answer"] == "interaction"
 
@@ -125,9 +125,11 @@ def test_an_empty_or_saturated_view_has_defined_measures(fields, empty):
         if without:
             views[view], masks[view], labels[view] = 65535, False, 0
     found = measure_field(views, masks, labels, pixel_um=PIXEL_UM)
-    zero = set(MEASURES) - {"distance_um"}
+    zero = set(MEASURES) - {"distance_um", "chance_p", "chance_p_less"} - COUNTS
     assert {name: found[name] for name in zero} == dict.fromkeys(zero, 0.0)
-    assert found["distance_um"] == MAXIMUM_UM and found["chance_p"] == 1
+    assert found["distance_um"] == MAXIMUM_UM
+    assert found["chance_p"] == found["chance_p_less"] == 1
+    assert [found["t_cells"], found["dendritic_cells"]] == [view.max() for view in labels]
     assert found["answer"] == "too few cells to say"
 
 
@@ -143,7 +145,7 @@ def test_a_single_cell_cut_by_the_border(fields):
 
 def test_errors_name_the_cure(fields, patches):
     views, masks, labels = fields[0]
-    with pytest.raises(ValueError, match="choose one of iou"):
+    with pytest.raises(ValueError, match="not one of iou"):
         measure_patches(*patches, "overlap", pixel_um=PIXEL_UM)
     with pytest.raises(ValueError, match="T cells first"):
         record_field(views, masks[:1], labels, pixel_um=PIXEL_UM)
@@ -158,7 +160,7 @@ def test_errors_name_the_cure(fields, patches):
 
 
 def test_definitions_name_the_distances_that_were_measured_with():
-    described = describe_measures(contact_um=5.0, near_um=33.0)
+    described = quantities(contact_um=5.0, near_um=33.0)
     assert "5 µm" in described["contact_share"].definition
     assert "33 µm" in described["near_share"].definition
-    assert "1.5 µm" in MEASURES["contact_share"].definition
+    assert "1.5 µm" in MEASURES["contact_share"].quantity.definition

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxcell.cells.masks import two_means_threshold
+from jaxcell.cells.masks import split_counts
 from jaxcell.dataset.batches import transform
-from jaxcell.measures.overlap import iou
+from jaxcell.measures.patch import measure_patches
 from jaxcell.models.encoder import Encoder
 from jaxcell.models.regressor import (
     BINS,
@@ -224,11 +224,9 @@ def _graded_patches(count: int = 12) -> np.ndarray:
 def test_the_masks_of_two_means_are_among_those_it_can_predict():
     image = _graded_patches()
     counts = np.round(image * 4095).astype(np.uint16)
-    t_cell, dendritic_cell = (
-        counts[..., view] > two_means_threshold(counts[..., view])[0][:, None, None]
-        for view in (0, 1)
-    )
-    exact = 100 * iou(t_cell, dendritic_cell)
+    thresholds = [[split.threshold for split in split_counts(counts[..., view])] for view in (0, 1)]
+    masks = counts > np.transpose(thresholds)[:, None, None]
+    exact = measure_patches(counts, masks, "iou", pixel_um=1.0)
     out = soft_overlap(_two_means(), image)
     assert np.std(exact) > 5
     np.testing.assert_allclose(out, exact, atol=2.5)  # a pixel or two between two edges of bins

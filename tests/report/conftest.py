@@ -6,7 +6,7 @@ import pytest
 
 from jaxcell.analysis.answers import answer
 from jaxcell.analysis.intervals.conformal import calibrate, fit_scale, well_numbers
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.interaction.page import Shown
 
 # Share of patches exactly 0, and scale of the others in percent: as on the plate CK19.
@@ -74,7 +74,7 @@ def synthetic_patches(conditions=tuple(SPREAD), wells=4, each=25, plates=1, seed
     return pd.concat(tables, ignore_index=True)
 
 
-def report_arguments(patches: pd.DataFrame, target: Target = OVERLAP, size: int = 24) -> dict:
+def report_arguments(patches: pd.DataFrame, target: Quantity = OVERLAP, size: int = 24) -> dict:
     """Keyword arguments of write_report for a table of patches."""
     random = np.random.default_rng(1)
     codes = random.normal(size=(len(patches), 16)).astype(np.float32)
@@ -119,7 +119,7 @@ def report_arguments(patches: pd.DataFrame, target: Target = OVERLAP, size: int 
     }
 
 
-def ask(patches: pd.DataFrame, codes: np.ndarray, target: Target = OVERLAP):
+def ask(patches: pd.DataFrame, codes: np.ndarray, target: Quantity = OVERLAP):
     """The answers of a table of patches, calibrated on another one."""
     other = synthetic_patches(wells=5, seed=1)
     truth, predicted = other["target"].to_numpy(), other["predicted"].to_numpy()

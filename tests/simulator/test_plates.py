@@ -16,7 +16,7 @@ import tifffile
 from scipy import ndimage, stats
 
 from jaxcell.cells.masks import BACKGROUND, cell_threshold
-from jaxcell.measures.overlap import iou
+from jaxcell.measures.patch import measure_patches
 from jaxcell.simulator import cells
 from jaxcell.simulator.field import ASSOCIATION, Field, Well, draw_well, simulate_field
 from jaxcell.simulator.plates import simulate_plates
@@ -257,9 +257,9 @@ def patch_overlaps(field: Field, window: int = 192) -> tuple[np.ndarray, np.ndar
     stained = field.views[:2, : count * window, : count * window]
     patches = stained.reshape(2, count, window, count, window).transpose(0, 1, 3, 2, 4)
     patches = patches.reshape(2, -1, window, window)
-    masks = [view > cell_threshold(view)[:, None, None] for view in patches]
+    masks = np.stack([view > cell_threshold(view)[:, None, None] for view in patches], axis=-1)
     faulty = (patches.max(axis=(2, 3)) <= BACKGROUND).any(axis=0)
-    return 100 * iou(*masks), faulty
+    return measure_patches(np.moveaxis(patches, 0, -1), masks, "iou", pixel_um=0.741), faulty
 
 
 @pytest.mark.slow

@@ -18,8 +18,7 @@ from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.experiments.lifecycle import Outcome
 from jaxcell.inference.examples import Seen, look, reconstructions
 from jaxcell.inference.trained import Run, load
-from jaxcell.measures.catalogue import OVERLAP, Target
-from jaxcell.measures.patch import TARGETS
+from jaxcell.measures.catalogue import TARGETS, Quantity
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, is_simulated
 from jaxcell.report.explorer import sprites
@@ -160,7 +159,7 @@ def _evaluate(
     rows, settings = examples.rows("test"), config.evaluation
     side = sprites.layout(len(rows), config.dataset.window).tile
     seen = look(run, examples, rows, settings.batch_size, side, config.training.seed)
-    target = target_words(config.dataset.target)
+    target = TARGETS[config.dataset.target].quantity
     answers = _answers(seen, target, calibrate(seen.patches), config)
     metrics = {
         **summarise(seen.patches, run.dataset["training_mean"]),
@@ -189,7 +188,7 @@ def _evaluate(
 
 
 def _answers(
-    seen: Seen, target: Target, calibrations: Calibrations | str, config: Config
+    seen: Seen, target: Quantity, calibrations: Calibrations | str, config: Config
 ) -> Answers:
     """Asks all questions, behind a progress bar that says which."""
     baselines = {
@@ -224,7 +223,7 @@ def _shown(
     rows: np.ndarray,
     seen: Seen,
     patches: pd.DataFrame,
-    target: Target,
+    target: Quantity,
     files: Mapping | None,
     config: Config,
 ) -> Shown:
@@ -259,16 +258,6 @@ def _largest(values: np.ndarray) -> np.ndarray:
     """Rows of the largest finite values, largest first."""
     order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")[:GALLERY]
     return order[np.isfinite(values[order])]
-
-
-def target_words(name: str) -> Target:
-    """What a target is called, in which unit, for tables and figures."""
-    if name == OVERLAP.name:
-        return OVERLAP
-    measure = TARGETS[name]
-    return Target(
-        name, measure.label, measure.unit, measure.definition, measure.minimum, measure.maximum
-    )
 
 
 def _wells(table: pd.DataFrame) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxcell.dataset.source import load_plates
 from jaxcell.inference.plates import Predictions, predict_plates
 from jaxcell.inference.trained import load
-from jaxcell.measures.patch import TARGETS
+from jaxcell.measures.catalogue import TARGETS
 from jaxcell.plates.findings import describe
 from jaxcell.plates.folder import Plates
 from jaxcell.report.common.terminal import closing_table
@@ -54,13 +54,14 @@ def predict_folder(
 
 def _summary_lines(predictions: Predictions, target: str, plates: Plates) -> dict[str, str]:
     """What a prediction came to, for the terminal."""
-    wells, spent, measure = predictions.wells, predictions.seconds, TARGETS[target]
+    wells, spent = predictions.wells, predictions.seconds
+    quantity = TARGETS[target].quantity
     unknown, faulty = int((wells["condition"] == "").sum()), int(wells["faulty"].sum())
     rate = len(wells) / (spent.waiting + spent.answering)
     lines = {
         "wells": f"{len(wells)}" + (f", {unknown} without layout" if unknown else ""),
         "patches": f"{len(predictions.patches):,}, {faulty:,} of them faulty (counted in)",
-        "predicted": f"{measure.label}, {measure.unit}".removesuffix(", "),
+        "predicted": f"{quantity.label}, {quantity.unit}".removesuffix(", "),
         "speed": f"{rate:.2f} wells a second, {100 * spent.waiting_share:.1f} % of the time "
         "waiting for input",
         "preparing": f"{spent.preparing:.0f} s",

@@ -21,7 +21,7 @@ from jaxcell.dataset.immune_cells import open_built
 from jaxcell.dataset.source import dataset_config, tfds_folder
 from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.masks.train import make_unet
-from jaxcell.measures.overlap import iou
+from jaxcell.measures.patch import measure_patches
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
 from jaxcell.storage.run_folder import load_config
 from jaxcell.training.checkpoint import best_params
@@ -105,7 +105,11 @@ def _compare(
         masks = jax.device_get(step(params, raw))
         seconds.append(time.perf_counter() - began)
         real = raw["weight"] > 0
-        parts.append(_counts(masks["true"][real], masks["predicted"][real]))
+        counts = _counts(masks["true"][real], masks["predicted"][real])
+        overlap = measure_patches(
+            raw["image"][real], masks["predicted"][real], "iou", pixel_um=config.plates.pixel_um
+        )
+        parts.append(counts.assign(predicted=overlap))
         if len(shown) < EXAMPLES:
             fullest = int(masks["true"].any(axis=-1).sum(axis=(1, 2)).argmax())
             shown.append(_example(examples, raw, masks, fullest))
@@ -116,12 +120,11 @@ def _compare(
 
 
 def _counts(true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
-    """Pixels in both and in either mask of each kind, and the overlap in percent, per patch."""
+    """Pixels in both and in either mask of each kind, per patch."""
     counts = {}
     for kind, name in enumerate(VIEWS):
         counts[f"{name}_both"] = (true & predicted)[..., kind].sum(axis=(1, 2))
         counts[f"{name}_either"] = (true | predicted)[..., kind].sum(axis=(1, 2))
-    counts["predicted"] = 100 * iou(predicted[..., 0], predicted[..., 1])
     return pd.DataFrame(counts)
 
 

@@ -15,11 +15,20 @@ from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.storage.atomic import write, write_cells
+from jaxcell.storage.provenance import code_digest
 from jaxcell.storage.run_folder import IDENTITY, TRAINED
 
-# To be raised with every change of what is measured or how: wells kept by older code are then
-# measured anew.
-VERSION = 1
+# What decides the numbers of a well, besides its images and the settings.
+CODE = (
+    "jaxcell.cells",
+    "jaxcell.measures",
+    "jaxcell.plates.readers",
+    "jaxcell.dataset.fields",
+    "jaxcell.dataset.flat_field",
+    "jaxcell.dataset.illumination",
+    "jaxcell.inference.segmenter",
+    "jaxcell.experiments.measurement",
+)
 
 
 class Measured(NamedTuple):
@@ -27,7 +36,7 @@ class Measured(NamedTuple):
 
     Attributes:
       measures: as `measure_well` gives them, with `plate`, `well`, `fields` and `seconds`.
-      cells: one row a cell, see `cell_tables.cell_table`.
+      cells: one row a cell, see `cell_table`.
     """
 
     measures: dict[str, Any]
@@ -53,8 +62,16 @@ def settings_of(config: ConfigDict) -> dict:
         **{name: settings[name] for name in ("experiment", "dataset", "measurement")},
         "plates": {name: settings["plates"][name] for name in ("views", "pixel_um")},
         "network": hashlib.sha256(network.encode()).hexdigest()[:12] if names else "",
-        "version": VERSION,
     }
+
+
+def forget_other_code(folder: Path) -> None:
+    """Empties a folder of kept wells and flat fields that other code than this has made."""
+    made_by = folder / "code"
+    if made_by.exists() and made_by.read_text() == code_digest(*CODE):
+        return
+    for path in folder.glob("*"):
+        path.unlink()
 
 
 def keep_or_measure(
@@ -94,6 +111,7 @@ def keep_or_measure(
         write(numbers, {"images": images, "measures": measured.measures})
         return Measured(json.loads(numbers.read_text())["measures"], pd.read_parquet(cells))
 
+    (folder / "code").write_text(code_digest(*CODE))
     with ThreadPoolExecutor(threads) as pool:
         yield from tqdm(
             pool.map(work, groups), "measuring", len(groups), unit=" wells", dynamic_ncols=True

@@ -22,12 +22,16 @@ from jaxcell.dataset.flat_field import (
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments.measurement.cell_finding import CellFinder, make_cell_finder
-from jaxcell.experiments.measurement.kept_wells import Measured, keep_or_measure, settings_of
-from jaxcell.measures import chance
-from jaxcell.measures.catalogue import MAXIMUM_UM, describe_measures
+from jaxcell.experiments.measurement.kept_wells import (
+    Measured,
+    forget_other_code,
+    keep_or_measure,
+    settings_of,
+)
+from jaxcell.measures import catalogue, chance
 from jaxcell.measures.cell_table import cell_table
 from jaxcell.measures.chance import TOO_FEW
-from jaxcell.measures.morphology import MORPHOLOGY
+from jaxcell.measures.contacts import MAXIMUM_UM
 from jaxcell.measures.well import measure_well, record_field
 from jaxcell.plates.folder import is_simulated
 from jaxcell.report.common.terminal import closing_table
@@ -59,6 +63,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     fields = select_fields(plates, ImmuneCellsConfig(name="measured", split_by="none"))
     settings, parts = settings_of(config), folder / "wells"
     check_claim(folder, IDENTITY, settings, "other settings")
+    forget_other_code(parts)
     flat = _flat_fields(config, fields, parts)
     # Only now: what stops on a setting leaves no folder in the way of the next try.
     claim(folder, IDENTITY, settings, "other settings")
@@ -75,7 +80,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     cells = pd.concat([well.cells for well in done], ignore_index=True)
     cells = about.merge(cells, on=["plate", "well"], validate="one_to_many")
     truth = _agreement(wells, cells, fields)
-    described = describe_measures(config.measurement.contact_um, config.measurement.near_um)
+    described = catalogue.quantities(config.measurement.contact_um, config.measurement.near_um)
     metrics = {
         "wells": len(wells),
         "cells": {kind: int((cells["kind"] == kind).sum()) for kind in VIEWS},
@@ -102,7 +107,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         cells=cells,
         shown=_shown(fields, wells, flat, find),
         flat_fields=flat,
-        measures={name: measure._asdict() for name, measure in described.items()},
+        measures={name: quantity._asdict() for name, quantity in described.items()},
         findings=[finding[:6] for finding in plates.findings],
         config=config.to_dict(),
     )
@@ -174,14 +179,16 @@ def measure_one_well(
             masks, labels = find(views)
             stacked = np.ascontiguousarray(np.moveaxis(views, -1, 0))
             record = record_field(
-                stacked, masks, labels,
-                pixel_um=config.plates.pixel_um, contact_um=config.measurement.contact_um,
-            )  # fmt: skip
+                *(stacked, masks, labels),
+                pixel_um=config.plates.pixel_um,
+                contact_um=config.measurement.contact_um,
+                near_um=config.measurement.near_um,
+            )
             steps = config.measurement.granularity_steps
             table = cell_table(stacked, labels, record, config.plates.pixel_um, steps)
             records.append(record)
             tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
-        measures = measure_well(records, near_um=config.measurement.near_um)
+        measures = measure_well(records)
     except ValueError as error:
         number = f", field {row.field}" if len(records) < len(fields) else ""
         raise ValueError(f"{place.plate} {place.well}{number}: {error}") from error
@@ -243,16 +250,15 @@ def annotated(cells: pd.DataFrame, pixel_um: float) -> Any:
     Returns:
       AnnData, as `export.to_anndata` makes it.
     """
-    spectrum = [name for name in cells if name.startswith("granularity_")]
-    shape = [name for name in MORPHOLOGY if name not in ("y", "x", "touches_border")]
+    steps = sum(name.startswith("granularity_") for name in cells)
+    features = [
+        *catalogue.SHAPES.values(),
+        *(catalogue.granularity_step(step) for step in range(1, steps + 1)),
+        catalogue.PLACE["contacts"],
+    ]
     place = ["plate", "well", "field", "kind", "cell", *ABOUT, "touches_border", "distance_um",
              "contact_length_um"]  # fmt: skip
-    meanings = {name: MORPHOLOGY[name] for name in shape}
-    meanings |= {
-        name: ("%", "light lost at this granularity step; step 1 holds the background too")
-        for name in spectrum
-    }
-    meanings["contacts"] = ("", "cells of the other kind within the contact distance")
+    meanings = {feature.name: (feature.unit, feature.definition) for feature in features}
     return anndata.to_anndata(
         cells, list(meanings), place, pixel_um=pixel_um, meanings=meanings,
         versions=versions(),

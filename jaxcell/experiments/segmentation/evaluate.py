@@ -11,16 +11,15 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxcell.analysis.scores import detection
-from jaxcell.cells.instrument import DENDRITIC_CELL, T_CELL, protocol_mask
+from jaxcell.cells.instrument import PROTOCOLS, protocol_mask
 from jaxcell.cells.labelling import label_cells
-from jaxcell.cells.masks import field_mask, two_means_threshold
+from jaxcell.cells.masks import field_mask, split_counts
 from jaxcell.dataset.labelled_fields import Labelled
 from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.segmentation.train import read_fields
 from jaxcell.inference.segmenter import Segmenter, load, segment
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
 
-PROTOCOLS = (T_CELL, DENDRITIC_CELL)
 # Side in pixels of the squares shown in the report, and how many of each kind of cell.
 SHOWN, EXAMPLES = 192, 3
 
@@ -113,12 +112,12 @@ def baselines(image: np.ndarray) -> dict[str, np.ndarray]:
     views = np.ascontiguousarray(np.moveaxis(image, -1, 0))
     if image.dtype == np.uint8:
         # Of a camera whose background is not known: 2-means alone, that is Otsu's threshold.
-        threshold, _, _ = two_means_threshold(views)
-        masks = {"watershed": views > threshold[:, None, None]}
+        splits = zip(views, split_counts(views))
+        masks = {"watershed": [view > split.threshold for view, split in splits]}
     else:
         masks = {
             "watershed": [field_mask(view) for view in views],
-            "instrument": [protocol_mask(view, how) for view, how in zip(views, PROTOCOLS)],
+            "instrument": list(map(protocol_mask, views, PROTOCOLS.values())),
         }
     return {
         method: np.stack([label_cells(mask) for mask in some], axis=-1)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 
 # Ratios of the root-mean-square error to the spread of the truth, and what to call them.
 QUALITY = ((0.15, "very closely"), (0.3, "closely"), (0.5, "fairly well"), (0.8, "roughly"))
@@ -51,7 +51,7 @@ def on_input(
     by_condition: Mapping[str, Mapping],
     left_out: int,
     listed: int,
-    target: Target = OVERLAP,
+    target: Quantity = OVERLAP,
 ) -> list[str]:
     """What was analysed and what was not.
 
@@ -106,12 +106,12 @@ def on_reconstruction(autoencoder: Mapping) -> list[str]:
     return sentences
 
 
-def amount(value: float, target: Target) -> str:
+def amount(value: float, target: Quantity) -> str:
     """A difference of two values of the target as text, such as `0.30 points`."""
     return f"{value:.{target.digits}f} {target.difference_unit}".strip()
 
 
-def on_regression(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
+def on_regression(regressor: Mapping, target: Quantity = OVERLAP) -> list[str]:
     """How well a measure is predicted, in words, next to predicting the mean."""
     if not regressor.get("n") or regressor.get("rmse") is None:
         reason = regressor.get("reason") or "there are no patches"
@@ -153,7 +153,7 @@ def on_regression(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
     return sentences + on_conditions(regressor, target)
 
 
-def on_conditions(regressor: Mapping, target: Target = OVERLAP) -> list[str]:
+def on_conditions(regressor: Mapping, target: Quantity = OVERLAP) -> list[str]:
     """Where the regressor is worst, and where it loses against predicting the mean."""
     table = {
         name: item

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from jaxcell.analysis.conditions import NO_CONDITION, conditions
-from jaxcell.measures.catalogue import Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 
 # Light to dark, so that what is large stands out on white; without viridis' pale yellow.
@@ -64,12 +64,12 @@ def colourings(
     table: pd.DataFrame,
     columns: Mapping[str, Column],
     palette: style.Palette,
-    target: Target,
+    target: Quantity,
 ) -> list[dict]:
     """What dots can be coloured by, in the order of the menu; what the table lacks is left out."""
     unit = target.unit
     values = {"predicted": style.with_unit(f"{target.label}, predicted", unit)}
-    if target.label != "overlap":
+    if target != OVERLAP:
         values = {"target": style.with_unit(f"{target.label}, measured", unit)} | values
     names = conditions(table) if "condition" in table else []
     marks = dict(palette) | {
@@ -92,7 +92,7 @@ def colourings(
             text=lambda value: letters.get(round(value), f"{value:.0f}"),
         ),
         _by_number("column", "column of the well", columns),
-        _by_number("overlap", "overlap, measured, %", columns, clipped=True),
+        _by_number("overlap", f"{OVERLAP.label}, measured, %", columns, clipped=True),
         *(_by_number(name, text, columns, clipped=True) for name, text in values.items()),
         _by_number(
             DIFFERENCE,

@@ -18,7 +18,7 @@ function answers(i) {
 }
 
 function factsOf(i) {
-  const { label, digits } = about.target;
+  const { name, label, digits } = about.target;
   const [target, predicted] = answers(i);
   const low = value("low", i);
   const high = value("high", i);
@@ -30,7 +30,7 @@ function factsOf(i) {
     ["condition", value("condition", i)],
     ["compound", value("compound", i)],
     ["dose", dose === null ? null : `${tidy(dose)} µM`],
-    ...(label === "overlap" ? [] : [["overlap", overlap === null ? "–" : `${fixed(overlap, 1)} %`]]),
+    ...(name === "iou" ? [] : [["overlap (IoU)", overlap === null ? "–" : `${fixed(overlap, 1)} %`]]),
     [`${label}, measured`, target],
     [`${label}, predicted`, predicted + interval],
     ["faulty", value("faulty", i) ? "yes: empty, or out of order" : "no"],

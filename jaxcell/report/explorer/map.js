@@ -213,7 +213,7 @@ function refresh() {
 
 function sizeOf(i) {
   const target = column("target").values;
-  const overlap = about.target.label === "overlap";
+  const overlap = about.target.name === "iou";
   sizeOf.range ??= overlap
     ? [0, LARGEST_PERCENT]
     : target.filter(Number.isFinite).reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [Infinity, -Infinity]);

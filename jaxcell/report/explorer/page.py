@@ -21,7 +21,8 @@ from bokeh.models import (
 )
 from bokeh.resources import Resources
 
-from jaxcell.measures.catalogue import Target
+from jaxcell.cells.kinds import KINDS
+from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.page import TEMPLATES, environment
 from jaxcell.report.explorer import sprites
@@ -32,7 +33,6 @@ TEMPLATE = "explorer/page.html.jinja"
 SCRIPTS = ("explorer/data.js", "explorer/map.js", "explorer/explorer.js")
 # Names even where they look like numbers.
 TEXTS = ("plate", "well", "condition", "compound", "role")
-VIEWS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells"}
 Sources = Mapping[tuple[str, str, int], Mapping[str, str]]
 Projections = Mapping[str, np.ndarray | str]
 
@@ -46,7 +46,7 @@ def write_explorer(
     neighbours: np.ndarray | None,
     sources: Sources | None,
     palette: style.Palette,
-    target: Target,
+    target: Quantity,
     title: str,
     window: int,
     micrometres_per_pixel: float,
@@ -96,7 +96,7 @@ def write_explorer(
         "target": target._asdict()
         | {"difference_unit": target.difference_unit, "digits": target.digits},
         "exported": list(columns),
-        "views": VIEWS,
+        "views": {key: kind.plural for key, kind in KINDS.items()},
         "colourings": colourings(table, coloured, palette, target),
     }
     about["projections"] = [_projection(name, item, numbers) for name, item in projections.items()]

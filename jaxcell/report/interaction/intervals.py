@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from jaxcell.analysis.conditions import NO_CONDITION, condition_names
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 
 # Wells up to which each gets its name, and those that one row of intervals holds.
@@ -87,7 +87,7 @@ def _signed(value: float, digits: int) -> str:
 
 @style.legible
 def wells_with_intervals(
-    wells: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP
+    wells: pd.DataFrame, palette: style.Palette, target: Quantity = OVERLAP
 ) -> Figure:
     """Each well's true and predicted mean, with the interval of the prediction.
 
@@ -210,7 +210,7 @@ def _handle(mark: style.Mark, label: str) -> Line2D:
 
 @style.legible
 def bland_altman(
-    wells: pd.DataFrame, palette: style.Palette, target: Target, limits: Mapping
+    wells: pd.DataFrame, palette: style.Palette, target: Quantity, limits: Mapping
 ) -> Figure:
     """Difference of predicted and true mean of each well against their average.
 
@@ -299,7 +299,7 @@ def _limits_title(limits: Mapping) -> str:
 
 @style.legible
 def strength(
-    result: Mapping, wells: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP
+    result: Mapping, wells: pd.DataFrame, palette: style.Palette, target: Quantity = OVERLAP
 ) -> Figure:
     """Wells of each condition, their means with intervals, and the differences in words.
 
@@ -361,7 +361,7 @@ def _draw_condition(
     axes.plot(summary["mean"], place, marker="o", ms=6.5, mfc="white", mec=style.INK, mew=1.5)
 
 
-def _against(result: Mapping, name: str, target: Target) -> str:
+def _against(result: Mapping, name: str, target: Quantity) -> str:
     """Difference from the reference with its interval, ratio, p and g, and what is missing."""
     if name == result["reference"]:
         wells = result["conditions"][name]["wells"]

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from jaxcell.analysis.answers import Answers
 from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.scores.summary import summarise
-from jaxcell.cells.kinds import VIEW_NAMES
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.cells.kinds import KINDS
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import images, style, words
 from jaxcell.report.common.images import MICROMETRES_PER_PIXEL
 from jaxcell.report.common.page import write_page
@@ -70,7 +70,7 @@ def write_report(
 
     Args:
       folder: the report folder itself, such as `RUN/report`.
-      metrics: as `summarise` gives, plus any of `target` (the fields of a `Target`), `split`,
+      metrics: as `summarise` gives, plus any of `target` (the fields of a `Quantity`), `split`,
         `wells`, `patches`, `seed`, `left_out`; what `summarise` gives and is not there
         is added, and so are `target`: overlap, and the numbers of the answers.
       answers: of the patches.
@@ -90,7 +90,7 @@ def write_report(
       FileExistsError: `folder` exists and is not a report.
     """
     metrics = {"left_out": len(findings), "target": OVERLAP._asdict()} | dict(metrics)
-    target = Target(**metrics["target"])
+    target = Quantity(**metrics["target"])
     if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
         metrics = summarise(answers.patches, None) | metrics
     metrics = plain(metrics | answers.numbers)
@@ -127,7 +127,7 @@ def write_report(
 
 
 def _builders(
-    target: Target,
+    target: Quantity,
     palette: style.Palette,
     answers: Answers,
     histories: Mapping[str, Sequence[Mapping]],
@@ -179,7 +179,7 @@ def _drawn(projections: Mapping) -> dict[str, np.ndarray | str]:
 def _explorer(
     path: Path,
     title: str,
-    target: Target,
+    target: Quantity,
     palette: style.Palette,
     answers: Answers,
     drawn: Mapping[str, np.ndarray | str],
@@ -213,7 +213,7 @@ def _content(
     """What the template names."""
     regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]
     structure, coverage = metrics["structure"], metrics["coverage"]
-    target = Target(**metrics["target"])
+    target = Quantity(**metrics["target"])
     level = coverage.get("level")
     odd = answers.odd_wells
     fields = answers.patches[["plate", "well", "field"]].drop_duplicates()
@@ -245,10 +245,10 @@ def _content(
         odd_wells=odd[odd["why"] != ""].head(ODD_WELLS).to_dict("records") if len(odd) else [],
         field_shown=" ".join(f"{name} {value}" for name, value in fields.iloc[0].items()),
         lit=[
-            f"{plate}, {name} {flat_fields[plate, view].min():.2f} to "
+            f"{plate}, {kind.plural} {flat_fields[plate, view].min():.2f} to "
             f"{flat_fields[plate, view].max():.2f}"
             for plate in sorted({plate for plate, _ in flat_fields})
-            for view, name in VIEW_NAMES.items()
+            for view, kind in KINDS.items()
             if (plate, view) in flat_fields
         ],
         explorer="explorer.html" in files,
@@ -266,7 +266,7 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
       Name -> text.
     """
     autoencoder, regressor = metrics["autoencoder"], metrics["regressor"]
-    target = Target(**metrics["target"])
+    target = Quantity(**metrics["target"])
     return {
         **{
             unit: ", ".join(f"{count} {split}" for split, count in metrics[unit].items())
@@ -288,7 +288,7 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
     }
 
 
-def _errors(scores: Mapping, target: Target) -> str:
+def _errors(scores: Mapping, target: Quantity) -> str:
     rmse, sd = (
         f"{number(scores[name], target.digits)} {target.difference_unit}".strip()
         for name in ("rmse", "sd_true")

@@ -12,8 +12,8 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from jaxcell.cells.kinds import VIEW_NAMES
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.cells.kinds import KINDS
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import MICROMETRES_PER_PIXEL
 
@@ -34,7 +34,7 @@ WRITTEN_PATCHES = 12
 
 
 @style.legible
-def plate_map(wells: pd.DataFrame, target: Target = OVERLAP) -> Figure:
+def plate_map(wells: pd.DataFrame, target: Quantity = OVERLAP) -> Figure:
     """Mean error of each well at its place on the plate: an error that knows a place is a warning.
 
     Args:
@@ -122,7 +122,7 @@ def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
       The figure, one row a plate (the first `PLATES_DRAWN`), one column a view, one colour scale.
     """
     plates = sorted({plate for plate, _ in fields})[:PLATES_DRAWN]
-    views = [view for view in VIEW_NAMES if any(view == of for _, of in fields)]
+    views = [view for view in KINDS if any(view == of for _, of in fields)]
     if not plates:
         return style.sentence_figure("No flat field was estimated.")
     shown = [fields[plate, view] for plate in plates for view in views if (plate, view) in fields]
@@ -139,7 +139,7 @@ def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
             picture = axes.imshow(
                 field[::step, ::step], cmap="PuOr_r", vmin=1 - limit, vmax=1 + limit
             )
-            axes.set_title(f"{plate}, {VIEW_NAMES[view]}")
+            axes.set_title(f"{plate}, {KINDS[view].plural}")
     figure.colorbar(
         picture, ax=list(grid.flat), shrink=0.8, aspect=28, pad=0.02, label="relative illumination"
     )
@@ -149,7 +149,7 @@ def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
 @style.legible
 def field_map(
     patches: pd.DataFrame,
-    target: Target = OVERLAP,
+    target: Quantity = OVERLAP,
     window: int = 192,
     micrometres_per_pixel: float = MICROMETRES_PER_PIXEL,
 ) -> Figure:

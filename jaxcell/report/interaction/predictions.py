@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from jaxcell.analysis.conditions import condition_names
 from jaxcell.analysis.scores.regression import scores
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 
 # Characters in a line along a panel of three, and along one that is wider.
@@ -18,7 +18,7 @@ NARROW, WIDE = 28, 46
 
 
 @style.legible
-def scatter(patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP) -> Figure:
+def scatter(patches: pd.DataFrame, palette: style.Palette, target: Quantity = OVERLAP) -> Figure:
     """Predicted against true target of every patch, with the line of perfect prediction.
 
     Args:
@@ -72,7 +72,7 @@ def scatter(patches: pd.DataFrame, palette: style.Palette, target: Target = OVER
 
 
 @style.legible
-def histograms(patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP) -> Figure:
+def histograms(patches: pd.DataFrame, palette: style.Palette, target: Quantity = OVERLAP) -> Figure:
     """How often each value occurs, true and predicted, one panel a condition.
 
     Args:
@@ -131,7 +131,7 @@ def histograms(patches: pd.DataFrame, palette: style.Palette, target: Target = O
 
 
 @style.legible
-def errors(patches: pd.DataFrame, palette: style.Palette, target: Target = OVERLAP) -> Figure:
+def errors(patches: pd.DataFrame, palette: style.Palette, target: Quantity = OVERLAP) -> Figure:
     """Error against the truth, and its distribution in each condition.
 
     Args:
@@ -203,13 +203,13 @@ def _finite(patches: pd.DataFrame) -> pd.DataFrame:
     return patches[np.isfinite(patches[["target", "predicted"]].astype(float)).all(axis=1)]
 
 
-def _axis(which: str, target: Target, width: int) -> str:
+def _axis(which: str, target: Quantity, width: int) -> str:
     """Words of an axis, such as `true overlap, %`, in lines of so many characters."""
     words = style.with_unit(f"{which} {target.label}".strip(), target.unit)
     return textwrap.fill(words, width)
 
 
-def _limits(first: pd.Series, second: pd.Series, target: Target) -> tuple[float, float]:
+def _limits(first: pd.Series, second: pd.Series, target: Quantity) -> tuple[float, float]:
     """Common limits of both axes: a little more than all values, 0 and, in percent, 1."""
     high = max(float(first.max()), float(second.max()), 1.0 if target.unit == "%" else 0.0)
     low = min(float(first.min()), float(second.min()), 0.0)
@@ -217,7 +217,7 @@ def _limits(first: pd.Series, second: pd.Series, target: Target) -> tuple[float,
     return low - 0.03 * (high - low), high + 0.03 * (high - low)
 
 
-def _bin_width(span: float, target: Target) -> float:
+def _bin_width(span: float, target: Quantity) -> float:
     """The smallest round width that needs at most 45 bins; of percentages at least 0.5."""
     least = max(span / 45, 0.5 if target.unit == "%" else 0.0)
     power = 10.0 ** np.floor(np.log10(least))
@@ -230,7 +230,7 @@ def _alpha(count: int) -> float:
     return float(np.clip(60 / max(count, 1) ** 0.75, 0.18, 0.8))
 
 
-def _score_line(result: dict, target: Target) -> str:
+def _score_line(result: dict, target: Quantity) -> str:
     """RMSE and its ratio to the spread of the truth, as far as they are defined."""
     if result["rmse"] is None:
         return result["reason"]

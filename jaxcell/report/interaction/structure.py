@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from jaxcell.analysis.conditions import condition_names
 from jaxcell.analysis.projection import Projection
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 
 # Area in points^2 of a marker at no overlap and for each percent of it; other targets are drawn as
@@ -26,7 +26,7 @@ def projections(
     by_source: Mapping[str, Mapping[str, Projection | str]],
     patches: pd.DataFrame,
     palette: style.Palette,
-    target: Target = OVERLAP,
+    target: Quantity = OVERLAP,
 ) -> Figure:
     """Patches on a plane, one row of panels a source, one column a method.
 
@@ -124,7 +124,7 @@ def _draw_legends(
     patches: pd.DataFrame,
     palette: style.Palette,
     shown: Mapping[str, float],
-    target: Target,
+    target: Quantity,
 ) -> None:
     """Below the panels: conditions on the left, sizes on the right."""
     present = set(condition_names(patches))
@@ -160,7 +160,7 @@ def _draw_legends(
     )
 
 
-def _areas(values: np.ndarray, target: Target) -> tuple[np.ndarray, dict[str, float]]:
+def _areas(values: np.ndarray, target: Quantity) -> tuple[np.ndarray, dict[str, float]]:
     """Marker area of each value in points^2, and those of a legend by their text."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import MICROMETRES_PER_PIXEL, colour_image, draw_scale_bar
 
@@ -19,7 +19,7 @@ def reconstructions(
     examples: Mapping[str, Sequence[np.ndarray]],
     palette: style.Palette,
     micrometres_per_pixel: float = MICROMETRES_PER_PIXEL,
-    target: Target = OVERLAP,
+    target: Quantity = OVERLAP,
 ) -> Figure:
     """For each condition a row of originals above the row of their reconstructions.
 
@@ -89,7 +89,7 @@ def reconstructions(
     return figure
 
 
-def _value(value: float, target: Target, long: bool = False) -> str:
+def _value(value: float, target: Quantity, long: bool = False) -> str:
     """`5.3 %`; with `long`, what it is of too, where that is a short word."""
     text = f"{value:.{target.digits - 1}f} {target.unit}".strip()
     return f"{text} {target.label}" if long and len(target.label) < 9 else text
@@ -101,7 +101,7 @@ def _block_height(item: Sequence[np.ndarray], side: float, gap: float, heading: 
 
 
 @style.legible
-def loss_curves(histories: Mapping[str, Sequence[Mapping]], target: Target = OVERLAP) -> Figure:
+def loss_curves(histories: Mapping[str, Sequence[Mapping]], target: Quantity = OVERLAP) -> Figure:
     """Training and validation loss of each model against the epoch.
 
     Args:

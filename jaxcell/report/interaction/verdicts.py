@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common.words import amount, count, joined, number
 
 ANSWERS = {
@@ -103,7 +103,7 @@ def on_batches(batches: Mapping) -> list[str]:
     return sentences
 
 
-def on_strength(strength: Mapping, target: Target = OVERLAP) -> list[str]:
+def on_strength(strength: Mapping, target: Quantity = OVERLAP) -> list[str]:
     """How strong the interaction is by condition, and against the reference, in words.
 
     Args:
@@ -144,7 +144,7 @@ def on_strength(strength: Mapping, target: Target = OVERLAP) -> list[str]:
     return sentences + _on_compounds(strength["compounds"], target)
 
 
-def _on_compounds(compounds: Sequence[Mapping], target: Target) -> list[str]:
+def _on_compounds(compounds: Sequence[Mapping], target: Quantity) -> list[str]:
     tested = [item for item in compounds if item["q"] is not None]
     if not tested:
         return []
@@ -164,7 +164,7 @@ def _on_compounds(compounds: Sequence[Mapping], target: Target) -> list[str]:
     ]
 
 
-def on_intervals(coverage: Mapping, level: float, target: Target = OVERLAP) -> list[str]:
+def on_intervals(coverage: Mapping, level: float, target: Quantity = OVERLAP) -> list[str]:
     """How wide prediction intervals are and how often they hold, in words.
 
     Args:
@@ -218,7 +218,7 @@ def coverage_in_words(coverage: Mapping) -> str:
     )
 
 
-def on_agreement(limits: Mapping, target: Target = OVERLAP) -> list[str]:
+def on_agreement(limits: Mapping, target: Quantity = OVERLAP) -> list[str]:
     """How predicted means of wells agree with measured ones, in words."""
     if limits["bias"] is None:
         return [f"The agreement over wells cannot be said: {limits['reason']}."]

@@ -13,12 +13,12 @@ from matplotlib.patches import Patch, Rectangle
 from skimage.segmentation import find_boundaries
 
 from jaxcell.analysis.conditions import condition_names
+from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.chance import TOO_FEW
 from jaxcell.report.common import style
 from jaxcell.report.common.images import colour_image, scale_bar
 from jaxcell.report.interaction.plates import place, row_name
 
-KINDS = {"t_cell": "T cells", "dendritic_cell": "DCs"}
 # Colour and hatching of each answer: told apart in grey too.
 ANSWERS = {
     "interaction": (style.ORANGE, ""),
@@ -218,8 +218,8 @@ def shapes(cells: pd.DataFrame, palette: style.Palette) -> Figure:
         return style.sentence_figure("No cell lies wholly inside its field.")
     figure, slanted = style.new_figure(7.2, 7.6), max(map(len, palette)) * len(palette) > 38
     for pair, (name, words) in zip(figure.subplots(len(SHAPE), 2, sharex=True), SHAPE.items()):
-        for axes, (kind, title) in zip(pair, KINDS.items()):
-            of_kind = whole[whole["kind"] == kind]
+        for axes, kind in zip(pair, KINDS.values()):
+            of_kind = whole[whole["kind"] == kind.key]
             if len(of_kind):
                 low, high = np.percentile(of_kind[name], (0.2, 99.5))
                 # Of equal values too.
@@ -230,7 +230,7 @@ def shapes(cells: pd.DataFrame, palette: style.Palette) -> Figure:
                     _mirrored(axes, at, of_kind[name][of_cell == condition], bins, mark.colour)
             _name_conditions(axes, palette, slanted)
             if name == "area_um2":
-                axes.set_title(f"{len(of_kind):,} {title}")
+                axes.set_title(f"{len(of_kind):,} {kind.plural}")
         pair[0].set_ylabel(words)
     return figure
 
@@ -260,8 +260,8 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
     """
     columns = [name for name in cells if name.startswith("granularity_")]
     figure = style.new_figure(7.2, 2.9)
-    for axes, (kind, title) in zip(figure.subplots(1, 2), KINDS.items()):
-        of_kind = cells[cells["kind"] == kind]
+    for axes, kind in zip(figure.subplots(1, 2), KINDS.values()):
+        of_kind = cells[cells["kind"] == kind.key]
         spectra = of_kind[columns].groupby(condition_names(of_kind)).mean()
         steps = [int(name.split("_")[1]) for name in columns]
         for condition, mark in palette.items():
@@ -275,7 +275,7 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
                     lw=1.3,
                     label=condition,
                 )
-        axes.set(title=title, xlabel="step (larger structures to the right)")
+        axes.set(title=kind.plural, xlabel="step (larger structures to the right)")
         axes.set_ylim(bottom=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.axes[0].set_ylabel("light lost at this step,\n% of the cell's light")
@@ -310,7 +310,7 @@ def found(title: str, picture: np.ndarray, labels: np.ndarray, pixel_um: float) 
         overlay = np.zeros((*large.shape, 4), np.float32)
         overlay[find_boundaries(large, mode="thick")] = to_rgba(colour)
         outlined.imshow(overlay, extent=extent, interpolation="nearest")
-        words.append(f"{len(np.unique(numbers[numbers > 0]))} {KINDS[kind]}")
+        words.append(f"{len(np.unique(numbers[numbers > 0]))} {KINDS[kind].plural}")
     plain.set_title(title)
     outlined.set_title("found here: " + ", ".join(words))
     for axes in (plain, outlined):

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from jaxcell.analysis.conditions import NO_CONDITION, condition_names, conditions
 from jaxcell.analysis.wells import INTERACTION, by_condition
-from jaxcell.cells.kinds import VIEW_NAMES
+from jaxcell.cells.kinds import KINDS, kind_called
+from jaxcell.measures.catalogue import MEASURES
 from jaxcell.measures.chance import TOO_FEW
 from jaxcell.report.common import style
 from jaxcell.report.common.page import write_page
@@ -26,7 +27,6 @@ STRENGTH = ("overlap_share", "contact_share", "t_cells_per_dendritic_cell", "dis
 OVERLAP = ("iou", "manders_t_cell", "manders_dendritic_cell", "pearson")
 # Side in pixels of the squares that are shown.
 SQUARE = 256
-KINDS = {"t_cell": "T cell", "dendritic_cell": "dendritic cell"}
 # What is compared with the truth: words, unit, and what too much and too little of it are called.
 TRUE = {
     "count": ("{}s in a well", "cells", "many", "few"),
@@ -116,9 +116,10 @@ def write_measurement_report(
             fields=int(wells["fields"].sum()),
             groups=groups,
             measures=measures,
+            kinds=KINDS,
             shown=[f"{item.condition or NO_CONDITION}, well {item.well}" for item in shown],
             truth=on_truth(metrics.get("truth") or {}),
-            lit=[f"{plate}, {KINDS.get(view, view)}s {field.min():.2f} to {field.max():.2f}"
+            lit=[f"{plate}, {kind_called(view).plural} {field.min():.2f} to {field.max():.2f}"
                  for (plate, view), field in sorted(flat_fields.items())],
         ),
         made={name: metrics[name] for name in ("seconds_a_well",) if name in metrics},
@@ -257,7 +258,7 @@ def on_truth(truth: Mapping[str, Mapping]) -> list[dict]:
     """
     rows = []
     for kind, item in truth.items():
-        name = KINDS.get(kind, kind.replace("_", " "))
+        name = kind_called(kind).singular
         for measure, found in item.items():
             if not found["n"]:
                 continue
@@ -282,12 +283,15 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
     Returns:
       Name -> text.
     """
-    cells = ", ".join(f"{number:,} {VIEW_NAMES[kind]}" for kind, number in metrics["cells"].items())
+    cells = ", ".join(
+        f"{number:,} {KINDS[kind].plural}" for kind, number in metrics["cells"].items()
+    )
     lines = {"wells": str(metrics["wells"]), "cells": cells}
     for row in metrics["conditions"]:
         lines[row["name"]] = (
             f"{row['interacting']} of {row['told']} wells interact; median well: "
-            f"{row['contact']:.1f} % of T cells in contact, overlap / T-cell area "
+            f"{row['contact']:.1f} % of T cells in contact, "
+            f"{MEASURES['overlap_share'].quantity.label} "
             f"{row['overlap']:.1f} % ({row['chance']:.1f} % by chance)"
             if row["told"] else f"too few cells to say in any of {row['wells']} wells"
         )  # fmt: skip

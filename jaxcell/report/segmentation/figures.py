@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 from skimage.segmentation import find_boundaries
 
+from jaxcell.cells.kinds import kind_called
 from jaxcell.report.common import style
 
 NAMES = {
@@ -79,7 +80,7 @@ def _draw_kind(line: Sequence[Axes], example: Example, kind: int, columns: Seque
     for axes, name in zip(line, columns):
         axes.imshow(grey, cmap="gray", vmin=0, vmax=1.2, interpolation="nearest", extent=extent)
         axes.set(xticks=[], yticks=[])
-        title = example.kinds[kind].replace("_", " ").replace("t cell", "T cell")
+        title = kind_called(example.kinds[kind]).singular
         if name != "image":
             labels = example.labels[name][..., kind]
             _outline(axes, labels, COLOURS[name], extent)
@@ -122,7 +123,7 @@ def scores(fields: pd.DataFrame) -> Figure:
                 )  # fmt: skip
                 axes.hlines(np.median(values), x - 0.12, x + 0.12, color=style.INK, linewidth=1.6)
         axes.set_xticks([0, 1], ["F1\nat IoU 0.5", "mean AP\nIoU 0.5 to 0.95"])
-        title = kind.replace("_", " ").replace("t cell", "T cell")
+        title = kind_called(kind).singular
         axes.set(ylim=(0, 1.02), ylabel="score of a field", title=title)
     handles = [
         Line2D([], [], ls="", marker=MARKERS[method], color=COLOURS[method], label=NAMES[method])
@@ -162,7 +163,7 @@ def mask_scores(patches: pd.DataFrame) -> Figure:
             color=colour,
             ls=line,
             lw=1.6,
-            label=kind.replace("_", " ").replace("t cell", "T cell") + "s",
+            label=kind_called(kind).plural,
         )
     left.set(xlabel="pixel IoU of a patch", ylabel="patches", yscale="log", ylim=(0.7, None))
     left.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from jaxcell.cells.kinds import kind_called
 from jaxcell.report.common.page import write_page
 from jaxcell.report.common.words import joined, number
 from jaxcell.report.segmentation import figures
@@ -14,7 +15,6 @@ from jaxcell.storage.atomic import plain
 
 __all__ = ["Example", "write_segmentation_report"]
 
-KINDS = {"t_cell": "T cells", "dendritic_cell": "dendritic cells", "nucleus": "nuclei"}
 # Numbers of the run itself that stand in the table of how it was made.
 MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "necks", "seed")
 # F1 that differ by no more than this are called alike.
@@ -69,7 +69,7 @@ def write_segmentation_report(
             cells=cells,
             verdict=on_cells(metrics) if cells else on_masks(metrics),
             speed=on_speed(metrics),
-            kinds={name: kind_name(name) for name in metrics["kinds"]},
+            kinds={name: kind_called(name).plural for name in metrics["kinds"]},
             methods=figures.NAMES,
         ),
         made={name: metrics[name] for name in MADE if name in metrics},
@@ -90,12 +90,6 @@ def _builders(
     return builders
 
 
-def kind_name(kind: str) -> str:
-    """What a kind of cell is called, in the plural."""
-    name = KINDS.get(kind) or kind.replace("_", " ")
-    return name if name.endswith("s") else f"{name}s"
-
-
 def on_cells(metrics: Mapping) -> list[str]:
     """How many cells are found, kind by kind, and whether that beats the best of the other methods.
 
@@ -107,7 +101,7 @@ def on_cells(metrics: Mapping) -> list[str]:
     """
     sentences = []
     for kind, methods in metrics["kinds"].items():
-        name, unet = kind_name(kind), methods["unet"]
+        name, unet = kind_called(kind).plural, methods["unet"]
         if not unet["true_cells"]:
             sentences.append(f"The fields hold no {name}.")
             continue
@@ -137,7 +131,7 @@ def on_masks(metrics: Mapping) -> list[str]:
       Sentences.
     """
     parts = [
-        f"{methods['unet']['pixel_iou']:.3f} for {kind_name(kind)}"
+        f"{methods['unet']['pixel_iou']:.3f} for {kind_called(kind).plural}"
         for kind, methods in metrics["kinds"].items()
     ]
     sentences = [
@@ -187,5 +181,5 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
                     f"{number(scores['mean_ap'], 3)}, found {number(scores['count_ratio'])} "
                     f"of {scores['true_cells']:,}"
                 )
-            lines[f"{kind_name(kind)}, {figures.NAMES[method]}"] = text
+            lines[f"{kind_called(kind).plural}, {figures.NAMES[method]}"] = text
     return lines

@@ -7,7 +7,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from jaxcell.analysis.conditions import NO_CONDITION, conditions
 from jaxcell.analysis.scores.regression import by_condition, scores, scores_of, wells_table
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 
 
 def test_scores_equal_scikit_learn():
@@ -110,6 +110,6 @@ def test_one_row_a_well_and_wells_of_two_plates_stay_apart():
     ("unit", "difference", "digits"), [("%", "points", 2), ("µm", "µm", 2), ("", "", 3)]
 )
 def test_a_difference_of_percentages_is_in_points(unit, difference, digits):
-    target = Target("name", "label", unit)
+    target = Quantity("name", "label", unit)
     assert (target.difference_unit, target.digits) == (difference, digits)
     assert OVERLAP.name == "iou" and OVERLAP.unit == "%"

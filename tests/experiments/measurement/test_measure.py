@@ -14,10 +14,12 @@ from scipy import ndimage
 from tiny_plates import finish, start
 
 from jaxcell.configs import measure
+from jaxcell.experiments.measurement import kept_wells
 from jaxcell.experiments.measurement import measure as measurement
 from jaxcell.experiments.measurement.cell_finding import make_cell_finder
 from jaxcell.measures.catalogue import MEASURES
 from jaxcell.simulator.plates import simulate_plates
+from jaxcell.storage.provenance import code_digest
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,24 @@ def test_what_was_measured_is_kept_and_what_is_missing_is_measured(measured, pla
     assert again == ["B02", "C03"]
     after = pd.read_csv(out / "wells.csv")
     pd.testing.assert_frame_equal(after.drop(columns="seconds"), before.drop(columns="seconds"))
+
+
+def test_changed_code_measures_anew(tmp_path, monkeypatch):
+    simulate_plates(tmp_path / "plates", rows=1, columns=3, field_size=128)
+    config, again = _config(tmp_path / "plates", granularity_steps=0), []
+    one = measurement.measure_one_well
+    monkeypatch.setattr(
+        measurement, "measure_one_well",
+        lambda config, fields, **k: again.append(fields.iloc[0].well) or one(config, fields, **k),
+    )  # fmt: skip
+    for digest, measured in (("a", 3), ("a", 0), ("b", 3)):
+        monkeypatch.setattr(kept_wells, "code_digest", lambda *modules, digest=digest: digest)
+        measurement.measure_plates(config, tmp_path / "out", None)
+        assert len(again) == measured
+        again.clear()
+    # The digest is of code that is there, what measures included.
+    assert "jaxcell.measures" in kept_wells.CODE
+    assert code_digest(*kept_wells.CODE) != code_digest(*kept_wells.CODE[1:])
 
 
 def test_other_settings_and_foreign_folders_are_refused(measured, plates, tmp_path):

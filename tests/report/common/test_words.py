@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from jaxcell.analysis.scores.regression import by_condition, scores_of
-from jaxcell.measures.catalogue import Target
+from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import words
 
 
@@ -30,12 +30,12 @@ def test_a_regressor_that_always_says_too_much():
 
 
 def test_other_targets_have_their_words_and_units():
-    distance = Target("nearest_um", "distance to the nearest dendritic cell", "µm")
+    distance = Quantity("nearest_um", "distance to the nearest dendritic cell", "µm")
     text = " ".join(words.on_regression(regressor([9.0, 9.0, 7.0, 7.0]), distance))
     assert "The prediction of distance to the nearest dendritic cell is off by" in text
     assert "5.92 µm" in text and "5.00 µm too much" in text
     assert "overlap" not in text and "points" not in text
-    correlation = Target("pearson", "Pearson correlation", "")
+    correlation = Quantity("pearson", "Pearson correlation", "")
     text = " ".join(words.on_regression(regressor([0.1, 2.1, 4.1, 5.9]), correlation))
     assert "off by 0.100 (root mean square)" in text
     evaluated = {"wells": 1, "patches": 2, "faulty": 1}

@@ -142,7 +142,7 @@ def test_colouring_paints_what_the_table_says(page, table):
     for patch in (20, 120, 220):
         expected = over_white(palette[table["condition"][patch]].colour)
         assert np.abs(painted_colour(page, patch) - expected).max() < 6
-    page.select_option("#colouring", label="overlap, measured, %")
+    page.select_option("#colouring", label="overlap (IoU), measured, %")
     colouring = page.evaluate(
         "window.jaxcell.about.colourings.find((one) => one.column === 'overlap')"
     )
@@ -152,7 +152,7 @@ def test_colouring_paints_what_the_table_says(page, table):
         )
         expected = colouring["colours"][round(min(share, 1.0) * 63)]
         assert np.abs(painted_colour(page, int(patch)) - over_white(expected)).max() < 6
-    assert page.inner_text("#legend").startswith("overlap, measured, %")
+    assert page.inner_text("#legend").startswith("overlap (IoU), measured, %")
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from jaxcell.analysis.conditions import conditions
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.explorer import sprites
 from jaxcell.report.explorer.page import write_explorer
@@ -178,9 +178,9 @@ def test_what_is_missing_is_said_and_not_fatal(write, make_patches):
 
 
 def test_another_target_keeps_its_own_words(write):
-    target = Target("contact", "contact length", "µm")
+    target = Quantity("contact", "contact length", "µm")
     words = [one["words"] for one in about(write(target=target))["colourings"]]
-    assert "contact length, measured, µm" in words and "overlap, measured, %" in words
+    assert "contact length, measured, µm" in words and "overlap (IoU), measured, %" in words
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from jaxcell.analysis.intervals import conformal
 from jaxcell.analysis.intervals import coverage as held
 from jaxcell.analysis.scores.agreement import limits_of_agreement
 from jaxcell.analysis.strength import strength
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.interaction import intervals as figures
 from jaxcell.report.interaction import plates
 
 LONG = ("Unstimulated", "OVA", "ConA", "anti-CD3 and anti-CD28 beads", "LPS 100 ng/mL", "Y3-P")
-PEARSON = Target("pearson", "Pearson correlation", "")
+PEARSON = Quantity("pearson", "Pearson correlation", "")
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_figures_say_what_they_show():
     drawn = {name: words(figure) for name, figure in all_figures(poor("ordinary")).items()}
     assert "ConA (10)" in drawn["calibration"] and "95 % band" in drawn["calibration"]
     assert "30 wells lie inside" in drawn["wells"] and "A01" in drawn["wells"]
-    assert "mean overlap of a well, %" in drawn["wells"]
+    assert "mean overlap (IoU) of a well, %" in drawn["wells"]
     assert "upper limit +" in drawn["agreement"] and "r = " in drawn["agreement"]
     assert "Against Unstimulated" in drawn["strength"] and "× " in drawn["strength"]
     assert "reference, 10 wells" in drawn["strength"] and "points" in drawn["strength"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.measures.catalogue import Target
+from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.page import _flat as flat
 from jaxcell.report.interaction import page as page_writer
@@ -135,14 +135,15 @@ def test_the_target_is_named_in_the_numbers(report):
     assert metrics["target"]["name"] == "iou" and metrics["target"]["unit"] == "%"
     text = " ".join(Page(report.read_text(encoding="utf-8")).text.split())
     assert "How well is overlap predicted from an image?" in text
-    assert "Overlap is the share of pixels in either cell mask that lie in both" in text
+    assert "Area in both masks over area in either" in text
 
 
 def test_another_target_is_told_in_its_own_words(
     tmp_path, make_patches, make_report_arguments, draw_only
 ):
     draw_only()
-    target = Target("contact_share", "T cells in contact", "%", "In contact within 1.5 µm.")
+    said = "In contact within 1.5 µm."
+    target = Quantity("contact_share", "T cells in contact", "%", definition=said)
     arguments = make_report_arguments(make_patches(wells=1), target)
     page = write_report(tmp_path / "report", **arguments)
     html = page.read_text(encoding="utf-8")
@@ -198,7 +199,7 @@ def test_codes_that_are_not_finite_cost_their_own_answers_only(
     page = write_report(tmp_path / "report", **arguments)
     text = " ".join(Page(page.read_text(encoding="utf-8")).text.split())
     assert "Cannot be said. " in text and "3 of" in text
-    assert "Measured mean overlap (%) of a well" in text and "RMSE / SD" in text
+    assert "Measured mean overlap (IoU) (%) of a well" in text and "RMSE / SD" in text
     table = pd.read_parquet(page.parent / "patches.parquet")
     assert table[["codes_pca_1", "unusual"]].isna().all(axis=1).tolist() == [True] * 3 + [False] * (
         len(patches) - 3)  # fmt: skip

@@ -9,11 +9,11 @@ from matplotlib.colors import to_hex
 
 from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.projection import Projection
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.interaction import structure
 
-DISTANCE = Target("nearest_um", "median distance to the nearest dendritic cell", "µm")
+DISTANCE = Quantity("nearest_um", "median distance to the nearest dendritic cell", "µm")
 
 
 def draw(figure) -> None:

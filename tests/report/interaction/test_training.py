@@ -8,13 +8,13 @@ from drawing import ink, words
 
 from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.scores.regression import wells_table
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import scale_bar
 from jaxcell.report.interaction import plates, predictions, training
 
-PEARSON = Target("pearson", "Pearson correlation", "")
-DISTANCE = Target("nearest_um", "median distance to the nearest dendritic cell", "µm")
+PEARSON = Quantity("pearson", "Pearson correlation", "")
+DISTANCE = Quantity("nearest_um", "median distance to the nearest dendritic cell", "µm")
 
 
 def of_patches(patches, target=OVERLAP) -> dict:
@@ -89,8 +89,8 @@ def test_other_targets_are_drawn_in_their_own_words_and_range(scale, shift, targ
 def test_axes_name_the_target_and_its_unit(make_patches):
     patches = make_patches(wells=2, each=5)
     drawn = of_patches(patches)
-    assert "true overlap, %" in words(drawn["scatter"])
-    assert "predicted overlap, %" in words(drawn["scatter"])
+    assert "true overlap (IoU), %" in words(drawn["scatter"])
+    assert "predicted overlap (IoU), %" in words(drawn["scatter"])
     assert "patches in 0.5 % of overlap" in words(drawn["histograms"])
     assert "error (predicted − true), points" in words(drawn["errors"])
     drawn = of_patches(patches, DISTANCE)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from jaxcell.analysis.strength import strength
-from jaxcell.measures.catalogue import OVERLAP, Target
+from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.interaction import verdicts
 
 
@@ -76,7 +76,7 @@ def test_intervals_are_told_by_condition_or_why_there_are_none():
 
 def test_agreement_is_told_in_the_unit_of_the_target():
     limits = {"n": 9, "r": 0.99, "bias": -1.5, "low": -4.0, "high": 1.0, "reason": None}
-    said = " ".join(verdicts.on_agreement(limits, Target("d", "distance", "µm")))
+    said = " ".join(verdicts.on_agreement(limits, Quantity("d", "distance", "µm")))
     assert "r = 0.990, mean difference −1.50 µm" in said and "−4.00 and 1.00 µm" in said
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from html_page import Page
 
-from jaxcell.measures.catalogue import MEASURES
+from jaxcell.measures.catalogue import MEASURES, quantities
 from jaxcell.report.common import page as common_page
 from jaxcell.report.common import style
 from jaxcell.report.measurement import figures
@@ -111,7 +111,7 @@ def make_arguments(wells, cells=None):
             for name, well in wells.groupby("condition")["well"].first().items()
         ],
         "flat_fields": {},
-        "measures": {name: item._asdict() for name, item in MEASURES.items()},
+        "measures": {name: item._asdict() for name, item in quantities().items()},
         "findings": [("missing_view", "CK91", "B03", "/plates/a.tif", "<b>no</b> view", "export")],
         "config": {"plates": {"pixel_um": 0.741, "folder": "x"}},
     }
@@ -167,7 +167,7 @@ def test_a_report_is_whole_and_answers_for_every_condition(tmp_path):
     for name, number in found.items():
         assert f"{name}: {number} of 3 wells interact" in page.text
     assert "T cells in a well: 20.0 cells (6 % of the truth) too few on average" in page.text
-    assert all(item.definition in page.text for item in MEASURES.values())
+    assert all(item.definition in page.text for item in quantities().values())
     assert "<b>no</b> view" in page.text and "SIM01, T cells 0.80 to 1.20" in page.text
     json.loads((path.parent / "metrics.json").read_text(), parse_constant=pytest.fail)
 

@@ -23,7 +23,7 @@ from absl import logging
 from jaxcell.dataset.immune_cells import VIEWS, ImmuneCellsConfig, build
 from jaxcell.dataset.patches import label, windows
 from jaxcell.plates.folder import Plates, read_plates, require_good
-from jaxcell.plates.readers.tiff import read_view
+from jaxcell.plates.images import read_view
 from jaxcell.simulator.field import simulate_field
 
 FIELD_SIZE, WINDOW = 2048, 192

@@ -15,7 +15,7 @@ from jaxcell.dataset.flat_field import FlatFields, correct
 from jaxcell.dataset.patches import label, remove_background, windows
 from jaxcell.dataset.splits import assign_wells
 from jaxcell.plates.folder import Plates
-from jaxcell.plates.readers.tiff import read_view
+from jaxcell.plates.images import read_view
 
 # Fields read and labelled ahead of the writer. Two threads hide the reading behind the writing.
 THREADS, AHEAD = 2, 4

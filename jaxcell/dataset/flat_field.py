@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from jaxcell.dataset.illumination import correct_field, estimate_flat_field
-from jaxcell.plates.readers.tiff import read_view
+from jaxcell.plates.images import read_view
 
 FILE = "flat_fields.npz"
 # Fields that an estimate is made from at most: more hardly change it, and take time to read.

@@ -33,7 +33,8 @@ def run(config: ConfigDict, workdir: Path) -> str:
     """Trains what a config describes, evaluates it and writes its report.
 
     Args:
-      config: of any kind; the folder in `experiments` that `config.experiment` names has a module
+      config: of any kind; the folder in `experiments` that `config.experiment` names, or the
+        package of that name if it has a dot, has a module
         `train` with `train(config, workdir)`, which returns None or what ends the command, and a
         module `evaluate` with `evaluate(workdir, **options)`, which returns an `Outcome`.
       workdir: the run's folder.
@@ -85,6 +86,8 @@ def refuse(options: Mapping[str, Any], what: str) -> None:
 
 
 def _module(kind: str, part: str) -> ModuleType:
+    if "." in kind:  # a package of somebody else's
+        return importlib.import_module(f"{kind}.{part}")
     here = Path(__file__).parent
     kinds = sorted(path.parent.name for path in here.glob(f"*/{part}.py"))
     if kind not in kinds:

@@ -10,7 +10,10 @@ from ml_collections import ConfigDict
 from jaxcell.models.autoencoder import Autoencoder, plain_autoencoder, residual_autoencoder
 from jaxcell.models.regressor import SOFT_TARGETS, DenseRegressor, SoftOverlapRegressor
 
-REGRESSIONS = ("dense", "soft_overlap")
+# Name -> (window, latent_dim, nested_sizes, **model.autoencoder, dtype) -> an autoencoder with
+# `encoder`, and name -> a regressor: a new network is one entry.
+ARCHITECTURES = {"plain": plain_autoencoder, "residual": residual_autoencoder}
+REGRESSORS = {"dense": DenseRegressor, "soft_overlap": SoftOverlapRegressor}
 
 
 class Models(NamedTuple):
@@ -41,14 +44,13 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
             f"model.nested_sizes {nested} are sizes of a dense code, and "
             f"model.latent_dim is {model.latent_dim}: set it to the largest of them"
         )
-    architectures = {"plain": plain_autoencoder, "residual": residual_autoencoder}
-    _require(model, "architecture", architectures)
-    _require(model, "regression", REGRESSIONS)
+    _require(model, "architecture", ARCHITECTURES)
+    _require(model, "regression", REGRESSORS)
     _require(model, "dtype", ("float32", "bfloat16"))
     shared = {"dtype": model.dtype}
     _require_answer(model.regression, config.dataset.target)
     try:
-        autoencoder = architectures[model.architecture](
+        autoencoder = ARCHITECTURES[model.architecture](
             window, model.latent_dim, nested, **model.autoencoder.to_dict(), **shared
         )
         if model.regression == "dense":
@@ -59,8 +61,8 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
                 shared |= {"mean": dataset["training_mean"], "sd": sd}
         else:
             shared["target"] = config.dataset.target
-        kind = {"dense": DenseRegressor, "soft_overlap": SoftOverlapRegressor}[model.regression]
-        models = Models(autoencoder, kind(**model.regressor.to_dict(), **shared))
+        regressor = REGRESSORS[model.regression](**model.regressor.to_dict(), **shared)
+        models = Models(autoencoder, regressor)
     except TypeError as error:
         raise ValueError(
             f"model.autoencoder or model.regressor has a field that {model.architecture} or "

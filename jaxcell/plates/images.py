@@ -1,22 +1,55 @@
-"""Images of plates, checked without decoding the good ones."""
+"""Images of plates, read by the reader of their format, and checked without decoding good ones."""
 
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from jaxcell.plates.findings import Finding
-from jaxcell.plates.readers.tiff import BadImage, image_shape
+from jaxcell.plates.readers import tiff
+from jaxcell.plates.readers.tiff import BadImage
 
+# Each has `SUFFIXES`, `read_view` and `image_shape`, as `readers/tiff.py`; the first also reads
+# what has another suffix: a new format is one entry.
+READERS = [tiff]
 # Opening a file waits for the disk, so threads help even on one core.
 THREADS = 8
-
-
 # A bar for a handful of files is noise.
 BAR_FROM = 50
+
+
+def read_view(path: Path | str) -> np.ndarray:
+    """Reads one grey image.
+
+    Args:
+      path: a file of any format that has a reader.
+
+    Returns:
+      uint16 [H, W], raw counts.
+
+    Raises:
+      BadImage: the file is missing, damaged, or not a 16-bit grey image.
+    """
+    return _reader(path).read_view(path)
+
+
+def image_shape(path: Path | str) -> tuple[int, int]:
+    """Height and width in pixels of a grey image, from its heading alone where that suffices.
+
+    Raises:
+      BadImage: as `read_view` does, as far as the heading shows it.
+    """
+    return _reader(path).image_shape(path)
+
+
+def _reader(path: Path | str) -> ModuleType:
+    suffix = Path(path).suffix.lower()
+    return next((reader for reader in READERS if suffix in reader.SUFFIXES), READERS[0])
 
 
 def check_images(images: pd.DataFrame) -> list[Finding]:

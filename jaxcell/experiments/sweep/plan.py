@@ -20,7 +20,7 @@ from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.experiments.sweep.members import Member, groups
 from jaxcell.models.build import Models, make_models
 from jaxcell.plates.folder import Plates
-from jaxcell.plates.readers.tiff import image_shape
+from jaxcell.plates.images import image_shape
 from jaxcell.report.common.words import count
 from jaxcell.simulator.layout_workbook import VEHICLE_SHARE
 from jaxcell.simulator.plates import ASSOCIATION, VIEWS

@@ -11,6 +11,7 @@ EXPORT = "export it again from the microscope as 16-bit grey TIFF"
 COPY = "copy or export the file again"
 # tifffile reports a damaged file line by line; here it becomes one finding.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+SUFFIXES = (".tif", ".tiff")
 
 
 class BadImage(ValueError):

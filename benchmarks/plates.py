@@ -25,7 +25,8 @@ from benchmarks.pipeline import FIELD_SIZE, ROLES, write_plate
 from benchmarks.timing import keep, table
 from jaxcell.compute.backend import prepare_cpu
 from jaxcell.configs import default, dissertation
-from jaxcell.inference.plates import Seconds, predict_plates
+from jaxcell.inference.mapping import Seconds
+from jaxcell.inference.plates import predict_plates
 from jaxcell.inference.trained import Run
 from jaxcell.models.build import make_models
 from jaxcell.plates.folder import Plates, read_plates, require_good

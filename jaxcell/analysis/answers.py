@@ -59,7 +59,7 @@ def answer(
     methods: Sequence[str],
     standardise: bool,
     seed: int,
-    told: Callable[[str], None] = lambda stage: None,
+    progress: Callable[[str], None] = lambda stage: None,
 ) -> Answers:
     """Asks all questions of patches and their codes.
 
@@ -75,12 +75,12 @@ def answer(
       methods: of projection.
       standardise: whether codes are standardised plate by plate on control wells first.
       seed: of all that is drawn.
-      told: called with the words of each stage as it begins.
+      progress: called with the words of each stage as it begins.
 
     Returns:
       The answers.
     """
-    told("codes")
+    progress("codes")
     plain, standardised = codes, None
     if standardise:
         try:
@@ -88,13 +88,13 @@ def answer(
         except ValueError as error:
             standardised = f"not standardised: {error}"
     features = main_directions(codes, seed)
-    told("structure")
+    progress("structure")
     representations = {CODES: features, **_averaged(codes, places), **baselines}
     found = structure(representations, patches, seed=seed)
-    told("plates")
+    progress("plates")
     as_they_are = features if codes is plain else main_directions(plain, seed)
     batches = batch_effects(as_they_are, patches, seed=seed)
-    told("strength")
+    progress("strength")
     patches, numbers = _with_intervals(patches, calibrations, level, target)
     wells = _well_intervals(patches, calibrations, level, target)
     numbers |= {
@@ -104,11 +104,11 @@ def answer(
         "agreement": limits_of_agreement(wells["target_mean"], wells["predicted_mean"]),
         "standardised": standardised,
     }
-    told("neighbours")
+    progress("neighbours")
     neighbours = oddity.nearest(features, NEIGHBOURS)
     odd_wells = oddity.unusual_wells(features, patches, target)
     patches = patches.assign(unusual=_unusual(features, patches))
-    drawn = _drawn(codes, baselines["raw-pixel PCA"], methods, seed, told)
+    drawn = _drawn(codes, baselines["raw-pixel PCA"], methods, seed, progress)
     numbers["projections"] = {
         source: {method: _numbers(item) for method, item in items.items()}
         for source, items in drawn.items()
@@ -118,12 +118,12 @@ def answer(
 
 
 def _drawn(
-    codes: np.ndarray, pixels: np.ndarray, methods: Sequence[str], seed: int, told: Callable
+    codes: np.ndarray, pixels: np.ndarray, methods: Sequence[str], seed: int, progress: Callable
 ) -> dict[str, dict[str, Projection | str]]:
     """Projections of codes and, as the baseline, of raw pixels."""
     drawn = {}
     for source, values in (("codes", codes), ("raw pixels", pixels)):
-        told(f"projections of {source}")
+        progress(f"projections of {source}")
         drawn[source] = projections(values, seed=seed, methods=methods)
     if isinstance(flat := drawn["raw pixels"].get("PCA"), Projection):
         # Their shares would be those of the directions kept, not of the images' variance.

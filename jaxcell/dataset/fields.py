@@ -1,8 +1,6 @@
 """Which fields of the plates a data set takes, and their patches, read and labelled in threads."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,13 @@ from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.methods import field_masks, patch_masks
 from jaxcell.dataset.flat_field import FlatFields, correct
 from jaxcell.dataset.patches import label, remove_background, windows
+from jaxcell.dataset.reading_ahead import work_ahead
 from jaxcell.dataset.splits import assign_wells
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import read_view
 
-# Fields read and labelled ahead of the writer. Two threads hide the reading behind the writing.
-THREADS, AHEAD = 2, 4
+# Two threads hide the reading and labelling of fields behind the writing; fields each is ahead.
+THREADS, AHEAD = 2, 2
 
 
 def select_fields(plates: Plates, config: Any) -> pd.DataFrame:
@@ -92,9 +91,9 @@ def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iter
       config: an `ImmuneCellsConfig`.
       flat: what the fields are corrected by before anything else; empty: by nothing.
 
-    Yields:
-      A row of `fields`, its patches uint16 [N, H, W, 2], their corners int32 [N, 2], and what
-      `label` says of them.
+    Returns:
+      Of each its row of `fields`, its patches uint16 [N, H, W, 2], their corners int32 [N, 2],
+      and what `label` says of them.
     """
 
     def work(field):
@@ -106,10 +105,4 @@ def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iter
             patches = remove_background(patches, masks)
         return field, patches, corners, labels
 
-    rows = fields.itertuples(index=False)
-    with ThreadPoolExecutor(THREADS) as pool:
-        ahead = [pool.submit(work, row) for row in islice(rows, AHEAD)]
-        while ahead:
-            result = ahead.pop(0).result()
-            ahead.extend(pool.submit(work, row) for row in islice(rows, 1))
-            yield result
+    return work_ahead(work, fields.itertuples(index=False), THREADS, AHEAD)

@@ -31,7 +31,7 @@ class Segmenter(NamedTuple):
 
     Attributes:
       kinds: of cells, in the order of its answers.
-      model, params: the network.
+      model: the network.
       necks: of each kind, see `separate_cells`; chosen on the validation fields.
       minimum_contrast: counts, see `scale_view`.
       minimum_area: pixels; smaller cells are dropped.
@@ -40,7 +40,6 @@ class Segmenter(NamedTuple):
 
     kinds: tuple[str, ...]
     model: UNet
-    params: Any
     necks: tuple[float, ...]
     minimum_contrast: float
     minimum_area: int
@@ -77,7 +76,7 @@ def make_segmenter(
     params: Any,
     necks: tuple[float, ...],
 ) -> Segmenter:
-    """A segmenter of trained parameters; attributes as there."""
+    """A segmenter of trained parameters, which are sent to the device once."""
     model = make_unet(config, len(kinds))
 
     @jax.jit
@@ -85,8 +84,8 @@ def make_segmenter(
         return jax.nn.sigmoid(model.apply({"params": params}, image).astype(jnp.float32))
 
     return Segmenter(
-        kinds, model, params, necks, config.dataset.minimum_contrast, config.dataset.minimum_area,
-        partial(maps, params),
+        kinds, model, necks, config.dataset.minimum_contrast, config.dataset.minimum_area,
+        partial(maps, jax.device_put(params)),
     )  # fmt: skip
 
 
@@ -108,14 +107,10 @@ def predict_maps(segmenter: Segmenter, image: np.ndarray) -> np.ndarray:
 
 
 def segment(segmenter: Segmenter, image: np.ndarray) -> np.ndarray:
-    """Finds the cells of a field.
+    """Finds the cells of a field, int32 [H, W, K]: 0 outside cells, 1..n without gaps.
 
     Args:
-      segmenter: trained.
-      image: uint16 [H, W, C], raw counts; views as in training.
-
-    Returns:
-      int32 [H, W, K], 0 outside cells, 1..n without gaps.
+      segmenter, image: as for `predict_maps`.
     """
     maps = predict_maps(segmenter, image)
     labels = [_cells(segmenter, maps, kind, neck) for kind, neck in enumerate(segmenter.necks)]
@@ -130,12 +125,7 @@ def _cells(segmenter: Segmenter, maps: np.ndarray, kind: int, neck: float) -> np
 def choose_necks(segmenter: Segmenter, fields: Labelled) -> list[float]:
     """The neck of each kind that finds most cells of the validation fields (F1 at IoU 0.5).
 
-    Args:
-      segmenter: trained; its own necks are not looked at.
-      fields: with their true cells.
-
-    Returns:
-      float [K].
+    The segmenter's own necks play no part.
     """
     found: dict = {}
     rows = fields.rows("validation")

@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from ml_collections import ConfigDict
 from tiny_plates import ROOT, make_config
+from tqdm import tqdm
 
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments.interaction import evaluate, train
 from jaxcell.experiments.interaction.predict import predict_folder
+from jaxcell.inference import mapping, windows
 from jaxcell.inference import plates as prediction
 from jaxcell.inference.trained import Run, load
 from jaxcell.plates.folder import Plates
@@ -75,18 +77,18 @@ def damaged(folder, tmp_path) -> Path:
 
 
 def _seen_by_evaluation(workdir, config, run, plates) -> pd.DataFrame:
-    """The table of patches that `evaluate_plates` has once it has looked at all of them."""
+    """The table of patches that `evaluate_plates` has once both networks have run over them."""
 
-    class Looked(Exception):
+    class Evaluated(Exception):
         pass
 
     def stop(*given):
-        raise Looked(look(*given))
+        raise Evaluated(evaluate_patches(*given))
 
-    look = evaluate.look
+    evaluate_patches = evaluate.evaluate_patches
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "look", stop)
-        with pytest.raises(Looked) as caught:
+        patch.setattr(evaluate, "evaluate_patches", stop)
+        with pytest.raises(Evaluated) as caught:
             evaluate.evaluate_plates(workdir, config, run, plates, "good")
     return caught.value.args[0].patches
 
@@ -144,39 +146,29 @@ def test_a_well_has_mean_and_spread_of_its_patches(loaded):
     assert 0 <= seconds.waiting_share <= 1 and min(seconds) > 0
 
 
-def test_no_more_is_begun_than_asked_for():
-    begun = []
-    threads, each = 3, 2
-    results = prediction._ahead(lambda n: begun.append(n) or n, range(100), threads, each)
-    for number, result in enumerate(results):
-        time.sleep(0.002)  # long enough for threads without a bound to run away
-        assert result == number
-        assert len(begun) <= number + 1 + threads * each
-    assert sorted(begun) == list(range(100))
-
-
 def test_fields_are_read_as_they_are_used(loaded, monkeypatch):
     config, run, plates = loaded
     config.evaluation.batch_size = 8  # two fields
-    read, seen = [], []
-    real = prediction.read_field
+    read, read_by_then = [], []
+    real = windows.read_field
 
     def counted(*given):
         read.append(1)
         return real(*given)
 
-    def slow(params, image):
-        time.sleep(0.05)
-        seen.append(len(read))
-        return np.zeros(len(image), np.float32)
+    class SlowBar(tqdm):
+        def update(self, n=1):
+            time.sleep(0.05)  # long enough for threads without a bound to run away
+            read_by_then.append(len(read))
+            super().update(n)
 
-    monkeypatch.setattr(prediction, "THREADS", 1)
-    monkeypatch.setattr(prediction, "read_field", counted)
-    monkeypatch.setattr(prediction, "_compiled", lambda *given: slow)
+    monkeypatch.setattr(windows, "THREADS", 1)
+    monkeypatch.setattr(windows, "read_field", counted)
+    monkeypatch.setattr(prediction, "tqdm", SlowBar)
     prediction.predict_plates(run, config, plates)
-    ahead = 2 * prediction.BATCHES_AHEAD + prediction.FIELDS_AHEAD + 1
-    assert len(seen) == 9 and seen[0] < 18 == len(read)
-    assert all(count <= 2 * (number + 1) + ahead for number, count in enumerate(seen))
+    ahead = 2 * (mapping.BATCHES_AHEAD + mapping.IN_FLIGHT) + windows.FIELDS_AHEAD + 1
+    assert len(read) == 18 and read_by_then[0] < 18
+    assert all(count <= 2 * (number + 1) + ahead for number, count in enumerate(read_by_then))
 
 
 def test_a_file_that_breaks_on_the_way_is_an_error_that_names_it(loaded, damaged):

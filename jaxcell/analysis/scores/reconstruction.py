@@ -14,6 +14,25 @@ SSIM_LUMINANCE = 0.01**2
 SSIM_CONTRAST = 0.03**2
 
 
+def scores(logits: Array, image: Array) -> dict[str, Array]:
+    """All scores of reconstructions.
+
+    Args:
+      logits: float [B, H, W, C], before the sigmoid.
+      image: float [B, H, W, C] in [0, 1].
+
+    Returns:
+      `bce` and `bce_floor` (nats), `psnr_db` and `ssim`, float32 [B] each.
+    """
+    shown = jax.nn.sigmoid(logits)
+    return {
+        "bce": binary_cross_entropy(logits, image),
+        "bce_floor": entropy_floor(image),
+        "psnr_db": psnr_db(shown, image),
+        "ssim": ssim(shown, image),
+    }
+
+
 def binary_cross_entropy(logits: Array, image: Array) -> Array:
     """Cross-entropy of each image under the pixel-wise Bernoulli of its logits.
 

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxcell.analysis.answers import Calibrations
 from jaxcell.analysis.intervals import conformal
 from jaxcell.dataset.batches import Examples
-from jaxcell.inference.examples import predict
+from jaxcell.inference.patches import predict_patches
 from jaxcell.inference.trained import Run
 from jaxcell.storage.atomic import write
 
@@ -28,9 +28,7 @@ def calibrate(
     were kept. What is kept in the run's folder, of all test wells, is for other plates.
 
     Args:
-      workdir: the run's folder.
-      run: the trained run.
-      examples: of its own data set.
+      workdir, run, examples: the run, its folder and its own data set.
       patches: its test patches: plate, well, condition, target, predicted.
       batch_size: patches a batch.
       seed: of the training patches and of the halves.
@@ -44,7 +42,7 @@ def calibrate(
         train = examples.rows("train")
         count = min(SCALE_PATCHES, len(train))
         train = np.sort(np.random.default_rng(seed).choice(train, count, replace=False))
-        predicted = predict(run, examples, train, batch_size)
+        predicted = predict_patches(run, examples, train, batch_size, "calibrating")
         target = examples.table["target"].to_numpy(np.float64)[train]
         scale = conformal.fit_scale(predicted, predicted - target)
         write(kept, _of_wells(patches, scale))

@@ -16,7 +16,7 @@ from jaxcell.dataset.immune_cells import build, open_built
 from jaxcell.dataset.source import Config, dataset_config, image_files, load_plates, tfds_folder
 from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.experiments.lifecycle import Outcome
-from jaxcell.inference.examples import Seen, look, reconstructions
+from jaxcell.inference.patches import EvaluatedPatches, evaluate_patches, reconstruct_patches
 from jaxcell.inference.trained import Run, load
 from jaxcell.measures.catalogue import TARGETS, Quantity
 from jaxcell.plates.findings import Finding
@@ -75,11 +75,6 @@ def evaluate(
 def evaluate_run(workdir: Path, config: Config, run: Run) -> dict:
     """Evaluates a run on the wells it held out and writes `workdir/report`.
 
-    Args:
-      workdir: the run's folder.
-      config: of the run.
-      run: the trained run.
-
     Returns:
       The content of metrics.json.
 
@@ -113,13 +108,6 @@ def evaluate_plates(
     workdir: Path, config: Config, run: Run, plates: Plates, name: str
 ) -> tuple[dict, Path]:
     """Evaluates a run on any plates, none of which it saw.
-
-    Args:
-      workdir: the run's folder.
-      config: of the run.
-      run: the trained run.
-      plates: images and wells.
-      name: of the plates, for the report.
 
     Returns:
       The content of metrics.json and the report's folder, `workdir/report-NAME`.
@@ -158,16 +146,18 @@ def _evaluate(
     """Evaluates the test patches of some examples and writes the report into a folder."""
     rows, settings = examples.rows("test"), config.evaluation
     side = sprites.layout(len(rows), config.dataset.window).tile
-    seen = look(run, examples, rows, settings.batch_size, side, config.training.seed)
+    evaluated = evaluate_patches(
+        run, examples, rows, settings.batch_size, side, config.training.seed
+    )
     target = TARGETS[config.dataset.target].quantity
-    answers = _answers(seen, target, calibrate(seen.patches), config)
+    answers = _answers(evaluated, target, calibrate(evaluated.patches), config)
     metrics = {
-        **summarise(seen.patches, run.dataset["training_mean"]),
+        **summarise(evaluated.patches, run.dataset["training_mean"]),
         "target": target._asdict(),
         "split": config.dataset.split_by,
         "wells": _wells(examples.table),
         "patches": examples.table["split"].value_counts(sort=False).to_dict(),
-        "latent_size": seen.codes.shape[1],
+        "latent_size": evaluated.codes.shape[1],
         "seed": config.training.seed,
         "left_out": sum(finding.fatal for finding in findings),
     }
@@ -175,9 +165,9 @@ def _evaluate(
         folder,
         metrics=metrics,
         answers=answers,
-        codes=seen.codes,
+        codes=evaluated.codes,
         histories=run.histories,
-        shown=_shown(run, examples, rows, seen, answers.patches, target, files, config),
+        shown=_images(run, config, examples, rows, answers.patches, evaluated.thumbnails, files),
         findings=[finding[:6] for finding in findings],
         config=config.to_dict(),
         title=title,
@@ -188,74 +178,76 @@ def _evaluate(
 
 
 def _answers(
-    seen: Seen, target: Quantity, calibrations: Calibrations | str, config: Config
+    evaluated: EvaluatedPatches,
+    target: Quantity,
+    calibrations: Calibrations | str,
+    config: Config,
 ) -> Answers:
     """Asks all questions, behind a progress bar that says which."""
-    baselines = {
-        "mean intensity": seen.intensity,
-        "raw-pixel PCA": seen.raw_pixels,
-    }
     settings = config.evaluation
     with tqdm(desc="analysing", unit=" questions", dynamic_ncols=True) as bar:
 
-        def told(stage: str) -> None:
+        def progress(stage: str) -> None:
             bar.set_postfix_str(stage)
             bar.update()
 
         return answer(
-            seen.patches,
-            seen.codes,
-            baselines,
-            places=seen.places,
+            evaluated.patches,
+            evaluated.codes,
+            {"mean intensity": evaluated.intensity, "raw-pixel PCA": evaluated.raw_pixels},
+            places=evaluated.places,
             target=target,
             calibrations=calibrations,
             level=settings.coverage,
             methods=settings.projections,
             standardise=settings.standardise,
             seed=config.training.seed,
-            told=told,
+            progress=progress,
         )
 
 
-def _shown(
+def _images(
     run: Run,
+    config: Config,
     examples: Examples,
     rows: np.ndarray,
-    seen: Seen,
     patches: pd.DataFrame,
-    target: Quantity,
+    thumbnails: np.ndarray,
     files: Mapping | None,
-    config: Config,
 ) -> Shown:
     """The images of the report: a spread over the target, the worst predicted, the most unusual."""
     chosen = spread_over_target(patches)
-    error = (patches["predicted"] - patches["target"]).abs().to_numpy(np.float64)
-    worst = _largest(error)
-    unusual = _largest(patches["unusual"].to_numpy(np.float64))
+    worst = _largest((patches["predicted"] - patches["target"]).abs())
+    unusual = _largest(patches["unusual"])
     groups = [*chosen.values(), worst, unusual]
-    images = reconstructions(run, examples, rows[np.concatenate(groups)])
+    originals, outputs = reconstruct_patches(
+        run, examples, rows[np.concatenate(groups)], config.evaluation.batch_size
+    )
     ends = np.cumsum([len(some) for some in groups])[:-1]
-    originals, outputs = (np.split(array, ends) for array in images)
+    originals, outputs = np.split(originals, ends), np.split(outputs[0], ends)
     truth = [patches["target"].to_numpy()[some] for some in groups]
     place = (patches["plate"].astype(str) + " " + patches["well"].astype(str)).to_numpy()
-    told = patches["target"].map(lambda value: f"{value:.{target.digits - 1}f}") + " → "
-    told += patches["predicted"].map(lambda value: f"{value:.{target.digits - 1}f}")
-    told += f" {target.unit}"
-    captions = [f"{place[row]}\n{told.iloc[row]}" for row in worst]
+    target = TARGETS[config.dataset.target].quantity
+    captions = [
+        f"{place[row]}\n{patches['target'].iloc[row]:.{target.digits - 1}f} → "
+        f"{patches['predicted'].iloc[row]:.{target.digits - 1}f} {target.unit}"
+        for row in worst
+    ]
     times = [f"{place[row]}\n{patches['unusual'].iloc[row]:.1f} ×" for row in unusual]
     return Shown(
         dict(zip(chosen, zip(originals, outputs, truth), strict=False)),
         (originals[-2], captions),
         (originals[-1], times),
-        seen.thumbnails,
+        thumbnails,
         files,
         config.dataset.window,
         config.plates.pixel_um,
     )
 
 
-def _largest(values: np.ndarray) -> np.ndarray:
+def _largest(values: pd.Series) -> np.ndarray:
     """Rows of the largest finite values, largest first."""
+    values = values.to_numpy(np.float64)
     order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")[:GALLERY]
     return order[np.isfinite(values[order])]
 

@@ -1,29 +1,26 @@
 """The reference study's U-Net: a network that learns the masks which label the data sets."""
 
 import json
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from ml_collections import ConfigDict
+from jax import Array
+from ml_collections import FrozenConfigDict
 
 from jaxcell.cells.kinds import VIEWS
-from jaxcell.dataset.batches import (
-    Examples,
-    evaluation_batches,
-    open_examples,
-    prepare,
-)
+from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import open_built
 from jaxcell.dataset.source import dataset_config, tfds_folder
 from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.masks.train import make_unet
-from jaxcell.measures.patch import measure_patches
+from jaxcell.inference.mapping import Seconds, map_examples
+from jaxcell.measures import overlap
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
-from jaxcell.storage.run_folder import load_config
+from jaxcell.storage.run_folder import history, load_config
 from jaxcell.training.checkpoint import best_params
 
 EXAMPLES = 3  # patches shown in the report
@@ -46,9 +43,6 @@ def evaluate(workdir: Path, **options: Any) -> Outcome:
 def evaluate_masks(workdir: Path) -> dict:
     """Evaluates a mask U-Net on the wells it held out and writes `workdir/report`.
 
-    Args:
-      workdir: the run's folder.
-
     Returns:
       The content of metrics.json: `kinds` -> kind -> `unet` -> `pixel_iou` (of all test pixels),
       `mean_pixel_iou` (mean over patches; 1 where both masks are empty); `overlap_rmse_percent` and
@@ -62,7 +56,8 @@ def evaluate_masks(workdir: Path) -> dict:
     dataset = json.loads((workdir / "dataset.json").read_text())
     builder = open_built(dataset_config(config), dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0, with_masks=True)
-    table, shown, rate = _compare(config, best_params(workdir / "unet" / "checkpoints"), examples)
+    params = best_params(workdir / "unet" / "checkpoints")
+    table, rate = _compare(config, params, examples)
     metrics = {
         "experiment": "masks",
         "kinds": {kind: {"unet": _scores(table, kind)} for kind in VIEWS},
@@ -72,60 +67,62 @@ def evaluate_masks(workdir: Path) -> dict:
         "fields": examples.table["split"].value_counts(sort=False).to_dict(),
         "seed": config.training.seed,
     }
-    history = [json.loads(line) for line in (workdir / "unet" / "metrics.jsonl").open()]
     write_segmentation_report(
         workdir / "report",
         title=f"{workdir.resolve().name}: masks by a U-Net",
         simulated=dataset["simulated"],
         metrics=metrics,
-        fields=table,
-        examples=shown,
-        history=history,
+        fields=table.drop(columns="true_pixels"),
+        examples=_fullest(config, params, examples, table),
+        history=history(workdir, "unet"),
         config=config.to_dict(),
     )
     return metrics
 
 
 def _compare(
-    config: ConfigDict, params: Any, examples: Examples
-) -> tuple[pd.DataFrame, list[Example], float]:
-    """Counts of pixels patch by patch, patches to show, and patches a second after compiling."""
+    config: FrozenConfigDict, params: Any, examples: Examples
+) -> tuple[pd.DataFrame, float]:
+    """Counts of pixels and the predicted overlap patch by patch, and patches a second."""
+
+    def count(true: Array, predicted: Array, _: Array) -> dict[str, Array]:
+        cells = jnp.concatenate([predicted, predicted.all(axis=-1, keepdims=True)], axis=-1)
+        counted = {
+            "both": true & predicted,
+            "either": true | predicted,
+            "true": true.any(axis=-1),
+            "record": cells,
+        }
+        return {name: mask.sum(axis=(1, 2), dtype=jnp.int32) for name, mask in counted.items()}
+
+    rows = examples.rows("test")
+    counts, seconds = _map_masks(count, config, params, examples, rows)
+    shares = np.array([overlap.iou([record]) for record in counts["record"]]) / 100
+    table = examples.table.iloc[rows][["plate", "well", "y", "x", "condition", "overlap"]].assign(
+        **{f"{name}_{part}": counts[part][:, kind]
+           for kind, name in enumerate(VIEWS) for part in ("both", "either")},
+        predicted=np.float32(100) * shares.astype(np.float32),  # rounded as labels are
+        true_pixels=counts["true"],
+    )  # fmt: skip
+    return table, len(rows) / seconds.answering
+
+
+def _map_masks(
+    function: Callable[[Array, Array, Array], dict[str, Array]],
+    config: FrozenConfigDict,
+    params: Any,
+    examples: Examples,
+    rows: np.ndarray,
+) -> tuple[dict[str, np.ndarray], Seconds]:
+    """A function of true and predicted masks, bool [B, H, W, 2], and raw counts, of some rows."""
     model = make_unet(config)
 
-    @jax.jit
-    def step(params: Any, raw: dict) -> dict:
-        batch = prepare({}, raw)
+    def of_masks(params: Any, batch: dict[str, Array]) -> dict[str, Array]:
         predicted = model.apply({"params": params}, batch["image"]) > 0
-        return {"predicted": predicted, "true": batch["masks"] > 0}
+        return function(batch["masks"] > 0, predicted, batch["counts"])
 
-    rows, batch_size = examples.rows("test"), config.evaluation.batch_size
-    parts, shown, seconds = [], [], []
-    for raw in evaluation_batches(examples, rows, batch_size)():
-        began = time.perf_counter()
-        masks = jax.device_get(step(params, raw))
-        seconds.append(time.perf_counter() - began)
-        real = raw["weight"] > 0
-        counts = _counts(masks["true"][real], masks["predicted"][real])
-        overlap = measure_patches(
-            raw["image"][real], masks["predicted"][real], "iou", pixel_um=config.plates.pixel_um
-        )
-        parts.append(counts.assign(predicted=overlap))
-        if len(shown) < EXAMPLES:
-            fullest = int(masks["true"].any(axis=-1).sum(axis=(1, 2)).argmax())
-            shown.append(_example(examples, raw, masks, fullest))
-    table = examples.table.iloc[rows][["plate", "well", "y", "x", "condition", "overlap"]]
-    table = table.reset_index(drop=True).join(pd.concat(parts, ignore_index=True))
-    # The first batch compiles; a lone batch has nothing else to be timed by.
-    return table, shown, batch_size / float(np.median(seconds[1:] or seconds))
-
-
-def _counts(true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
-    """Pixels in both and in either mask of each kind, per patch."""
-    counts = {}
-    for kind, name in enumerate(VIEWS):
-        counts[f"{name}_both"] = (true & predicted)[..., kind].sum(axis=(1, 2))
-        counts[f"{name}_either"] = (true | predicted)[..., kind].sum(axis=(1, 2))
-    return pd.DataFrame(counts)
+    batch_size = min(config.evaluation.batch_size, len(rows))
+    return map_examples(of_masks, params, examples, rows, batch_size, "evaluating")
 
 
 def _scores(table: pd.DataFrame, kind: str) -> dict[str, float]:
@@ -135,10 +132,20 @@ def _scores(table: pd.DataFrame, kind: str) -> dict[str, float]:
     return {"pixel_iou": pixel_iou, "mean_pixel_iou": float(each.mean())}
 
 
-def _example(examples: Examples, raw: dict, masks: dict, number: int) -> Example:
-    place = examples.table.loc[raw["index"][number]]
-    labels = {"truth": masks["true"], "unet": masks["predicted"]}
-    return Example(
-        f"{place.plate} {place.well}, y {place.y}, x {place.x}", VIEWS, raw["image"][number],
-        {name: array[number].astype(np.int32) for name, array in labels.items()},
+def _fullest(
+    config: FrozenConfigDict, params: Any, examples: Examples, table: pd.DataFrame
+) -> list[Example]:
+    """The patches that hold most cells, one a well."""
+    chosen = table.sort_values("true_pixels", ascending=False, kind="stable")
+    chosen = chosen.drop_duplicates(["plate", "well"])[:EXAMPLES]
+    found, _ = _map_masks(
+        lambda true, predicted, image: {"image": image, "truth": true, "unet": predicted},
+        config, params, examples, chosen.index.to_numpy(np.int32),
     )  # fmt: skip
+    return [
+        Example(
+            f"{place.plate} {place.well}, y {place.y}, x {place.x}", VIEWS, found["image"][number],
+            {name: found[name][number].astype(np.int32) for name in ("truth", "unet")},
+        )
+        for number, place in enumerate(chosen.itertuples())
+    ]  # fmt: skip

@@ -1,6 +1,5 @@
 """A segmentation run against fields it never saw, beside threshold and watershed."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.segmentation.train import read_fields
 from jaxcell.inference.segmenter import Segmenter, load, segment
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
+from jaxcell.storage.run_folder import history
 
 # Side in pixels of the squares shown in the report, and how many of each kind of cell.
 SHOWN, EXAMPLES = 192, 3
@@ -44,11 +44,6 @@ def evaluate(workdir: Path, **options: Any) -> Outcome:
 
 def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmenter) -> dict:
     """Evaluates a segmentation run on its held-out fields and writes `workdir/report`.
-
-    Args:
-      workdir: the run's folder.
-      config: of the run.
-      segmenter: trained.
 
     Returns:
       The content of metrics.json: `kinds` -> kind -> method (`unet`, `watershed`, `instrument`) ->
@@ -85,7 +80,6 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
         "necks": list(segmenter.necks),
         "seed": config.training.seed,
     }  # fmt: skip
-    history = [json.loads(line) for line in (workdir / "unet" / "metrics.jsonl").open()]
     write_segmentation_report(
         workdir / "report",
         title=f"{workdir.resolve().name}: cells found by a U-Net",
@@ -93,7 +87,7 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
         metrics=metrics,
         fields=pd.DataFrame(table),
         examples=shown,
-        history=history,
+        history=history(workdir, "unet"),
         config=config.to_dict(),
     )
     return metrics

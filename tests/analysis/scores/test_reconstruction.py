@@ -11,6 +11,7 @@ from jaxcell.analysis.scores.reconstruction import (
     binary_cross_entropy,
     entropy_floor,
     psnr_db,
+    scores,
     ssim,
 )
 
@@ -23,6 +24,21 @@ def pairs(size: int = 40) -> tuple[np.ndarray, np.ndarray]:
     images = np.stack([image, 0.05 * image, np.zeros_like(image), random.random(image.shape)])
     noisy = np.clip(images + random.normal(0, 0.05, images.shape), 0, 1)
     return noisy.astype(np.float32), images.astype(np.float32)
+
+
+def test_scores_of_logits_are_those_of_the_images_they_stand_for():
+    noisy, images = pairs()
+    shown = np.clip(noisy, 0.01, 0.99)
+    found = jax.jit(scores)(jax.scipy.special.logit(shown), images)
+    expected = {
+        "bce": -np.mean(images * np.log(shown) + (1 - images) * np.log(1 - shown), axis=(1, 2, 3)),
+        "bce_floor": entropy_floor(images),
+        "psnr_db": psnr_db(shown, images),
+        "ssim": ssim(shown, images),
+    }
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4)
 
 
 def test_ssim_equals_scikit_image():

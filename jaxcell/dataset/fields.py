@@ -10,13 +10,14 @@ import pandas as pd
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.methods import field_masks, patch_masks
 from jaxcell.dataset.flat_field import FlatFields, correct
-from jaxcell.dataset.patches import label, remove_background, windows
+from jaxcell.dataset.patches import faulty_patches, label, remove_background, windows
 from jaxcell.dataset.reading_ahead import work_ahead
 from jaxcell.dataset.splits import assign_wells
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import read_view
 
-# Two threads hide the reading and labelling of fields behind the writing; fields each is ahead.
+# Threads that hide reading and labelling behind the writing of a data set, and fields that each is
+# ahead: a field takes tens of MiB.
 THREADS, AHEAD = 2, 2
 
 
@@ -83,26 +84,44 @@ def masks_of(views: np.ndarray, patches: np.ndarray, config: Any) -> np.ndarray:
     return windows(whole, config.window, config.stride)[0][..., 0]
 
 
-def labelled_fields(fields: pd.DataFrame, config: Any, flat: FlatFields) -> Iterator:
+def cut_fields(
+    fields: pd.DataFrame,
+    config: Any,
+    flat: FlatFields,
+    *,
+    labelled: bool = True,
+    threads: int = THREADS,
+) -> Iterator:
     """Reads, cuts and labels fields in threads, a few ahead of whoever consumes them, in order.
 
     Args:
       fields: as `select_fields` gives them.
       config: an `ImmuneCellsConfig`.
       flat: what the fields are corrected by before anything else; empty: by nothing.
+      labelled: whether patches are measured.
+      threads: at work.
 
     Returns:
       Of each its row of `fields`, its patches uint16 [N, H, W, 2], their corners int32 [N, 2],
-      and what `label` says of them.
+      and what `label` says of them, or only which are `faulty`.
+
+    Raises:
+      ValueError: a field cannot be read or cut; names plate, well and field.
     """
 
-    def work(field):
-        views = read_field(field, flat)
-        patches, corners = windows(views, config.window, config.stride)
-        masks = masks_of(views, patches, config)
-        labels = label(patches, masks, config.target, config.pixel_um)
+    def cut(field: Any) -> tuple[Any, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        try:
+            views = read_field(field, flat)
+            patches, corners = windows(views, config.window, config.stride)
+            masks = masks_of(views, patches, config) if labelled or config.masked else None
+        except ValueError as error:
+            raise ValueError(f"{field.plate} {field.well}, field {field.field}: {error}") from error
+        if labelled:
+            labels = label(patches, masks, config.target, config.pixel_um)
+        else:
+            labels = {"faulty": faulty_patches(patches)}
         if config.masked:
             patches = remove_background(patches, masks)
         return field, patches, corners, labels
 
-    return work_ahead(work, fields.itertuples(index=False), THREADS, AHEAD)
+    return work_ahead(cut, fields.itertuples(index=False), threads, AHEAD)

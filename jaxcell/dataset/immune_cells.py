@@ -17,7 +17,7 @@ from tensorflow_datasets.core import file_adapters
 from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
-from jaxcell.dataset.fields import labelled_fields, select_fields
+from jaxcell.dataset.fields import cut_fields, select_fields
 from jaxcell.dataset.flat_field import FlatFields, estimate_flat_fields, write_flat_fields
 from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.measures.patch import check_target
@@ -196,7 +196,7 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
     ) -> Iterator:
         """Yields key and example of every patch of `fields`, or of one random share of them."""
         key = 0
-        labelled = labelled_fields(fields, self.builder_config, flat)
+        labelled = cut_fields(fields, self.builder_config, flat)
         bar = tqdm(labelled, "building", len(fields), unit=" fields", dynamic_ncols=True)
         for number, (field, patches, corners, labels) in enumerate(bar):
             keep = range(len(patches))

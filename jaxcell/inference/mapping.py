@@ -83,7 +83,7 @@ def map_batches(
         (some._replace(arrays=jax.device_put(some.arrays, shardings.batch)) for some in batches),
         BATCHES_AHEAD,
     )
-    compiled, compiling, waiting = None, 0.0, 0.0
+    compiled, newest, compiling, waiting = None, (), 0.0, 0.0
     parts, in_flight = [], deque()
 
     def fetch() -> None:
@@ -96,12 +96,13 @@ def map_batches(
     began = asked = time.perf_counter()
     for batch in sent:
         there = time.perf_counter()
-        if not in_flight or _are_ready(in_flight[-1][-1]):
+        if all(leaf.is_ready() for leaf in jax.tree.leaves(newest)):
             waiting += there - asked
         if compiled is None:
             compiled = chunks.jitted(function, shardings).lower(params, batch.arrays).compile()
             compiling = time.perf_counter() - there
-        in_flight.append((batch.known, batch.done, compiled(params, batch.arrays)))
+        newest = compiled(params, batch.arrays)
+        in_flight.append((batch.known, batch.done, newest))
         if len(in_flight) > IN_FLIGHT:
             fetch()
         asked = time.perf_counter()
@@ -150,10 +151,6 @@ def map_examples(
 
     with tqdm(total=len(rows), desc=words, unit=" patches", dynamic_ncols=True) as bar:
         return map_batches(prepared, params, batches(), batch_size, bar)
-
-
-def _are_ready(results: Tree) -> bool:
-    return all(leaf.is_ready() for leaf in jax.tree.leaves(results))
 
 
 def _joined(parts: list[dict[str, Tree]]) -> dict[str, Tree]:

@@ -1,37 +1,27 @@
-"""Windows of fields straight from image files, in batches, without a data set in between.
-
-Threads read fields and cut them, a bounded number ahead of whoever fills the batches, so that
-memory does not grow with the plates.
-"""
+"""Windows of fields straight from image files, in batches, without a data set in between."""
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from jaxcell.dataset.fields import masks_of, read_field
+from jaxcell.dataset.fields import cut_fields
 from jaxcell.dataset.flat_field import FlatFields
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
-from jaxcell.dataset.patches import faulty_patches, remove_background, windows
-from jaxcell.dataset.reading_ahead import work_ahead
 from jaxcell.inference.mapping import Batch
 
-# Threads that read and cut fields, and fields that each may be ahead: each takes tens of MiB.
+# Threads that read and cut fields.
 THREADS = min(8, os.cpu_count() or 1)
-FIELDS_AHEAD = 2
 
 
 def window_batches(
-    fields: pd.DataFrame, settings: ImmuneCellsConfig, flat: FlatFields, size: int
+    fields: pd.DataFrame, config: ImmuneCellsConfig, flat: FlatFields, size: int
 ) -> Iterator[Batch]:
     """Windows of fields in batches of one size, the last filled up with zeros.
 
     Args:
-      fields: as `select_fields` gives them.
-      settings: how fields are cut and masked.
-      flat: what they are corrected by; empty: by nothing.
+      fields, config, flat: as for `cut_fields`.
       size: windows a batch.
 
     Yields:
@@ -39,36 +29,13 @@ def window_batches(
       whether it is `faulty`; done are the fields before that of its last.
 
     Raises:
-      ValueError: a field cannot be read or cut; names plate, well and field.
+      ValueError: as `cut_fields`.
     """
-
-    def cut(row: tuple[int, Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        return _cut(*row, settings, flat)
-
-    rows = enumerate(fields.itertuples(index=False))
-    return _batches(work_ahead(cut, rows, THREADS, FIELDS_AHEAD), size)
-
-
-def _cut(
-    number: int, field: Any, settings: ImmuneCellsConfig, flat: FlatFields
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Patches of a field, uint16 [N, w, w, 2], and what is known of each."""
-    try:
-        views = read_field(field, flat)
-        patches, corners = windows(views, settings.window, settings.stride)
-        faulty = faulty_patches(patches)  # before anything is masked
-        if settings.masked:
-            patches = remove_background(patches, masks_of(views, patches, settings))
-    except ValueError as error:
-        raise ValueError(f"{field.plate} {field.well}, field {field.field}: {error}") from error
-    y, x = corners.T
-    return patches, {"number": np.full(len(y), number), "y": y, "x": x, "faulty": faulty}
-
-
-def _batches(cut: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]], size: int) -> Iterator[Batch]:
-    """Patches of fields, as `_cut` gives them, in batches."""
     filled, known = 0, []
-    for patches, about in cut:
+    cut = cut_fields(fields, config, flat, labelled=False, threads=THREADS)
+    for number, (_, patches, corners, labels) in enumerate(cut):
+        about = {"number": np.full(len(patches), number), "y": corners[:, 0], "x": corners[:, 1]}
+        about |= labels
         taken = 0
         while taken < len(patches):
             if not filled:

@@ -165,7 +165,7 @@ def test_a_changed_file_well_option_or_measure_is_another_data_set(
 def test_a_build_that_was_cut_off_is_done_anew(plates, tmp_path, monkeypatch, even_light):
     from jaxcell.dataset import immune_cells
 
-    whole = immune_cells.labelled_fields
+    whole = immune_cells.cut_fields
 
     def cut_off(*arguments):
         for number, one in enumerate(whole(*arguments)):
@@ -174,11 +174,11 @@ def test_a_build_that_was_cut_off_is_done_anew(plates, tmp_path, monkeypatch, ev
             yield one
 
     config = _config(subset="dmso", flat_field=True)
-    monkeypatch.setattr(immune_cells, "labelled_fields", cut_off)
+    monkeypatch.setattr(immune_cells, "cut_fields", cut_off)
     with pytest.raises(KeyboardInterrupt):
         build(plates, config, tmp_path)
     assert not list(tmp_path.rglob("*/2*/flat_fields.npz"))
-    monkeypatch.setattr(immune_cells, "labelled_fields", whole)
+    monkeypatch.setattr(immune_cells, "cut_fields", whole)
     builder = build(plates, config, tmp_path)
     assert len(open_examples(builder, 1.0).table) == 4 * 3 * 4
     assert read_flat_fields(Path(builder.data_path))

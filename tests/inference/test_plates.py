@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from tiny_plates import ROOT, make_config
 from tqdm import tqdm
 
+from jaxcell.dataset import fields
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments.interaction import evaluate, train
 from jaxcell.experiments.interaction.predict import predict_folder
@@ -150,7 +151,7 @@ def test_fields_are_read_as_they_are_used(loaded, monkeypatch):
     config, run, plates = loaded
     config.evaluation.batch_size = 8  # two fields
     read, read_by_then = [], []
-    real = windows.read_field
+    real = fields.read_field
 
     def counted(*given):
         read.append(1)
@@ -163,10 +164,10 @@ def test_fields_are_read_as_they_are_used(loaded, monkeypatch):
             super().update(n)
 
     monkeypatch.setattr(windows, "THREADS", 1)
-    monkeypatch.setattr(windows, "read_field", counted)
+    monkeypatch.setattr(fields, "read_field", counted)
     monkeypatch.setattr(prediction, "tqdm", SlowBar)
     prediction.predict_plates(run, config, plates)
-    ahead = 2 * (mapping.BATCHES_AHEAD + mapping.IN_FLIGHT) + windows.FIELDS_AHEAD + 1
+    ahead = 2 * (mapping.BATCHES_AHEAD + mapping.IN_FLIGHT) + fields.AHEAD + 1
     assert len(read) == 18 and read_by_then[0] < 18
     assert all(count <= 2 * (number + 1) + ahead for number, count in enumerate(read_by_then))
 
@@ -188,7 +189,8 @@ def test_bad_plates_write_nothing_or_are_left_out_and_listed(workdir, damaged):
     said = predict_folder(workdir, str(damaged), workdir / "predictions-damaged", {}, skip=True)
     wells = pd.read_csv(workdir / "predictions-damaged" / "wells.csv")
     assert len(wells) == 16 and not {"B02", "C03"} & set(wells["well"])
-    assert said.count("left out") == 2 and "B02" in said and "C03" in said
+    listed = said.split("left out")[1]
+    assert "B02" in listed and "C03" in listed
 
 
 def test_a_folder_without_layout_takes_the_place_of_an_earlier_one(workdir, folder, tmp_path):

@@ -11,8 +11,8 @@ from tqdm import tqdm
 from jaxcell.analysis.answers import Answers, Calibrations, answer
 from jaxcell.analysis.scores.summary import spread_over_target, summarise
 from jaxcell.dataset.batches import Examples, open_examples
-from jaxcell.dataset.flat_field import FlatFields, read_flat_fields
-from jaxcell.dataset.immune_cells import build, open_built
+from jaxcell.dataset.flat_field import read_flat_fields
+from jaxcell.dataset.immune_cells import ImmuneCells, build, open_built
 from jaxcell.dataset.source import Config, dataset_config, image_files, load_plates, tfds_folder
 from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.experiments.lifecycle import Outcome
@@ -82,9 +82,8 @@ def evaluate_run(workdir: Path, config: Config, run: Run) -> dict:
       ValueError: the run's data set is not there any more.
     """
     builder = open_built(dataset_config(config), run.dataset["name"], tfds_folder(config))
-    examples = open_examples(builder, memory_gib=0)
 
-    def calibrate(patches: pd.DataFrame) -> Calibrations | str:
+    def calibrate(examples: Examples, patches: pd.DataFrame) -> Calibrations | str:
         if config.dataset.split_by == "random_patch":
             return NOT_HELD_OUT
         batch_size, seed = config.evaluation.batch_size, config.training.seed
@@ -95,12 +94,11 @@ def evaluate_run(workdir: Path, config: Config, run: Run) -> dict:
         f"{workdir.resolve().name}: T cells and dendritic cells",
         config,
         run,
-        examples,
+        builder,
         calibrate,
         run.image_files,
         run.findings,
         run.dataset["simulated"],
-        read_flat_fields(Path(builder.data_path)),
     )
 
 
@@ -121,12 +119,11 @@ def evaluate_plates(
         f"{name}, seen by {workdir.resolve().name}",
         config,
         run,
-        open_examples(builder, memory_gib=0),
-        lambda patches: calibration.load(workdir, len(patches)) or missing,
+        builder,
+        lambda _, patches: calibration.load(workdir, len(patches)) or missing,
         image_files(plates),
         plates.findings,
         is_simulated(plates),
-        read_flat_fields(Path(builder.data_path)),
     )
     return metrics, report
 
@@ -136,21 +133,21 @@ def _evaluate(
     title: str,
     config: Config,
     run: Run,
-    examples: Examples,
-    calibrate: Callable[[pd.DataFrame], Calibrations | str],
+    builder: ImmuneCells,
+    calibrate: Callable[[Examples, pd.DataFrame], Calibrations | str],
     files: Mapping | None,
     findings: list[Finding],
     simulated: bool,
-    flat_fields: FlatFields,
 ) -> dict:
-    """Evaluates the test patches of some examples and writes the report into a folder."""
+    """Evaluates the test patches of a data set and writes the report into a folder."""
+    examples = open_examples(builder, memory_gib=0)
     rows, settings = examples.rows("test"), config.evaluation
     side = sprites.layout(len(rows), config.dataset.window).tile
     evaluated = evaluate_patches(
         run, examples, rows, settings.batch_size, side, config.training.seed
     )
     target = TARGETS[config.dataset.target].quantity
-    answers = _answers(evaluated, target, calibrate(evaluated.patches), config)
+    answers = _answers(evaluated, target, calibrate(examples, evaluated.patches), config)
     metrics = {
         **summarise(evaluated.patches, run.dataset["training_mean"]),
         "target": target._asdict(),
@@ -172,7 +169,7 @@ def _evaluate(
         config=config.to_dict(),
         title=title,
         simulated=simulated,
-        flat_fields=flat_fields,
+        flat_fields=read_flat_fields(Path(builder.data_path)),
     )
     return metrics | answers.numbers
 

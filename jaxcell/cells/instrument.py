@@ -46,15 +46,7 @@ LABORATORY_PIXEL_UM = 0.741
 
 
 def at_pixel_size(protocol: Protocol, pixel_um: float) -> Protocol:
-    """The same protocol for another microscope: the same lengths and areas in other pixels.
-
-    Args:
-      protocol: for pixels of `LABORATORY_PIXEL_UM`.
-      pixel_um: width of a pixel.
-
-    Returns:
-      The protocol for these pixels.
-    """
+    """A protocol for pixels of `LABORATORY_PIXEL_UM`, its lengths and areas in other pixels."""
     scale = LABORATORY_PIXEL_UM / pixel_um
     return protocol._replace(
         kernel=max(round(protocol.kernel * scale), 1),
@@ -65,8 +57,8 @@ def at_pixel_size(protocol: Protocol, pixel_um: float) -> Protocol:
 def protocol_mask(field: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Masks the cells of a field by the instrument's protocol.
 
-    A pixel is a cell's where it stands out of its surroundings (`white_top_hat`) by more than
-    `NOISES_AT_SENSITIVITY_ONE / sensitivity` times the noise of the field (`pixel_noise`).
+    A pixel is a cell's where it stands out of its surroundings (`_white_top_hat`) by more than
+    `NOISES_AT_SENSITIVITY_ONE / sensitivity` times the noise of the field (`_pixel_noise`).
 
     Args:
       field: uint8 or uint16 [H, W], raw counts of one stained view.
@@ -91,46 +83,30 @@ def protocol_mask(field: np.ndarray, protocol: Protocol) -> np.ndarray:
         )
     if not field.size:
         return np.zeros(field.shape, bool)
-    threshold = NOISES_AT_SENSITIVITY_ONE / protocol.sensitivity * pixel_noise(field)
+    threshold = NOISES_AT_SENSITIVITY_ONE / protocol.sensitivity * _pixel_noise(field)
     # Compared as whole numbers: a pixel is above `threshold` where it is above its floor.
     limit = min(int(threshold), np.iinfo(field.dtype).max)
-    return _sieve(white_top_hat(field, protocol.kernel) > limit, protocol.minimum_area)
+    return _sieve(_white_top_hat(field, protocol.kernel) > limit, protocol.minimum_area)
 
 
-def white_top_hat(field: np.ndarray, radius: int) -> np.ndarray:
-    """What stands out of a field: the field minus its opening by a square.
+def _white_top_hat(field: np.ndarray, radius: int) -> np.ndarray:
+    """A field, unsigned [H, W], less its opening by a square of side `2 * radius + 1` (Meyer 1979).
 
-    Args:
-      field: unsigned [H, W], counts; continued beyond its border by its border.
-      radius: the square's side is `2 * radius + 1` pixels. Structures that hold it are removed.
-
-    Returns:
-      Like `field`, counts above the surroundings.
-
-    Source: Meyer 1979 (top-hat); the square is separable, so that it takes logarithmically many
-    passes, ten times as fast as scipy.ndimage.white_tophat, which gives the same.
+    The square is separable, so that it takes logarithmically many passes, ten times as fast as
+    scipy.ndimage.white_tophat, which gives the same.
     """
-    length = 2 * radius + 1
     opened = np.pad(field, radius, mode="edge")
-    for axis in (0, 1):
-        opened = _sweep(np.minimum, opened, length, axis)
+    opened = _sweep(np.minimum, _sweep(np.minimum, opened, radius).T, radius).T
     opened = np.pad(opened, radius)  # zeros never win a maximum
-    for axis in (0, 1):
-        opened = _sweep(np.maximum, opened, length, axis)
-    return field - opened
+    return field - _sweep(np.maximum, _sweep(np.maximum, opened, radius).T, radius).T
 
 
-def pixel_noise(field: np.ndarray) -> float:
-    """Noise of a field: standard deviation in counts of a pixel of its background.
+def _pixel_noise(field: np.ndarray) -> float:
+    """Standard deviation in counts of a pixel of the background of a field, unsigned [H, W].
 
     From the median difference between neighbours, which cells, haze and illumination leave alone.
-    Where few grey values occur (8-bit images) the median is interpolated between them.
-
-    Args:
-      field: unsigned [H, W], counts.
-
-    Returns:
-      Counts, not negative; 0 where neighbours never differ by more than one amount.
+    Where few grey values occur (8-bit images) the median is interpolated between them; 0 where
+    neighbours never differ by more than one amount.
     """
     rows = field[::_NOISE_ROWS].astype(np.int32)
     counts = np.bincount(np.abs(np.diff(rows, axis=1)).ravel())
@@ -141,19 +117,13 @@ def pixel_noise(field: np.ndarray) -> float:
     return float(_DEVIATION * np.interp(counts.sum() / 2, middle, steps))
 
 
-def _sweep(extreme: Callable, image: np.ndarray, length: int, axis: int) -> np.ndarray:
-    """Minimum or maximum of each run of `length` pixels along an axis, shorter by `length - 1`."""
-    reach = 1
+def _sweep(extreme: Callable, image: np.ndarray, radius: int) -> np.ndarray:
+    """Minimum or maximum of each run of `2 * radius + 1` pixels of every column."""
+    reach, length = 1, 2 * radius + 1
     while reach < length:
         # Two runs that overlap or adjoin make one that is up to twice as long.
         step = min(reach, length - reach)
-        rest = image.shape[axis] - step
-        head, tail = (slice(rest), slice(step, None))
-        image = (
-            extreme(image[head], image[tail])
-            if axis == 0
-            else extreme(image[:, head], image[:, tail])
-        )
+        image = extreme(image[:-step], image[step:])
         reach += step
     return image
 

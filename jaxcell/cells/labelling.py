@@ -121,12 +121,7 @@ def _climb(at: np.ndarray, depth: np.ndarray, position: np.ndarray) -> np.ndarra
 def _passes(
     at: np.ndarray, depth: np.ndarray, position: np.ndarray, basin: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Highest pass between any two basins that touch.
-
-    Returns:
-      pairs: int64 [E, 2], two basins each, by height, the highest pass first.
-      heights: float32 [E].
-    """
+    """Pairs of basins that touch, int64 [E, 2], and the height of their pass, highest first."""
     width, places = position.shape[1], position.ravel()
     count = int(basin.max()) + 1
     keys, heights = [], []

@@ -93,34 +93,30 @@ def cell_threshold(images: np.ndarray, method: str = "two_means") -> np.ndarray:
 
 
 def field_mask(
-    field: np.ndarray, method: str = "two_means", scope: str = "patch", window: int = 192
+    field: np.ndarray, method: str = "two_means", window: int | None = 192
 ) -> np.ndarray:
-    """Masks the cells of a whole field.
+    """Masks the cells of a whole field, each window by its own threshold as in the reference study.
+
+    The windows lie centred, as the data set's patches do, and the border that they leave takes the
+    threshold of the nearest.
 
     Args:
       field: uint8 or uint16 [H, W], raw counts of one stained view.
       method: "two_means" or "mean_sd", as in `cell_threshold`.
-      scope: "patch": each window has its own threshold, as in the reference study; the windows lie
-        centred, as the data set's patches do, and the border that they leave takes the threshold
-        of the nearest. "field": one threshold.
-      window: side of a window in pixels; a field that is shorter is one window along that side.
+      window: its side in pixels; a field that is shorter is one window along that side. None: the
+        field has one threshold.
 
     Returns:
       bool [H, W], True inside a cell; all False where there is none.
 
     Raises:
-      ValueError: the field is not raw counts, not [H, W] or without pixels; method or scope is
-        unknown.
+      ValueError: the field is not raw counts, not [H, W] or without pixels; the method is unknown.
     """
     if field.ndim != 2 or not field.size:
         raise ValueError(
             f"a field is [H, W] and holds pixels, this one is {list(field.shape)}: pass one view"
         )
-    if scope not in ("patch", "field"):
-        raise ValueError(f"no scope {scope!r}: choose patch or field")
-    if scope == "field":
-        return field > cell_threshold(field[None], method)[:, None]
-    tall, wide = (max(1, min(window, side)) for side in field.shape)
+    tall, wide = (max(1, min(window or side, side)) for side in field.shape)
     (rows, top), (columns, left) = (
         (side // step, side % step // 2) for side, step in zip(field.shape, (tall, wide))
     )

@@ -36,7 +36,7 @@ def field_masks(field: np.ndarray, method: str, pixel_um: float) -> np.ndarray:
     if method == "instrument":
         protocols = [at_pixel_size(PROTOCOLS[kind], pixel_um) for kind in VIEWS]
         return _coded(*(protocol_mask(view, how) for view, how in zip(views, protocols)))
-    return _coded(*(field_mask(view, method=method, scope="field") for view in views))
+    return _coded(*(field_mask(view, method, window=None) for view in views))
 
 
 def _coded(t_cell: np.ndarray, dendritic_cell: np.ndarray) -> np.ndarray:

@@ -125,19 +125,19 @@ MEASURES = _by_name(
         "chance_z", "overlap against chance (z)", "", None, None,
         f"Overlap area less its mean over {_SHIFTS}, in standard deviations over these; "
         f"unsteady below some {chance.MINIMUM_CELLS} cells of a kind.",
-    ), chance.record, chance.z),
+    ), chance.record, partial(chance.part, name="z")),
     Measure(Quantity(
         "chance_excess", "overlap share beyond chance", "%", -100, 100,
         f"Overlap share of T cells less its mean over {_SHIFTS}.",
-    ), chance.record, chance.excess),
+    ), chance.record, partial(chance.part, name="excess")),
     Measure(Quantity(
         "chance_p", "p of interaction", "", 0, 1,
         f"Share of {_SHIFTS} with at least the overlap area found.",
-    ), chance.record, chance.p),
+    ), chance.record, partial(chance.part, name="p")),
     Measure(Quantity(
         "chance_p_less", "p of avoidance", "", 0, 1,
         f"Share of {_SHIFTS} with at most the overlap area found.",
-    ), chance.record, chance.p_less),
+    ), chance.record, partial(chance.part, name="p_less")),
 )
 # fmt: on
 OVERLAP = MEASURES["iou"].quantity

@@ -52,6 +52,7 @@ class Chance(NamedTuple):
     Attributes:
       observed: overlap area in pixels.
       mean, sd: of the overlap area over all allowed shifts and no shift, in pixels.
+      excess: observed - mean in percent of the T cells' area; 0 without T cells.
       z: (observed - mean) / sd; 0 where sd is 0.
       p: share of these shifts with at least the observed overlap: small for interaction.
         Neighbouring shifts are alike, so that a tiny p is not as sure as it looks.
@@ -61,6 +62,7 @@ class Chance(NamedTuple):
     observed: float
     mean: float
     sd: float
+    excess: float
     z: float
     p: float
     p_less: float
@@ -78,12 +80,6 @@ def compare_with_chance(records: Sequence[Shifts]) -> Chance:
     The unshifted overlap is one of the distribution: p is never 0, and a field whose few cells
     meet at no other shift has a standard deviation.
 
-    Args:
-      records: of its fields.
-
-    Returns:
-      The overlap, its distribution and its place there.
-
     Raises:
       ValueError: fields differ so in size that their shifts do.
 
@@ -97,31 +93,16 @@ def compare_with_chance(records: Sequence[Shifts]) -> Chance:
         observed=observed,
         mean=mean,
         sd=sd,
+        excess=percent(observed - mean, sum(shifts.t_area for shifts in records)),
         z=(observed - mean) / sd if sd > 0 else 0.0,
         p=float((overlaps >= overlaps[0]).mean()),
         p_less=float((overlaps <= overlaps[0]).mean()),
     )
 
 
-def z(records: Sequence[Shifts]) -> float:
-    """Overlap less its mean by chance, in standard deviations."""
-    return compare_with_chance(records).z
-
-
-def p(records: Sequence[Shifts]) -> float:
-    """Share of shifts with at least the observed overlap."""
-    return compare_with_chance(records).p
-
-
-def p_less(records: Sequence[Shifts]) -> float:
-    """Share of shifts with at most the observed overlap."""
-    return compare_with_chance(records).p_less
-
-
-def excess(records: Sequence[Shifts]) -> float:
-    """Overlap less its mean by chance, in percent of the T cells' area; 0 without T cells."""
-    chance = compare_with_chance(records)
-    return percent(chance.observed - chance.mean, sum(shifts.t_area for shifts in records))
+def part(records: Sequence[Shifts], name: str) -> float:
+    """One of the numbers of `compare_with_chance`."""
+    return getattr(compare_with_chance(records), name)
 
 
 def shift_overlaps(
@@ -187,25 +168,23 @@ def _correlate(t_cell: np.ndarray, dendritic_cell: np.ndarray, steps: np.ndarray
     return np.rint(shared).astype(np.int64)
 
 
-def answer(chance: Chance, t_cells: int, dendritic_cells: int, *, level: float = LEVEL) -> str:
+def answer(chance: Chance, t_cells: int, dendritic_cells: int) -> str:
     """Answers, for one well, whether its overlap is interaction or chance.
 
-    Two-sided: half of the level on either side, so that of wells without interaction a share
-    `level` is called one or the other.
+    Two-sided: half of `LEVEL` on either side.
 
     Args:
       chance: of one well.
       t_cells, dendritic_cells: cells in all its fields.
-      level: share of wrong answers that is accepted.
 
     Returns:
       One of `ANSWERS`: 'too few cells to say' below `MINIMUM_CELLS` of either type; else
-      'interaction' where p <= level / 2, 'less than chance' where p_less <= level / 2, and
+      'interaction' where p <= LEVEL / 2, 'less than chance' where p_less <= LEVEL / 2, and
       'no more than chance' otherwise.
     """
     interaction, no_more, less, _ = ANSWERS
     if min(t_cells, dendritic_cells) < MINIMUM_CELLS:
         return TOO_FEW
-    if chance.p <= level / 2:
+    if chance.p <= LEVEL / 2:
         return interaction
-    return less if chance.p_less <= level / 2 else no_more
+    return less if chance.p_less <= LEVEL / 2 else no_more

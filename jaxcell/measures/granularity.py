@@ -87,7 +87,7 @@ def cell_granularity(
     for _ in range(steps):
         eroded = _spread(eroded, np.minimum)
         # The one before is a mask as good as the image, and flatter.
-        under = reconstruct(eroded, under)
+        under = _reconstruct(eroded, under)
         means.append(mean(_sample(under, places)))
     lost = -np.diff(np.stack(means, axis=1), axis=1)
     # Where there is no light, nothing is lost either.
@@ -127,20 +127,12 @@ def _foreground(image, subsample, background_subsample, background_radius) -> np
     return np.maximum(pixels - _sample(back, np.stack(grid)), 0)
 
 
-def reconstruct(marker: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Grey-scale reconstruction by dilation with a cross (4 neighbours), exact.
+def _reconstruct(marker: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Grey-scale reconstruction of `marker`, float32 [H, W], under `mask` with a cross, exact.
 
     Sweeps over whole rows and columns carry nearly all light to its place; the pixels that could
-    still rise are then followed one by one. Three to five times as fast as sorting all pixels.
-
-    Args:
-      marker: float32 [H, W], nowhere above `mask`.
-      mask: float32 [H, W].
-
-    Returns:
-      float32 [H, W], the least image above `marker` that a dilation under `mask` leaves as it is.
-
-    Source: Vincent 1993, the hybrid algorithm.
+    still rise are then followed one by one (the hybrid algorithm of Vincent 1993). Three to five
+    times as fast as sorting all pixels.
     """
     across = np.ascontiguousarray(mask.T)
     raised = marker.copy()

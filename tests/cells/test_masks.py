@@ -121,7 +121,7 @@ def test_a_constant_or_saturated_view_is_empty(method, value):
     images = np.full((2, 40, 40), value, np.uint16)
     assert not (images > cell_threshold(images, method)[:, None, None]).any()
     assert not field_mask(images[0], method, window=16).any()
-    assert not field_mask(images[0], method, "field").any()
+    assert not field_mask(images[0], method, window=None).any()
 
 
 def test_mean_sd_finds_cells_and_nothing_in_noise():
@@ -152,7 +152,7 @@ def test_each_window_of_a_field_has_the_threshold_of_its_patch(shape):
 def test_one_threshold_for_a_field_and_one_window_for_a_small_field():
     field = _cells(np.random.default_rng(2))[0]
     whole = field > cell_threshold(field[None])[0]
-    np.testing.assert_array_equal(field_mask(field, scope="field"), whole)
+    np.testing.assert_array_equal(field_mask(field, window=None), whole)
     np.testing.assert_array_equal(field_mask(field, window=192), whole)
 
 
@@ -173,7 +173,5 @@ def test_what_is_not_raw_counts_is_refused_with_the_cure():
         cell_threshold(field[None], "otsu")
     with pytest.raises(ValueError, match="two_means, mean_sd"):
         split_counts(field[None], "otsu")
-    with pytest.raises(ValueError, match="patch or field"):
-        field_mask(field, scope="plate")
     with pytest.raises(ValueError, match="one view"):
         field_mask(field[..., None])

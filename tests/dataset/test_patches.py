@@ -97,7 +97,7 @@ def test_masks_of_a_field_are_those_of_its_views(method):
         if method == "instrument":
             expected = protocol_mask(image, PROTOCOLS[VIEWS[view]])
         else:
-            expected = field_mask(image, method=method, scope="field")
+            expected = field_mask(image, method, window=None)
         assert mask.shape == (256, 256) and expected.any()
         np.testing.assert_array_equal(mask, expected)
 

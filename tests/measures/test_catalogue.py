@@ -72,7 +72,7 @@ def test_wells_and_patches_follow_from_an_entry(toy):
 def test_the_tables_and_the_page_of_a_measurement_follow_from_an_entry(toy, tmp_path):
     simulate_plates(tmp_path / "plates", rows=1, columns=3, fields=1, field_size=192)
     config = settings.get_config()
-    config.data.plates, config.granularity_steps = str(tmp_path / "plates"), 0
+    config.plates.folder, config.measurement.granularity_steps = str(tmp_path / "plates"), 0
     measure_plates(config, tmp_path / "out", None)
     wells = pd.read_csv(tmp_path / "out" / "wells.csv").set_index("well")
     cells = pd.read_parquet(tmp_path / "out" / "cells.parquet")

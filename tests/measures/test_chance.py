@@ -10,7 +10,6 @@ from jaxcell.measures.chance import (
     Shifts,
     answer,
     compare_with_chance,
-    excess,
     shift_overlaps,
 )
 
@@ -77,10 +76,8 @@ def test_counts_stay_exact_for_wide_masks(share):
 
 def test_mean_sd_z_and_p_by_hand():
     fields = [Shifts(np.array([2, 1, 2, 1]), 5), Shifts(np.array([3, 0, 3, 0]), 15)]
-    assert compare_with_chance(fields) == (5, 3, 2, 1, 0.5, 1)
-    assert excess(fields) == 100 * (5 - 3) / 20
-    nothing = [Shifts(np.zeros(4, int), 0)]
-    assert compare_with_chance(nothing) == (0, 0, 0, 0, 1, 1) and excess(nothing) == 0
+    assert compare_with_chance(fields) == (5, 3, 2, 10, 1, 0.5, 1)
+    assert compare_with_chance([Shifts(np.zeros(4, int), 0)]) == (0, 0, 0, 0, 0, 1, 1)
 
 
 def test_p_is_right_where_there_is_no_interaction():
@@ -116,7 +113,7 @@ def test_fields_of_a_well_are_one_answer():
     overlaps = [shift_overlaps(*_pair(seed, 0.1), pixel_um=PIXEL_UM) for seed in range(6)]
     records = [Shifts(each, 1) for each in overlaps]
     well = compare_with_chance(records)
-    observed, mean, _, z, _, _ = np.transpose([compare_with_chance([each]) for each in records])
+    observed, mean, _, _, z, _, _ = np.transpose([compare_with_chance([each]) for each in records])
     assert well.observed == observed.sum() and well.mean == pytest.approx(mean.sum())
     assert well.z > z.mean()
 
@@ -135,7 +132,9 @@ def test_empty_full_and_lonely_masks():
     empty, full = np.zeros((192, 192), bool), np.ones((192, 192), bool)
     one = _draw(np.array([[90, 90]]), 5, 192)
     for pair in ((empty, one), (one, empty), (empty, empty)):
-        np.testing.assert_array_equal(chance_overlap(*pair, pixel_um=PIXEL_UM), [0, 0, 0, 0, 1, 1])
+        np.testing.assert_array_equal(
+            chance_overlap(*pair, pixel_um=PIXEL_UM), [0, 0, 0, 0, 0, 1, 1]
+        )
     chance = chance_overlap(full, one, pixel_um=PIXEL_UM)
     assert chance.observed == chance.mean == one.sum()
     assert (chance.sd, chance.z, chance.p) == (0, 0, 1)
@@ -148,7 +147,7 @@ def test_answers():
     calls["no more than chance"] = (0.04, 0.97)  # two-sided: half of 0.05 on either side
     enough = MINIMUM_CELLS
     for expected, (p, p_less) in calls.items():
-        chance = Chance(*np.array([10, 5, 1, 5, p, p_less]))
+        chance = Chance(*np.array([10, 5, 1, 20, 5, p, p_less]))
         assert answer(chance, enough, enough) == expected
         assert answer(chance, enough - 1, 500) == "too few cells to say"
         assert answer(chance, 500, 0) == "too few cells to say"

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from skimage.morphology import dilation, disk, erosion, reconstruction
 
-from jaxcell.measures.granularity import cell_granularity, reconstruct
+from jaxcell.measures.granularity import _reconstruct, cell_granularity
 
 
 def _slowly(image, labels, steps, subsample, background_subsample, radius):
@@ -98,7 +98,7 @@ def test_reconstruction_is_exact(kind):
         marker[0, 0] = 3
     marker = np.minimum(marker, mask)
     expected = reconstruction(marker, mask, footprint=disk(1))
-    np.testing.assert_array_equal(reconstruct(marker, mask), expected)
+    np.testing.assert_array_equal(_reconstruct(marker, mask), expected)
     assert not np.array_equal(expected, marker)
 
 

@@ -52,7 +52,7 @@ def make_cell_finder(config: ConfigDict) -> CellFinder:
         else:
             window = config.dataset.window
             masks = [
-                field_mask(np.ascontiguousarray(views[..., view]), method, scope, window)
+                field_mask(np.ascontiguousarray(views[..., view]), method, window)
                 for view in (0, 1)
             ]
         labels = np.stack([label_cells(mask, minimum_area) for mask in masks])

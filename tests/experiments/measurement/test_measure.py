@@ -107,7 +107,7 @@ def test_what_was_measured_is_kept_and_what_is_missing_is_measured(measured, pla
 
 def test_changed_code_measures_anew(tmp_path, monkeypatch):
     simulate_plates(tmp_path / "plates", rows=1, columns=3, field_size=128)
-    config, again = _config(tmp_path / "plates", granularity_steps=0), []
+    config, again = _config(tmp_path / "plates", measurement__granularity_steps=0), []
     one = measurement.measure_one_well
     monkeypatch.setattr(
         measurement, "measure_one_well",

@@ -44,7 +44,7 @@ CRITERIA = (
     Criterion("bce_excess", "cross-entropy over its floor", "nats", True),
     Criterion("psnr_db", "peak signal-to-noise ratio", "dB", False),
     Criterion("ssim", "structural similarity", "", False),
-    Criterion("rmse_over_sd", "error of overlap over its spread", "", True, 1.0),
+    Criterion("rmse_over_sd", "error of overlap (IoU)", "RMSE / SD", True, 1.0),
     Criterion("auroc", "condition told from the code", "AUROC", False, 0.5),
 )
 

@@ -1,38 +1,73 @@
 """Wells measured, by condition."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
+from scipy.stats import binom, binomtest
 
 from jaxcell.analysis.conditions import condition_names, conditions
-from jaxcell.measures.chance import TOO_FEW
+from jaxcell.measures.chance import ANSWERS, TOO_FEW
 from jaxcell.storage.atomic import plain
 
-INTERACTION = "interaction"
+INTERACTION, _, LESS, _ = ANSWERS
+LEVEL = 0.95
 
 
 def by_condition(wells: pd.DataFrame) -> list[dict]:
     """What the wells of each condition came to.
 
     Args:
-      wells: as `write_measurement_report` takes.
+      wells: one row a well: condition, answer, overlap_share, contact_share (both in %),
+        chance_excess (points) and chance_z.
 
     Returns:
-      For each condition its `name`, `wells`, `told` (those with cells enough for an answer), of
-      these `interacting` and `less`, and their medians `overlap`, `chance`, `contact`, `z` (None
-      where none is told).
+      For each condition its `name`, `wells`, `answered` (those with cells enough for an answer), of
+      these `interacting` and `less`; `share`, interacting of those answered in %, with `low` and
+      `high`, its 95 % interval; and medians over the answered with their `median_interval`:
+      `overlap`, `chance`, `contact`, `z` and `NAME_interval`. None where no well is answered.
+
+    Source: for the interval of the share Wilson 1927.
     """
     of_well, rows = condition_names(wells), []
     for name in conditions(wells):
         group = wells[of_well == name]
-        told = group[group["answer"] != TOO_FEW]
-        middle = {
-            "overlap": told["overlap_share"].median(),
-            "chance": (told["overlap_share"] - told["chance_excess"]).median(),
-            "contact": told["contact_share"].median(),
-            "z": told["chance_z"].median(),
+        answered = group[group["answer"] != TOO_FEW]
+        number, share = int((answered["answer"] == INTERACTION).sum()), [None] * 3
+        if len(answered):
+            ends = binomtest(number, len(answered)).proportion_ci(LEVEL, method="wilson")
+            share = [100 * value for value in (number / len(answered), ends.low, ends.high)]
+        row = {
+            "name": name,
+            "wells": len(group),
+            "answered": len(answered),
+            "interacting": number,
+            "less": int((answered["answer"] == LESS).sum()),
+            **dict(zip(("share", "low", "high"), share)),
         }
-        called = {
-            "interacting": int((told["answer"] == INTERACTION).sum()),
-            "less": int((told["answer"] == "less than chance").sum()),
+        measured = {
+            "overlap": answered["overlap_share"],
+            "chance": answered["overlap_share"] - answered["chance_excess"],
+            "contact": answered["contact_share"],
+            "z": answered["chance_z"],
         }
-        rows.append({"name": name, "wells": len(group), "told": len(told)} | called | plain(middle))
+        for measure, values in measured.items():
+            row |= {measure: values.median(), f"{measure}_interval": median_interval(values)}
+        rows.append(plain(row))
     return rows
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % interval of a median from the order of the values, whatever their distribution.
+
+    Args:
+      values: float [n], independent of one another.
+
+    Returns:
+      Its ends, two of the values; None below six, of which even the outermost are not wide enough.
+
+    Source: Conover 1999, section 3.2, the confidence interval of a quantile.
+    """
+    ordered = np.sort(np.asarray(values, np.float64))
+    place = int(binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5)) if len(ordered) else 0
+    return (float(ordered[place - 1]), float(ordered[-place])) if place else None

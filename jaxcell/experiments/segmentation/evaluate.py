@@ -13,15 +13,13 @@ from jaxcell.analysis.scores import detection
 from jaxcell.cells.instrument import PROTOCOLS, protocol_mask
 from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.masks import field_mask, split_counts
-from jaxcell.dataset.labelled_fields import Labelled
 from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.segmentation.train import read_fields
 from jaxcell.inference.segmenter import Segmenter, load, segment
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
 from jaxcell.storage.run_folder import history
 
-# Side in pixels of the squares shown in the report, and how many of each kind of cell.
-SHOWN, EXAMPLES = 192, 3
+EXAMPLES = 3  # fields shown in the report
 
 
 def evaluate(workdir: Path, **options: Any) -> Outcome:
@@ -64,11 +62,12 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
                 scores = detection.scores(matched)
                 table.append({"field": fields.names[row], "kind": name, "method": method} | scores)
         if len(shown) < EXAMPLES:
-            shown.append(_example(fields, row, predicted))
+            labels = {"truth": fields.labels[row], **predicted}
+            shown.append(Example(fields.names[row], fields.kinds, fields.images[row], labels))
     metrics = {
         "experiment": "segmentation",
         "kinds": {
-            kind: {method: detection.scores(detection.total(matches[kind, method]))
+            kind: {method: detection.scores_of_fields(matches[kind, method])
                    for method in predicted}
             for kind in fields.kinds
         },
@@ -117,20 +116,3 @@ def baselines(image: np.ndarray) -> dict[str, np.ndarray]:
         method: np.stack([label_cells(mask) for mask in some], axis=-1)
         for method, some in masks.items()
     }
-
-
-def _example(fields: Labelled, row: int, predicted: dict[str, np.ndarray]) -> Example:
-    """The square of a field that holds most cells, since there it is hardest."""
-    inside = (fields.labels[row] > 0).any(axis=-1)
-    side = min(SHOWN, *inside.shape)
-    best = max(
-        ((y, x) for y in range(0, inside.shape[0] - side + 1, max(side // 2, 1))
-         for x in range(0, inside.shape[1] - side + 1, max(side // 2, 1))),
-        key=lambda corner: inside[corner[0]:corner[0] + side, corner[1]:corner[1] + side].sum(),
-    )  # fmt: skip
-    square = (slice(best[0], best[0] + side), slice(best[1], best[1] + side))
-    labels = {"truth": fields.labels[row], **predicted}
-    return Example(
-        fields.names[row], fields.kinds, fields.images[row][square],
-        {name: array[square] for name, array in labels.items()},
-    )  # fmt: skip

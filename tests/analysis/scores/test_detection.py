@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxcell.analysis.scores.detection import match, scores, total
+from jaxcell.analysis.scores.detection import Matches, match, scores, scores_of_fields, total
 
 
 def _boxes(*boxes, shape=(20, 40)):
@@ -66,3 +66,15 @@ def test_nothing_found_of_something_is_zero():
 def test_an_image_that_is_all_one_cell():
     full = np.ones((6, 6), np.int32)
     assert scores(match(full, full))["f1"] == 1.0
+
+
+def test_the_interval_of_f1_is_that_of_other_fields():
+    random = np.random.default_rng(1)
+    share = random.uniform(0.5, 0.9, (400, 12))  # of 100 cells in each of 12 fields of 400 runs
+    fields = [[Matches(np.full(10, round(100 * part)), 100, 100, 1, 1) for part in run]
+              for run in share]
+    results = [scores_of_fields(run, draws=300) for run in fields]
+    assert results[0]["f1"] == scores(total(fields[0]))["f1"]
+    held = [low <= 0.7 <= high for low, high in (result["f1_interval"] for result in results)]
+    assert 0.88 < np.mean(held) < 0.98
+    assert scores_of_fields(fields[0][:1])["f1_interval"] is None

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from jaxcell.analysis.conditions import NO_CONDITION
 
@@ -141,3 +143,18 @@ def sentence_figure(sentence: str) -> Figure:
     figure = new_figure(7.2, 1.4)
     figure.text(0.5, 0.5, sentence, ha="center", va="center", color=MUTED, wrap=True)
     return figure
+
+
+def set_scale(axes: Axes, values: pd.Series, which: str = "y", wide: float = 4) -> None:
+    """A log axis with plain numbers where values differ by more than `wide`; else one from 0."""
+    low, high = values.min(), values.max()
+    if not (low > 0 and high > wide * low):
+        getattr(axes, f"set_{which}lim")(0, 1.15 * high if high > 0 else 1)
+        return
+    getattr(axes, f"set_{which}scale")("log", nonpositive="clip")
+    axis = getattr(axes, f"{which}axis")
+    few, some, many = (1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 6)
+    ticks = few if high > 100 * low else some if high > 10 * low else many
+    axis.set_major_locator(LogLocator(subs=ticks))
+    axis.set_major_formatter("{x:,.10g}")
+    axis.set_minor_formatter(NullFormatter())

@@ -5,40 +5,35 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
-from skimage.segmentation import find_boundaries
 
-from jaxcell.cells.kinds import kind_called
+from jaxcell.cells.kinds import KINDS, kind_called
 from jaxcell.report.common import style
+from jaxcell.report.common.outlines import brightness, draw_outlines, fullest_square
 
 NAMES = {
-    "truth": "truth",
     "unet": "U-Net",
     "watershed": "threshold + watershed",
     "instrument": "instrument's protocol",
 }
-COLOURS = {
-    "truth": style.SKY,
-    "unet": style.ORANGE,
-    "watershed": style.VERMILION,
-    "instrument": style.GREEN,
+MARKS = {
+    "unet": style.Mark(style.ORANGE, "o"),
+    "watershed": style.Mark(style.SKY, "D"),
+    "instrument": style.Mark(style.PURPLE, "s"),
 }
-MARKERS = {"unet": "o", "watershed": "D", "instrument": "s"}
-ENLARGED = 2  # labels, before they are outlined
+SQUARE = 192  # side in pixels of what is shown of a field
 
 
 class Example(NamedTuple):
-    """A square of a field to be shown.
+    """A field to be shown.
 
     Attributes:
       name: of the field, for people.
       kinds: of cells.
-      image: [h, w, C], raw counts; the view of kind k is k, or the only one.
-      labels: `truth` and methods -> int32 [h, w, K].
+      image: [H, W, C], raw counts; the view of kind k is k, or the only one.
+      labels: `truth` and methods -> int32 [H, W, K].
     """
 
     name: str
@@ -48,53 +43,39 @@ class Example(NamedTuple):
 
 
 @style.legible
-def outlines(examples: Sequence[Example]) -> Figure:
-    """Each example as a row for each kind of cell: the image, then the cells of truth and methods.
+def outlines(example: Example) -> Figure:
+    """The fullest square of a field, a row a kind of cell: the image, and what each method found.
 
     Args:
-      examples: at least one.
+      example: what to show.
 
     Returns:
-      The figure; outlines in one colour a method, the same as in `scores`.
+      The figure: what a method found by solid lines of its colour, the truth by dotted white ones.
     """
-    columns = ["image", *examples[0].labels]
-    rows = [(example, kind) for example in examples for kind in range(len(example.kinds))]
-    side = 7.2 / len(columns)
-    # A row has a line of text above it, the first of an example one more.
-    figure = style.new_figure(7.2, len(rows) * (side + 0.22) + 0.3 * len(examples))
-    blocks = figure.subfigures(len(examples), 1, squeeze=False).ravel()
-    for block, example in zip(blocks, examples):
-        block.suptitle(example.name, size=10.5, weight="bold", x=0.005, ha="left")
-        grid = block.subplots(len(example.kinds), len(columns), squeeze=False)
-        for kind, line in enumerate(grid):
-            _draw_kind(line, example, kind, columns)
+    square = fullest_square((example.labels["truth"] > 0).any(axis=-1), SQUARE)
+    image = example.image[square].astype(np.float32)
+    labels = {name: array[square] for name, array in example.labels.items()}
+    figure = style.new_figure(7.2, len(example.kinds) * (7.2 / max(len(labels), 3) + 0.3) + 0.3)
+    figure.suptitle(example.name, size=10.5, weight="bold", x=0.005, ha="left")
+    grid = figure.subplots(len(example.kinds), len(labels), squeeze=False)
+    for kind, line in enumerate(grid):
+        view = image[..., min(kind, image.shape[-1] - 1)]
+        light = brightness(view, *np.percentile(view, (1, 99.7)))
+        true = labels["truth"][..., kind]
+        for axes, (name, array) in zip(line, labels.items()):
+            cells, words = (
+                array[..., kind],
+                NAMES.get(name, kind_called(example.kinds[kind]).plural),
+            )
+            axes.imshow(light, cmap="gray", vmin=0, vmax=1.2, interpolation="nearest")
+            if name != "truth":
+                draw_outlines(axes, cells, MARKS[name].colour, width=1.3)
+                draw_outlines(axes, true, "white", (0, (1, 1)))
+            if true.max() > 1:  # else it is a mask, of which there is nothing to count
+                words += f": {len(np.unique(cells[cells > 0]))}{' true' * (name == 'truth')}"
+            axes.set_title(words, size=8.5, weight="normal")
+            axes.set(xticks=[], yticks=[])
     return figure
-
-
-def _draw_kind(line: Sequence[Axes], example: Example, kind: int, columns: Sequence[str]) -> None:
-    """The view of one kind of cell in every panel, outlined in all but the first."""
-    view = example.image[..., min(kind, example.image.shape[-1] - 1)].astype(np.float32)
-    low, high = np.percentile(view, (1, 99.7))
-    grey = np.clip((view - low) / max(high - low, 1), 0, 1) ** 0.6
-    extent = (0, view.shape[1], view.shape[0], 0)
-    for axes, name in zip(line, columns):
-        axes.imshow(grey, cmap="gray", vmin=0, vmax=1.2, interpolation="nearest", extent=extent)
-        axes.set(xticks=[], yticks=[])
-        title = kind_called(example.kinds[kind]).singular
-        if name != "image":
-            labels = example.labels[name][..., kind]
-            _outline(axes, labels, COLOURS[name], extent)
-            cells = len(np.unique(labels[labels > 0]))
-            title = NAMES[name] + (f"\n{cells} cells" if cells > 1 else "")
-        axes.set_title(title, size=8.5, weight="normal")
-
-
-def _outline(axes: Axes, labels: np.ndarray, colour: str, extent: tuple) -> None:
-    # Enlarged, so that an outline of two pixels is one pixel of the image.
-    large = labels.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
-    overlay = np.zeros((*large.shape, 4), np.float32)
-    overlay[find_boundaries(large, mode="thick")] = to_rgba(colour)
-    axes.imshow(overlay, interpolation="nearest", extent=extent)
 
 
 @style.legible
@@ -107,8 +88,7 @@ def scores(fields: pd.DataFrame) -> Figure:
     Returns:
       The figure; a point a field, a line at the median.
     """
-    kinds = list(dict.fromkeys(fields["kind"]))
-    methods = list(dict.fromkeys(fields["method"]))
+    kinds, methods = (list(dict.fromkeys(fields[name])) for name in ("kind", "method"))
     figure = style.new_figure(7.2, 3.2)
     random = np.random.default_rng(0)  # only where points stand beside one another
     for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds):
@@ -117,18 +97,15 @@ def scores(fields: pd.DataFrame) -> Figure:
                 chosen = (fields["kind"] == kind) & (fields["method"] == method)
                 values = fields.loc[chosen, score].to_numpy()
                 x = place + (shift - (len(methods) - 1) / 2) * 0.3
-                axes.scatter(
-                    x + 0.08 * random.uniform(-1, 1, len(values)), values, s=20, alpha=0.6,
-                    color=COLOURS[method], marker=MARKERS[method], edgecolors="none",
-                )  # fmt: skip
+                beside = x + 0.08 * random.uniform(-1, 1, len(values))
+                colour, marker = MARKS[method]
+                axes.scatter(beside, values, s=20, alpha=0.6, color=colour, marker=marker, lw=0)
                 axes.hlines(np.median(values), x - 0.12, x + 0.12, color=style.INK, linewidth=1.6)
         axes.set_xticks([0, 1], ["F1\nat IoU 0.5", "mean AP\nIoU 0.5 to 0.95"])
-        title = kind_called(kind).singular
+        title = f"{kind_called(kind).plural}, {chosen.sum()} fields"
         axes.set(ylim=(0, 1.02), ylabel="score of a field", title=title)
-    handles = [
-        Line2D([], [], ls="", marker=MARKERS[method], color=COLOURS[method], label=NAMES[method])
-        for method in methods
-    ]
+    handles = [Line2D([], [], ls="", marker=MARKS[method].marker, color=MARKS[method].colour,
+                      label=NAMES[method]) for method in methods]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
@@ -147,45 +124,25 @@ def mask_scores(patches: pd.DataFrame) -> Figure:
     """
     figure = style.new_figure(7.2, 3.2)
     left, right = figure.subplots(1, 2)
-    kinds = [name.removesuffix("_both") for name in patches if name.endswith("_both")]
     shares = {}
-    for kind in kinds:
+    for kind in KINDS:
         both, either = patches[f"{kind}_both"], patches[f"{kind}_either"]
         shares[kind] = (both[either > 0] / either[either > 0]).to_numpy()
-    lowest = min((share.min() for share in shares.values() if len(share)), default=0.0)
-    bins = np.linspace(min(lowest, 0.95), 1, 41)
-    looks = ((style.GREEN, "-"), (style.VERMILION, "--"))
-    for (kind, share), (colour, line) in zip(shares.items(), looks):
-        left.hist(
-            share,
-            bins,
-            histtype="step",
-            color=colour,
-            ls=line,
-            lw=1.6,
-            label=kind_called(kind).plural,
-        )
-    left.set(xlabel="pixel IoU of a patch", ylabel="patches", yscale="log", ylim=(0.7, None))
+    bins = np.linspace(min(0.95, *(share.min(initial=1) for share in shares.values())), 1, 41)
+    for (kind, share), line in zip(shares.items(), ("-", "--")):
+        label = f"{KINDS[kind].plural}, {len(share):,} patches"
+        colour = KINDS[kind].colour
+        left.hist(share, bins, histtype="step", color=colour, ls=line, lw=1.6, label=label)
+    left.set(xlabel="pixel IoU of a patch", ylabel="patches", yscale="log")
+    left.set_ylim(0.7, None)
     left.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     left.legend(loc="upper left")
     high = 1.03 * max(patches[["overlap", "predicted"]].max().max(), 1.0)
     right.plot([0, high], [0, high], color=style.MUTED, lw=1)
-    right.scatter(
-        patches["overlap"],
-        patches["predicted"],
-        s=9,
-        color=style.BLUE,
-        alpha=0.4,
-        linewidths=0,
-        rasterized=True,
-    )
-    right.set(
-        xlabel="overlap of the true masks, %",
-        ylabel="overlap of the predicted masks, %",
-        xlim=(-0.02 * high, high),
-        ylim=(-0.02 * high, high),
-        aspect="equal",
-    )
+    right.scatter(patches["overlap"], patches["predicted"], s=9, color=style.BLUE, alpha=0.4,
+                  linewidths=0, rasterized=True)  # fmt: skip
+    right.set(xlabel="overlap (IoU) of true masks, %", ylabel="overlap (IoU) of found masks, %",
+              xlim=(-0.02 * high, high), ylim=(-0.02 * high, high), aspect="equal")  # fmt: skip
     return figure
 
 
@@ -199,31 +156,20 @@ def loss_curve(history: Sequence[Mapping]) -> Figure:
     Returns:
       The figure; values that are missing or not finite are left out.
     """
-    series = {}
-    for name in ("train", "validation"):
-        rows = [row for row in history if row.get(f"{name}_loss") is not None]
-        rows = [
-            (row["epoch"], row[f"{name}_loss"]) for row in rows if np.isfinite(row[f"{name}_loss"])
-        ]
-        series |= {name: np.array(rows, float)} if rows else {}
-    if not series:
+    looks = {"train_loss": (style.BLUE, "-"), "validation_loss": (style.VERMILION, "--")}
+    table = pd.DataFrame(history).reindex(columns=["epoch", *looks]).astype(float)
+    table = table.set_index("epoch").replace([np.inf, -np.inf], np.nan)
+    if table.isna().all(axis=None):
         return style.sentence_figure("No history of the training was found.")
     figure = style.new_figure(7.2, 3.0)
     axes = figure.subplots()
-    for (name, rows), (colour, line) in zip(
-        series.items(), ((style.BLUE, "-"), (style.VERMILION, "--"))
-    ):
-        axes.plot(
-            *rows.T,
-            color=colour,
-            ls=line,
-            label={"train": "training"}.get(name, name),
-            marker="o" if len(rows) < 25 else None,
-            ms=3,
-        )
-    if min(rows[:, 1].min() for rows in series.values()) > 0:
-        axes.set_yscale("log")
-    axes.set(xlabel="epoch", ylabel="loss")
+    for (name, rows), (colour, line) in zip(table.items(), looks.values()):
+        look = {"marker": "o", "ms": 3} if len(rows) < 25 else {}
+        label = {"train_loss": "training"}.get(name, "validation")
+        rows = rows.dropna()
+        axes.plot(rows.index, rows, color=colour, ls=line, label=label, **look)
+    style.set_scale(axes, table.stack(), wide=1)
+    axes.set(xlabel="epoch", ylabel="loss that training lowers")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
     return figure

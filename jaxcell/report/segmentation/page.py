@@ -10,10 +10,10 @@ from jaxcell.cells.kinds import kind_called
 from jaxcell.report.common.page import write_page
 from jaxcell.report.common.words import joined, number
 from jaxcell.report.segmentation import figures
-from jaxcell.report.segmentation.figures import Example
+from jaxcell.report.segmentation.figures import NAMES, Example
 from jaxcell.storage.atomic import plain
 
-__all__ = ["Example", "write_segmentation_report"]
+__all__ = ["Example", "summary_lines", "write_segmentation_report"]
 
 # Numbers of the run itself that stand in the table of how it was made.
 MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "necks", "seed")
@@ -40,8 +40,8 @@ def write_segmentation_report(
       title: of the page.
       simulated: whether the fields were simulated.
       metrics: `experiment`, 'segmentation' (then `kinds` -> kind -> method -> as
-        `detection.scores`) or 'masks' (kind -> `unet` -> pixel_iou, mean_pixel_iou, and besides
-        overlap_rmse_percent, overlap_sd_percent); any of `MADE`.
+        `detection.scores_of_fields`) or 'masks' (kind -> `unet` -> pixel_iou, mean_pixel_iou, and
+        besides overlap_rmse_percent, overlap_sd_percent); any of `MADE`.
       fields: for segmentation one row a field, kind and method, with field, kind, method and
         scores; for masks one row a patch, with overlap and predicted in percent and, for each kind,
         the pixels `KIND_both` and `KIND_either`.
@@ -57,37 +57,30 @@ def write_segmentation_report(
     """
     cells = metrics["experiment"] == "segmentation"
     metrics = plain(metrics)
+    builders: dict[str, Callable[[], Figure]] = {
+        f"outlines_{place}": lambda example=example: figures.outlines(example)
+        for place, example in enumerate(examples, 1)
+    }
+    builders["loss_curve"] = lambda: figures.loss_curve(history)
+    if len(fields):
+        builders["scores"] = lambda: (figures.scores if cells else figures.mask_scores)(fields)
     return write_page(
         folder,
         "segmentation/page.html.jinja",
         title=title,
         metrics=metrics,
         simulated=simulated,
-        figures=_builders(cells, fields, examples, history),
+        figures=builders,
         files={"fields.csv": lambda path: fields.to_csv(path, index=False)},
-        content=dict(
-            cells=cells,
-            verdict=on_cells(metrics) if cells else on_masks(metrics),
-            speed=on_speed(metrics),
-            kinds={name: kind_called(name).plural for name in metrics["kinds"]},
-            methods=figures.NAMES,
-        ),
+        content={
+            "cells": cells,
+            "verdict": on_cells(metrics) if cells else on_masks(metrics),
+            "kinds": {kind: kind_called(kind).plural for kind in metrics["kinds"]},
+            "methods": NAMES,
+        },
         made={name: metrics[name] for name in MADE if name in metrics},
         config=config,
     )
-
-
-def _builders(
-    cells: bool, fields: pd.DataFrame, examples: Sequence[Example], history: Sequence[Mapping]
-) -> dict[str, Callable[[], Figure]]:
-    """Name of each figure -> what draws it."""
-    builders = {"loss_curve": lambda: figures.loss_curve(history)}
-    if len(fields):
-        draw = figures.scores if cells else figures.mask_scores
-        builders["scores"] = lambda: draw(fields)
-    for place, example in enumerate(examples, 1):
-        builders[f"outlines_{place}"] = lambda example=example: figures.outlines([example])
-    return builders
 
 
 def on_cells(metrics: Mapping) -> list[str]:
@@ -101,13 +94,14 @@ def on_cells(metrics: Mapping) -> list[str]:
     """
     sentences = []
     for kind, methods in metrics["kinds"].items():
-        name, unet = kind_called(kind).plural, methods["unet"]
+        unet = methods["unet"]
         if not unet["true_cells"]:
-            sentences.append(f"The fields hold no {name}.")
+            sentences.append(f"The fields hold no {kind_called(kind).plural}.")
             continue
         text = (
-            f"The U-Net finds {_percent(unet['recall'])} of {unet['true_cells']:,} {name}, and "
-            f"{_percent(unet['precision'])} of its outlines are right (F1 {unet['f1']:.3f})"
+            f"The U-Net finds {100 * unet['recall']:.1f} % of {unet['true_cells']:,} "
+            f"{kind_called(kind).plural}, and {100 * unet['precision']:.1f} % of its outlines are right: F1 at "
+            f"IoU 0.5 is {unet['f1']:.3f}"
         )
         others = {name: scores["f1"] for name, scores in methods.items() if name != "unet"}
         if others:
@@ -115,9 +109,8 @@ def on_cells(metrics: Mapping) -> list[str]:
             gain = unet["f1"] - others[best]
             word = "better than" if gain > 0 else "worse than"
             word = "as good as" if abs(gain) <= ALIKE else word
-            text += f", {word} {figures.NAMES[best]} ({others[best]:.3f})"
-        text += "."
-        sentences.append(text)
+            text += f", {word} {NAMES[best]} ({others[best]:.3f})"
+        sentences.append(f"{text}.")
     return sentences
 
 
@@ -134,31 +127,13 @@ def on_masks(metrics: Mapping) -> list[str]:
         f"{methods['unet']['pixel_iou']:.3f} for {kind_called(kind).plural}"
         for kind, methods in metrics["kinds"].items()
     ]
-    sentences = [
+    return [
         "On wells it never saw, the U-Net draws the masks that the data sets are labelled by with "
-        f"a pixel IoU of {joined(parts)} (1 is identical)."
+        f"a pixel IoU of {joined(parts)} (1 is identical).",
+        "The overlap (IoU) of T cells and dendritic cells that follows from its masks is off by "
+        f"{metrics['overlap_rmse_percent']:.2f} percentage points (root mean square), where "
+        f"patches differ by {metrics['overlap_sd_percent']:.2f} (standard deviation).",
     ]
-    error, spread = metrics.get("overlap_rmse_percent"), metrics.get("overlap_sd_percent")
-    if error is not None:
-        text = f"The overlap that follows from its masks is off by {error:.2f} percentage points"
-        if spread:
-            text += f", where patches differ by {spread:.2f} (standard deviation)"
-        sentences.append(text + ".")
-    return sentences
-
-
-def on_speed(metrics: Mapping) -> str:
-    """How long it takes; empty where that was not measured."""
-    if metrics.get("seconds_a_field"):
-        area = metrics.get("megapixels")
-        size = f" of {area:.2g} megapixels" if area else ""
-        return f"A field{size} takes {metrics['seconds_a_field']:.2g} s."
-    rate = metrics.get("patches_a_second")
-    return f"It makes the masks of {round(rate):,} patches a second." if rate else ""
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def summary_lines(metrics: Mapping) -> dict[str, str]:
@@ -176,10 +151,9 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
         for method, scores in methods.items():
             text = f"pixel IoU {number(scores['pixel_iou'], 3)}"
             if "f1" in scores:
-                text += (
-                    f", F1 at IoU 0.5 {number(scores['f1'], 3)}, mean AP "
-                    f"{number(scores['mean_ap'], 3)}, found {number(scores['count_ratio'])} "
-                    f"of {scores['true_cells']:,}"
+                text = (
+                    f"F1 at IoU 0.5 {number(scores['f1'], 3)}, mean AP "
+                    f"{number(scores['mean_ap'], 3)}, {text}; {scores['true_cells']:,} true cells"
                 )
-            lines[f"{kind_called(kind).plural}, {figures.NAMES[method]}"] = text
+            lines[f"{kind_called(kind).plural}, {NAMES[method]}"] = text
     return lines

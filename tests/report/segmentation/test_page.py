@@ -16,7 +16,7 @@ SCORES = ("pixel_iou", "f1", "precision", "recall", "mean_ap", "count_ratio")
 
 
 def scores(f1, cells=200):
-    return dict.fromkeys(SCORES, f1) | {"true_cells": cells}
+    return dict.fromkeys(SCORES, f1) | {"true_cells": cells, "f1_interval": [f1 - 0.01, f1 + 0.01]}
 
 
 def squares(side=40):

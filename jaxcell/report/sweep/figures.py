@@ -1,4 +1,4 @@
-"""Figures on a sweep over latent sizes: quality and cost, and how both are drawn."""
+"""Figures on the codes of one setting of a sweep: quality against size, and against cost."""
 
 import math
 import textwrap
@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from jaxcell.analysis import ablation
 from jaxcell.report.common import style
 
-LOOKS = {
+MARKS = {
     "separate": style.Mark(style.BLUE, "o"),
     "nested": style.Mark(style.ORANGE, "s"),
     "spatial": style.Mark(style.GREEN, "^"),
@@ -25,273 +25,198 @@ NAMES = {
     "spatial": "spatial: a code that keeps places",
 }
 # Points of one size stand beside one another, on the log axis by these factors.
-SHIFTS = {"separate": 2**-0.12, "nested": 2**0.12, "spatial": 2**0.3}
+SHIFTS = {"separate": 1.0, "nested": 2**0.24, "spatial": 2**0.42}
 REFERENCE_SIZE = 1152
-WIDTH = 7.2
+# AUROC without any code: name -> words and line style.
+BASELINES = {
+    "auroc_of_position": ("plate position alone", ":"),
+    "auroc_of_overlap": ("overlap alone", (0, (3, 1, 1, 1))),
+}
 # Nested codes this close to separate ones count as close.
 NEAR = 0.05
-# Settings side by side in one figure; more are for another one.
-MOST_COLUMNS = 3
-NOTHING = "No member of this sweep was trained to the end."
-# A range of values is drawn on a log axis where its ends differ by more than this factor.
-WIDE = 4
-COSTS = {
-    "parameters": ("parameters, thousands", 1e3),
-    "flops": ("million operations a patch", 1e6),
-    "train_seconds": ("training, s", 1),
-    "code_bytes": ("bytes a code", 1),
-}
-BASELINES = {"auroc_of_position": ("plate position alone", ":"),
-             "auroc_of_overlap": ("overlap alone", (0, (3, 1, 1, 1)))}  # fmt: skip
 
 
 @style.legible
 def quality_figure(
-    sizes: pd.DataFrame, members: pd.DataFrame, baselines: Mapping[str, float] | None = None
+    sizes: pd.DataFrame, members: pd.DataFrame, baselines: Mapping[str, float | None]
 ) -> Figure:
     """Every criterion against the latent size.
 
     Args:
-      sizes: of `ablation.by_size`, at most `MOST_COLUMNS` settings.
+      sizes: of `ablation.by_size`, of one setting.
       members: as `ablation.by_size` takes; single seeds are drawn, and sizes that diverged.
       baselines: names of `BASELINES` -> AUROC without any code.
 
     Returns:
-      The figure: means with their intervals, a column a setting where there are several.
+      The figure: means with their intervals, a panel a criterion.
     """
-    if sizes.empty:
-        return style.sentence_figure(NOTHING)
-    settings = list(dict.fromkeys(sizes["setting"]))
-    figure, grid, place = _grid(settings, len(ablation.CRITERIA))
-    beside = _beside(sizes)
+    lines = [(*BASELINES[name], value) for name, value in baselines.items()
+             if name in BASELINES and value is not None]  # fmt: skip
     # A size of which every member diverged has its place too.
     ticks = members.loc[members["state"] != "waiting", "latent_size"].dropna().astype(int)
-    drawn = {name: (baselines or {}).get(name) for name in BASELINES}
-    drawn = {name: value for name, value in drawn.items() if value is not None}
-    for row, criterion in enumerate(ablation.CRITERIA):
-        lowest = len(settings) == 1 or row == len(grid) - 1
-        enough = ablation.smallest_sufficient(sizes, criterion)
+    figure = style.new_figure(7.2, 6.7)
+    figure.suptitle(sizes["setting"].iloc[0], size=10.5, weight="bold")
+    *panels, corner = figure.subplots(3, 2).flat
+    for axes, criterion in zip(panels, ablation.CRITERIA):
         levels = [] if criterion.useless is None else [criterion.useless]
-        lines = drawn if criterion.name == "auroc" else {}
-        view = _view(criterion, sizes, members, [*levels, *lines.values()])
-        for setting, axes in zip(settings, grid[row]):
-            own, some = sizes[sizes["setting"] == setting], members[members["setting"] == setting]
-            axes.axvline(REFERENCE_SIZE, color=style.MUTED, ls="--", lw=0.9, zorder=0)
-            for level in levels:
-                axes.axhline(level, color=style.INK, lw=0.9, zorder=0)
-            for name, value in lines.items():
-                axes.axhline(value, color=style.PURPLE, ls=BASELINES[name][1], lw=1.3, zorder=0)
-            _draw_means(axes, own, criterion.name, beside)
-            _draw_seeds(axes, some, criterion.name, beside)
-            for item in (item for item in enough if item.setting == setting):
-                mean = own[(own["kind"] == item.kind) & (own["latent_size"] == item.size)]
-                axes.plot(
-                    item.size * beside[item.kind],
-                    mean[f"{criterion.name}_mean"],
-                    ls="",
-                    marker="o",
-                    ms=12,
-                    mfc="none",
-                    mec=LOOKS[item.kind].colour,
-                    mew=1.8,
-                )
-            if criterion.name == "bce_excess":
-                set_scale(axes, sizes["bce_excess_mean"], wide=1)
-            axes.set_ylim(view)
-            set_size_axis(axes, ticks, max(2, len(settings)), lowest)
-        words = style.with_unit(criterion.label, criterion.unit)
-        grid[row][0].set_ylabel(textwrap.fill(words, 24), size=9)
+        axes.axvline(REFERENCE_SIZE, color=style.MUTED, ls="--", lw=0.9, zorder=0)
+        for level in levels:
+            axes.axhline(level, color=style.INK, lw=0.9, zorder=0)
+        for _, line, value in lines if criterion.name == "auroc" else ():
+            axes.axhline(value, color=style.PURPLE, ls=line, lw=1.3, zorder=0)
+            levels.append(value)
+        _draw_seeds(axes, sizes, members, criterion.name)
+        for item in ablation.smallest_sufficient(sizes, criterion):
+            mean = sizes.set_index(["kind", "latent_size"]).loc[(item.kind, item.size)]
+            ring = {"ms": 12, "mfc": "none", "mec": MARKS[item.kind].colour, "mew": 1.8}
+            place = item.size * SHIFTS[item.kind], mean[f"{criterion.name}_mean"]
+            axes.plot(*place, marker="o", **ring)
+        _set_view(axes, criterion.name, sizes, members, levels)
+        set_size_axis(axes, ticks)
+        label = style.with_unit(criterion.label, criterion.unit)
+        axes.set_ylabel(textwrap.fill(label, 24), size=9)
     single = sizes["seeds"].max() < 2
     best = "best size (one seed)" if single else "smallest sufficient size"
-    handles = kind_handles(sizes) + [
-        line_handle(style.MUTED, "none", "o", best, ms=11, mew=1.8),
-        line_handle(style.MUTED, "--", "", f"reference study, {REFERENCE_SIZE:,}"),
-        line_handle(style.INK, "-", "", "a code that holds nothing"),
-        *(line_handle(style.PURPLE, BASELINES[name][1], "", f"{BASELINES[name][0]} ({value:.2f})")
-          for name, value in drawn.items()),
-    ]  # fmt: skip
+    handles = [
+        *kind_handles(sizes),
+        handle(style.MUTED, best, marker="o", ls="", ms=11, mew=1.8),
+        handle(style.MUTED, f"reference study, {REFERENCE_SIZE:,}", ls="--"),
+        handle(style.INK, "a code that holds nothing"),
+        *(handle(style.PURPLE, f"{words} ({value:.2f})", ls=line) for words, line, value in lines),
+    ]
     if (members["state"] == "diverged").any():
-        handles.append(line_handle(style.VERMILION, "none", "x", "a training that diverged"))
-    draw_legend(place, handles)
+        handles.append(handle(style.VERMILION, "a training that diverged", marker="x", ls=""))
+    corner.set_axis_off()
+    corner.legend(handles=handles, loc="center left", borderaxespad=0)
     return figure
 
 
-def _grid(settings: Sequence[str], rows: int, height: float = 2.15) -> tuple:
-    """Panels for so many rows: [row][setting], and where the legend goes.
-
-    One setting fills two columns; several have a column each, and share the scale of a row.
-    """
-    if len(settings) == 1:
-        lines = -(-rows // 2)
-        figure = style.new_figure(WIDTH, height * lines + (0 if rows % 2 else 0.5))
-        flat = list(figure.subplots(lines, 2, squeeze=False).flat)
-        # An odd number leaves a place for the legend.
-        return figure, [[axes] for axes in flat[:rows]], flat[-1] if rows % 2 else figure
-    figure = style.new_figure(WIDTH, height * 0.85 * rows + 1.2)
-    grid = figure.subplots(rows, len(settings), sharey="row", squeeze=False)
-    for axes, setting in zip(grid[0], settings):
-        axes.set_title(textwrap.fill(setting, 66 // len(settings)), size=9.5)
-    return figure, [list(line) for line in grid], figure
+def _draw_seeds(axes: Axes, sizes: pd.DataFrame, members: pd.DataFrame, name: str) -> None:
+    """Means with their intervals, a faint dot a seed, a cross above sizes that diverged."""
+    done = members[members["state"] == "done"]
+    for kind, (colour, marker) in MARKS.items():
+        rows, seeds = (table[table["kind"] == kind] for table in (sizes, done))
+        mean = rows[f"{name}_mean"]
+        reach = np.array([mean - rows[f"{name}_low"], rows[f"{name}_high"] - mean])
+        axes.errorbar(rows["latent_size"] * SHIFTS[kind], mean, reach, color=colour,
+                      marker=marker, ms=5, lw=1.4, elinewidth=1.1, capsize=2.5)  # fmt: skip
+        axes.scatter(seeds["latent_size"] * SHIFTS[kind], seeds[name], s=9, color=colour,
+                     alpha=0.5, linewidths=0, zorder=1)  # fmt: skip
+    failed = members.loc[members["state"] == "diverged", "latent_size"].unique()
+    axes.scatter(failed, np.full(len(failed), 0.96), s=30, marker="x", color=style.VERMILION,
+                 transform=axes.get_xaxis_transform())  # fmt: skip
 
 
-def draw_legend(place: Axes | Figure, handles: Sequence[Line2D]) -> None:
-    if isinstance(place, Axes):
-        place.set_axis_off()
-        place.legend(handles=handles, loc="center left", borderaxespad=0)
-    else:
-        place.legend(handles=handles, loc="outside lower center", ncols=min(2, len(handles)))
+def _set_view(
+    axes: Axes, name: str, sizes: pd.DataFrame, members: pd.DataFrame, levels: Sequence[float]
+) -> None:
+    """Shows all seeds and levels, and intervals as far as they leave these legible."""
+    log = name == "bce_excess"
+    values = [*members.loc[members["state"] == "done", name], *levels]
+    values, ends = (np.array(some, np.float64) for some in (
+        values, sizes[[f"{name}_low", f"{name}_high"]].to_numpy().ravel()))  # fmt: skip
+    values, ends = (some[np.isfinite(some) & ((some > 0) | (not log))] for some in (values, ends))
+    if log:
+        style.set_scale(axes, pd.Series(values), wide=1)
+        values, ends = np.log(values), np.log(ends)
+    if len(values):
+        low, high = values.min(), values.max()
+        span = max(high - low, 0.02 * abs(high), 1e-6)
+        low = max(low - 0.5 * span, ends.min(initial=low)) - 0.08 * span
+        high = min(high + 0.5 * span, ends.max(initial=high)) + 0.12 * span
+        axes.set_ylim(*(np.exp((low, high)) if log else (low, high)))
 
 
-def line_handle(colour: str, line: object, marker: str, label: str, **look: object) -> Line2D:
-    return Line2D([], [], color=colour, ls=line, marker=marker, mfc="none", label=label, lw=1.2,
-                  **look)  # fmt: skip
+def set_size_axis(axes: Axes, sizes: Iterable[int]) -> None:
+    """A log2 axis with a tick at every size, its number where it does not touch the next."""
+    values = sorted(set(sizes))
+    octaves = max(math.log2(values[-1] / values[0]), 1.0)
+    words = [f"{value:,}" if math.log2(above / value) > 0.09 * octaves else ""
+             for value, above in zip(values, [*values[1:], math.inf])]  # fmt: skip
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(values, words, size=8)
+    axes.set_xlim(values[0] * 2 ** (-0.06 * octaves), values[-1] * 2 ** (0.1 * octaves))
+    axes.set_xlabel("numbers in the code", size=9)
 
 
-def _beside(sizes: pd.DataFrame) -> dict[str, float]:
-    """By what to multiply sizes so that kinds stand side by side: 1 where there is one alone."""
-    return SHIFTS if sizes["kind"].nunique() > 1 else dict.fromkeys(SHIFTS, 1.0)
+def handle(colour: str, label: str, **look: object) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], color=colour, label=label, **{"mfc": "none", "lw": 1.2} | look)
 
 
 def kind_handles(sizes: pd.DataFrame) -> list[Line2D]:
-    return [Line2D([], [], color=look.colour, marker=look.marker, ms=6, label=NAMES[kind],
-                   ls="" if kind == "spatial" else "-")
-            for kind, look in LOOKS.items() if kind in set(sizes["kind"])]  # fmt: skip
-
-
-def _draw_means(axes: Axes, sizes: pd.DataFrame, name: str, beside: Mapping) -> None:
-    """Line and error bars of each kind."""
-    for kind, look in LOOKS.items():
-        rows = sizes[sizes["kind"] == kind]
-        mean = rows[f"{name}_mean"]
-        reach = np.array([mean - rows[f"{name}_low"], rows[f"{name}_high"] - mean])
-        axes.errorbar(
-            rows["latent_size"] * beside[kind],
-            mean,
-            reach,
-            color=look.colour,
-            marker=look.marker,
-            ms=5,
-            lw=1.4,
-            elinewidth=1.1,
-            capsize=2.5,
-        )
-
-
-def _draw_seeds(axes: Axes, members: pd.DataFrame, name: str, beside: Mapping) -> None:
-    """A faint dot a member, and a cross above each size of which a member diverged."""
-    done = members[members["state"] == "done"]
-    for kind, look in LOOKS.items():
-        rows = done[done["kind"] == kind]
-        axes.scatter(
-            rows["latent_size"] * beside[kind],
-            rows[name],
-            s=9,
-            color=look.colour,
-            alpha=0.5,
-            linewidths=0,
-            zorder=1,
-        )
-    failed = members.loc[members["state"] == "diverged", "latent_size"].unique()
-    axes.scatter(
-        failed,
-        np.full(len(failed), 0.96),
-        s=30,
-        marker="x",
-        color=style.VERMILION,
-        transform=axes.get_xaxis_transform(),
-    )
-
-
-def _view(
-    criterion: ablation.Criterion, sizes: pd.DataFrame, members: pd.DataFrame, levels: Sequence
-) -> tuple[float, float]:
-    """Ends of the axis: all seeds and levels, and intervals as far as they leave these legible."""
-    log = criterion.name == "bce_excess"
-    values = members.loc[members["state"] == "done", criterion.name].to_numpy(np.float64)
-    values = np.append(values, np.asarray(levels, np.float64))
-    values = values[np.isfinite(values) & ((values > 0) if log else True)]
-    if not len(values):
-        return (1e-3, 1) if log else (0, 1)
-    ends = sizes[[f"{criterion.name}_low", f"{criterion.name}_high"]].to_numpy(np.float64)
-    low, high = values.min(), values.max()
-    if log:
-        ends = np.log(np.where(ends > 0, ends, low))
-        low, high = np.log(low), np.log(high)
-    span = max(high - low, 0.02 * abs(high), 1e-6)
-    low = max(low - 0.5 * span, np.nanmin(np.append(ends, low))) - 0.08 * span
-    high = min(high + 0.5 * span, np.nanmax(np.append(ends, high))) + 0.12 * span
-    return (math.exp(low), math.exp(high)) if log else (low, high)
-
-
-def set_size_axis(axes: Axes, sizes: Iterable[int], across: int, lowest: bool = True) -> None:
-    """A log2 axis with a tick at every size, its number where `across` panels leave room."""
-    values = sorted(set(sizes))
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_minor_locator(NullLocator())
-    octaves = max(math.log2(values[-1] / values[0]), 1.0)
-    upright = across > 2
-    room = (0.13 if upright else 0.3) * octaves * across / 6.3  # inches as octaves
-    named = [value for value, above in zip(values, [*values[1:], math.inf])
-             if math.log2(above / value) > room]  # fmt: skip
-    axes.set_xticks(
-        values,
-        [f"{value:,}" if value in named else "" for value in values],
-        rotation=90 if upright else 0,
-        size=8,
-    )
-    axes.set_xlim(values[0] * 2 ** (-0.06 * octaves), values[-1] * 2 ** (0.07 * octaves))
-    if lowest:
-        axes.set_xlabel("numbers in the code", size=9)
-    else:
-        axes.tick_params(labelbottom=False)
-
-
-def set_scale(axes: Axes, values: pd.Series, which: str = "y", wide: float = WIDE) -> None:
-    """A log axis where values differ by a factor, with plain numbers; else one from 0."""
-    low, high = values.min(), values.max()
-    if not (low > 0 and high > wide * low):
-        getattr(axes, f"set_{which}lim")(0, 1.15 * high if high > 0 else 1)
-        return
-    getattr(axes, f"set_{which}scale")("log", nonpositive="clip")
-    axis = getattr(axes, f"{which}axis")
-    few, some, many = (1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)
-    ticks = few if high > 100 * low else some if high > 4 * low else many
-    axis.set_major_locator(LogLocator(subs=ticks))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axis.set_minor_formatter(NullFormatter())
+    """An entry for each kind of code in a table."""
+    return [handle(colour, NAMES[kind], marker=marker, mfc=colour, ls="")
+            for kind, (colour, marker) in MARKS.items() if kind in set(sizes["kind"])]  # fmt: skip
 
 
 @style.legible
-def cost_figure(sizes: pd.DataFrame) -> Figure:
-    """What a code of each size costs: parameters, operations, training time, bytes.
+def pareto_figure(sizes: pd.DataFrame) -> Figure:
+    """Cross-entropy over its floor against bytes a code and against training time.
 
     Args:
-      sizes: of `ablation.by_size`, at most `MOST_COLUMNS` settings.
+      sizes: of `ablation.by_size`, of one setting.
 
     Returns:
-      The figure; the time of a nested network is that of its whole run, the same at every size.
+      The figure; filled where no other row is as good in both axes of the panel.
     """
+    sizes = sizes[sizes["bce_excess_mean"] > 0]
     if sizes.empty:
-        return style.sentence_figure(NOTHING)
-    settings = list(dict.fromkeys(sizes["setting"]))
-    figure, grid, place = _grid(settings, len(COSTS))
-    beside = _beside(sizes)
-    for row, (name, (label, unit)) in enumerate(COSTS.items()):
-        lowest = len(settings) == 1 or row == len(grid) - 1
-        values = sizes[f"{name}_mean"].dropna() / unit
-        for setting, axes in zip(settings, grid[row]):
-            for kind, look in LOOKS.items():
-                rows = sizes[(sizes["setting"] == setting) & (sizes["kind"] == kind)]
-                axes.plot(
-                    rows["latent_size"] * beside[kind],
-                    rows[f"{name}_mean"] / unit,
-                    color=look.colour,
-                    marker=look.marker,
-                    ms=5.5,
-                    lw=1.4,
-                )
-            set_scale(axes, values)
-            set_size_axis(axes, sizes["latent_size"], max(2, len(settings)), lowest)
-        grid[row][0].set_ylabel(label, size=9)
-    draw_legend(place, kind_handles(sizes))
+        return style.sentence_figure("No cross-entropy over its floor is known.")
+    figure = style.new_figure(7.2, 3.7)
+    figure.suptitle(sizes["setting"].iloc[0], size=10.5, weight="bold")
+    left, right = figure.subplots(1, 2, sharey=True)
+    costs = {"code_bytes": (left, "size of a code, bytes"),
+             "train_seconds": (right, "training time, s")}  # fmt: skip
+    for cost, (axes, label) in costs.items():
+        known = sizes.dropna(subset=f"{cost}_mean")
+        front = ablation.pareto(known, (cost, "bce_excess"))
+        x, y = known[f"{cost}_mean"], known["bce_excess_mean"]
+        steps = x[front].sort_values()
+        axes.step(steps, y[steps.index], where="post", color=style.FAINT, lw=3, zorder=0)
+        for kind, (colour, marker) in MARKS.items():
+            for filled, face in ((True, colour), (False, "white")):
+                some = (known["kind"] == kind) & (front == filled)
+                axes.plot(x[some], y[some], ls="", marker=marker, ms=6.5, mec=colour, mfc=face)
+        style.set_scale(axes, x, "x")
+        axes.set_xlabel(label)
+    style.set_scale(left, sizes["bce_excess_mean"], wide=1)
+    left.margins(y=0.1)
+    left.set_ylabel("cross-entropy over its floor, nats", size=9)
+    # Bytes set sizes apart: one label a size, at its worst point, where the curve leaves room.
+    for row in sizes.loc[sizes.groupby("latent_size")["bce_excess_mean"].idxmax()].itertuples():
+        point = (row.code_bytes_mean, row.bce_excess_mean)
+        left.annotate(f"{row.latent_size:,}", point, (6, 6), textcoords="offset points", size=7.5)
+    hollow = "hollow: another is as good or better in both"
+    handles = [*kind_handles(sizes), handle(style.MUTED, hollow, marker="o", ls="")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+@style.legible
+def nested_figure(gap: pd.DataFrame) -> Figure:
+    """How much worse codes cut from one nested network are than those trained for their size.
+
+    Args:
+      gap: of `ablation.nested_gap`, of one setting.
+
+    Returns:
+      The figure, in percent, with a band of `NEAR` to each side.
+    """
+    figure = style.new_figure(7.2, 2.9)
+    axes = figure.subplots()
+    setting, gap = gap["setting"].iloc[0], gap.set_index("latent_size")
+    gap, low, high = (100 * gap[name] for name in ("gap", "low", "high"))
+    narrow = 1.25 * max(8.0, gap.abs().max())
+    end = np.clip(1.05 * np.nanmax(np.abs([gap, low, high])), narrow, 5 * narrow)
+    near = 100 * NEAR
+    axes.axhspan(-near, near, color=style.FAINT, alpha=0.6, lw=0, label=f"within {near:.0f} %")
+    axes.axhline(0, color=style.INK, lw=0.9)
+    axes.errorbar(gap.index, gap, [gap - low, high - gap], color=style.ORANGE, marker="s",
+                  ms=5.5, lw=1.4, elinewidth=1.2, capsize=3)  # fmt: skip
+    axes.set(ylim=(-end, end), title=setting)
+    axes.set_ylabel("cross-entropy over its floor,\nnested more than separate, %", size=9)
+    axes.legend(loc="lower right")
+    set_size_axis(axes, gap.index)
     return figure

@@ -12,15 +12,16 @@ from html_page import Page
 
 from jaxcell.analysis import ablation
 from jaxcell.report.common import page as common_page
-from jaxcell.report.sweep import comparisons, figures
+from jaxcell.report.sweep import figures
 from jaxcell.report.sweep import page as writer
 from jaxcell.report.sweep.page import write_sweep_report
+from jaxcell.report.sweep.reconstructions import reconstructions_figure
 
 SIZES = (8, 64, 1152)
 VALUES = ("validation_loss", "bce_excess", "psnr_db", "ssim", "rmse_over_sd", "auroc",
           "parameters", "flops", "train_seconds", "code_bytes")  # fmt: skip
-FIGURES = ("quality_1", "cost_1", "pareto_1", "nested", "reconstructions")
-SIMPLE = ("nested", "reconstructions")
+FIGURES = ("quality_1", "pareto_1", "nested_1", "reconstructions")
+SIMPLE = ("nested_1", "reconstructions")
 
 
 def sweep(settings=("",), seeds=3, kinds=("separate", "nested", "spatial"), sizes=SIZES):
@@ -216,13 +217,13 @@ def test_an_unknown_auroc_is_left_out(tmp_path, arguments, build_only):
     assert "structure needs" not in page.text and "AUROC of conditions is" not in page.text
 
 
-def test_many_settings_are_cut_into_figures_and_told_apart(tmp_path, arguments, no_figures):
+def test_every_setting_has_its_own_figures(tmp_path, arguments, no_figures):
     settings = [f"window {size} pixels" for size in (48, 96, 192, 384)]
     arguments["members"] = sweep(settings, seeds=2)
     write_sweep_report(tmp_path / "report", **arguments)
     page = read(tmp_path / "report")
     assert "With window 48 pixels, the setting of the best member:" in page.text
-    assert len(page.images) == 2 * 3 + 2
+    assert len(page.images) == 4 * 3 + 1
     assert all(page.text.count(setting) >= 4 for setting in settings)
 
 
@@ -267,7 +268,7 @@ def test_every_figure_finds_its_layout(tmp_path, arguments):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             write_sweep_report(folder, **arguments | {"members": sweep(settings)})
-        assert len(read(folder).images) == len(FIGURES)
+        assert len(read(folder).images) == 3 * len(settings) + 1
         for name in FIGURES:
             assert (folder / "figures" / f"{name}.png").stat().st_size > 3000
 
@@ -311,14 +312,14 @@ def test_the_quality_figure_names_what_it_draws():
 def test_a_size_that_always_diverged_keeps_its_place():
     members = sweep(kinds=("separate",))
     members = without(members, members["latent_size"].eq(8), "diverged")
-    figure = figures.quality_figure(ablation.by_size(members), members)
+    figure = figures.quality_figure(ablation.by_size(members), members, {})
     axes = figure.axes[0]
     assert axes.get_xlim()[0] < 8 and "8" in [tick.get_text() for tick in axes.get_xticklabels()]
 
 
 def test_rings_stand_on_the_smallest_sufficient_sizes():
     members = sweep(kinds=("separate",))
-    figure = figures.quality_figure(ablation.by_size(members), members)
+    figure = figures.quality_figure(ablation.by_size(members), members, {})
     rings = [line.get_xdata()[0] for axes in figure.axes[:5] for line in axes.lines
              if line.get_markersize() == 12]  # fmt: skip
     assert rings == [1152, 64, 8, 64, 64]
@@ -327,32 +328,24 @@ def test_rings_stand_on_the_smallest_sufficient_sizes():
 def test_a_wild_interval_does_not_squeeze_the_rest_of_its_panel():
     members = sweep(kinds=("separate",), seeds=2)
     members.loc[(members["latent_size"] == 8) & (members["seed"] == 1), "psnr_db"] += 1
-    figure = figures.quality_figure(ablation.by_size(members), members)
+    figure = figures.quality_figure(ablation.by_size(members), members, {})
     low, high = figure.axes[1].get_ylim()
     assert high - low < 8  # where the interval, by t of one degree, is 13 wide
 
 
 def test_a_patch_stands_in_one_row_at_every_size():
-    figure = comparisons.reconstructions_figure(pictures())
+    figure = reconstructions_figure(pictures())
     # Two patches: the original, three sizes and the spatial code; below, three nested ones.
     places = [image.get_extent() for image in figure.axes[0].images]
     assert len(places) == 2 * (1 + 3 + 1 + 3)
     rows = sorted({round(place[3], 3) for place in places})
     assert [sum(round(place[3], 3) == row for place in places) for row in rows] == [5, 3, 5, 3]
     assert "1,152 spatial" in words(figure) and "µm" in words(figure)
-    assert len(comparisons.reconstructions_figure(pictures(("spatial",))).axes[0].images) == 4
+    assert len(reconstructions_figure(pictures(("spatial",))).axes[0].images) == 4
 
 
 def test_figures_of_nothing_say_so():
     members = without(sweep(), slice(None), "diverged")
     sizes = ablation.by_size(members)
-    for figure in (
-        figures.quality_figure(sizes, members),
-        figures.cost_figure(sizes),
-        comparisons.pareto_figure(sizes),
-    ):
-        assert words(figure) == figures.NOTHING
-    assert "both a nested and a separate" in words(
-        comparisons.nested_figure(ablation.nested_gap(members))
-    )
-    assert "no patches" in words(comparisons.reconstructions_figure({"original": np.zeros((0,))}))
+    assert "No cross-entropy" in words(figures.pareto_figure(sizes))
+    assert "no patches" in words(reconstructions_figure({"original": np.zeros((0,))}))

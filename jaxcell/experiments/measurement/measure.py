@@ -35,7 +35,7 @@ from jaxcell.measures.contacts import MAXIMUM_UM
 from jaxcell.measures.well import measure_well, record_field
 from jaxcell.plates.folder import is_simulated
 from jaxcell.report.common.terminal import closing_table
-from jaxcell.report.measurement.page import Shown, summary_lines, write_measurement_report
+from jaxcell.report.measurement.page import ExampleField, summary_lines, write_measurement_report
 from jaxcell.storage import anndata
 from jaxcell.storage.atomic import write, write_anndata, write_cells, write_csv
 from jaxcell.storage.provenance import versions
@@ -105,7 +105,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         metrics=metrics,
         wells=wells,
         cells=cells,
-        shown=_shown(fields, wells, flat, find),
+        examples=_examples(fields, wells, flat, find),
         flat_fields=flat,
         measures={name: quantity._asdict() for name, quantity in described.items()},
         findings=[finding[:6] for finding in plates.findings],
@@ -221,19 +221,20 @@ def _agreement(wells: pd.DataFrame, cells: pd.DataFrame, fields: pd.DataFrame) -
     return result
 
 
-def _shown(
+def _examples(
     fields: pd.DataFrame, wells: pd.DataFrame, flat: FlatFields, find: CellFinder
-) -> list[Shown]:
+) -> list[ExampleField]:
     """The middle well of each condition by contacts, of those with cells enough, if any."""
-    shown = []
+    examples = []
     for name, group in wells.groupby("condition", sort=True):
-        told = group[group["answer"] != TOO_FEW]
-        order = (told if len(told) else group).sort_values("contact_share")
+        answered = group[group["answer"] != TOO_FEW]
+        order = (answered if len(answered) else group).sort_values("contact_share")
         chosen = order.iloc[len(order) // 2]
         rows = fields[(fields["plate"] == chosen.plate) & (fields["well"] == chosen.well)]
         views = read_field(next(rows.itertuples()), flat)
-        shown.append(Shown(str(name), f"{chosen.plate} {chosen.well}", views, find(views)[1]))
-    return shown
+        place = f"{chosen.plate} {chosen.well}"
+        examples.append(ExampleField(str(name), place, views, find(views)[1]))
+    return examples
 
 
 # What the tables say of a well besides its name.

@@ -6,122 +6,87 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from skimage.segmentation import find_boundaries
 
 from jaxcell.analysis.conditions import condition_names
+from jaxcell.analysis.wells import median_interval
 from jaxcell.cells.kinds import KINDS
-from jaxcell.measures.chance import TOO_FEW
+from jaxcell.measures.catalogue import SHAPES
+from jaxcell.measures.chance import MINIMUM_CELLS, TOO_FEW
 from jaxcell.report.common import style
-from jaxcell.report.common.images import colour_image, scale_bar
+from jaxcell.report.common.images import colour_image, draw_scale_bar
+from jaxcell.report.common.outlines import draw_outlines
 from jaxcell.report.interaction.plates import place, row_name
 
-# Colour and hatching of each answer: told apart in grey too.
-ANSWERS = {
-    "interaction": (style.ORANGE, ""),
-    "no more than chance": ("#efefef", ""),
-    "less than chance": (style.SKY, "...."),
-    TOO_FEW: ("white", "/////"),
+# Colour and hatching of each answer, told apart in grey too, and the rule it is by.
+FILLS = {
+    "interaction": (style.ORANGE, "", ", p ≤ {side:g}"),
+    "no more than chance": ("#efefef", "", ""),
+    "less than chance": (style.SKY, "....", ", at most {side:g} of shifts give less"),
+    TOO_FEW: ("white", "/////", f": below {MINIMUM_CELLS} of a kind"),
 }
-# Plates of a figure, so that it fits a sheet of paper: of up to so many columns, and of more.
-NARROW_COLUMNS, NARROW_PLATES, WIDE_PLATES = 12, 4, 2
-# What is drawn of the cells: column -> words and unit of the axis.
-SHAPE = {
-    "area_um2": "area, µm²",
-    "eccentricity": "eccentricity\n(0 round, 1 a line)",
-    "solidity": "solidity\n(1 without dents)",
-    "mean_intensity": "mean intensity,\ncounts",
-}
-ENLARGED = 3  # labels, so that their outlines are finer than a pixel
-OUTLINES = {"t_cell": "#ffffff", "dendritic_cell": style.SKY}
-
-
-def plate_groups(wells: pd.DataFrame) -> list[list[str]]:
-    """Plates in the groups in which `answers` draws them: those with a well that has a place."""
-    places = [place(str(well)) for well in wells["well"]]
-    widest = max((found[1] + 1 for found in places if found), default=0)
-    size = NARROW_PLATES if widest <= NARROW_COLUMNS else WIDE_PLATES
-    plates = sorted(set(wells["plate"].astype(str)[[found is not None for found in places]]))
-    return [plates[start : start + size] for start in range(0, len(plates), size)]
+# What is drawn of the cells.
+SHAPE = ("area_um2", "eccentricity", "solidity", "mean_intensity")
+# A mark beside the wells of a condition: what chance gives in them.
+BY_CHANCE = style.Mark(style.MUTED, "_")
 
 
 @style.legible
-def answers(wells: pd.DataFrame, plates: Sequence[str]) -> Figure:
+def answers(wells: pd.DataFrame, level: float) -> Figure:
     """Each well's answer at its place on the plate, with its z.
 
     Args:
-      wells: plate, well, answer, chance_z.
-      plates: which to draw: one of `plate_groups`.
+      wells: well, plate, answer, chance_z; of one plate.
+      level: of the two-sided test that the answers are by.
 
     Returns:
-      The figure, one panel a plate, down to the last row and column measured.
+      The figure, down to the last row and column measured; wells without a place are left out.
     """
-    wells = wells[wells["plate"].astype(str).isin(plates)]
-    places = [place(str(well)) for well in wells["well"]]
-    wells = wells[[found is not None for found in places]]
-    places = np.array([found for found in places if found is not None])
-    lines, columns = np.maximum(places.max(axis=0) + 1, (2, 6))
-    across = 2 if columns <= NARROW_COLUMNS and len(plates) > 1 else 1
-    down = -(-len(plates) // across)
-    width = min(7.2 / across, 0.6 * columns + 0.6)
-    figure = style.new_figure(7.2, 0.5 + down * ((width - 0.3) * lines / columns + 0.8))
-    grid = figure.subplots(down, across, squeeze=False).ravel()
+    places = wells["well"].map(place).dropna()
+    if places.empty:
+        return style.sentence_figure("No well has a place on a plate.")
+    lines, columns = np.maximum(np.max([*places], axis=0) + 1, (2, 6))
+    width = min(7.2, 0.6 * columns + 0.6)
+    figure = style.new_figure(7.2, 1.4 + (width - 0.3) * lines / columns)
+    axes = figure.subplots()
     size = min(8.0, 20.0 * (width - 0.3) / columns)
-    for axes, plate in zip(grid, plates):
-        rows = (wells["plate"].astype(str) == plate).to_numpy()
-        _draw_plate(axes, wells[rows], places[rows], size)
-        axes.set(
-            xlim=(-0.5, columns - 0.5),
-            ylim=(lines - 0.5, -0.5),
-            aspect="equal",
-            title=f"Plate {plate}",
-        )
-        axes.set_xticks(range(columns), range(1, columns + 1), size=8)
-        axes.set_yticks(range(lines), map(row_name, range(lines)), size=8)
-    for axes in grid[len(plates) :]:
-        axes.set_axis_off()
-    handles = [
-        Patch(facecolor=colour, hatch=hatch, edgecolor=style.MUTED, linewidth=0.6,
-              label=f"{answer} ({(wells['answer'] == answer).sum()})")
-        for answer, (colour, hatch) in ANSWERS.items() if (wells["answer"] == answer).any()
-    ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower left", ncols=2 if len(handles) > 3 else 3)
+    for (row, column), well in zip(places, wells.loc[places.index].itertuples()):
+        _draw_well(axes, row, column, well.answer, well.chance_z, size)
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(lines - 0.5, -0.5), aspect="equal")
+    axes.set_title(f"Plate {wells['plate'].iloc[0]}: z of the overlap against chance")
+    axes.set_xticks(range(columns), range(1, columns + 1), size=8)
+    axes.set_yticks(range(lines), map(row_name, range(lines)), size=8)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    counts, handles = wells["answer"].value_counts(), []
+    for answer, (colour, hatch, rule) in FILLS.items():
+        if answer in counts:
+            label = f"{answer}{rule.format(side=level / 2)} ({counts[answer]})"
+            handles.append(Patch(fc=colour, hatch=hatch, ec=style.MUTED, lw=0.6, label=label))
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)
     return figure
 
 
-def _draw_plate(axes: Axes, wells: pd.DataFrame, places: np.ndarray, size: float) -> None:
-    """A square a well, filled and hatched by its answer, its z in it."""
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    for (row, column), answer, z in zip(places, wells["answer"], wells["chance_z"]):
-        colour, hatch = ANSWERS.get(answer, ("white", ""))
-        axes.add_patch(
-            Rectangle(
-                (column - 0.46, row - 0.46),
-                0.92,
-                0.92,
-                facecolor=colour,
-                hatch=hatch,
-                edgecolor=style.MUTED,
-                linewidth=0.6,
-            )
-        )
-        if answer != TOO_FEW:
-            text = f"{round(z, 1) + 0.0:.1f}" if abs(z) < 9.95 else f"{z:.0f}"  # no −0.0
-            box = {"facecolor": colour, "edgecolor": "none", "pad": 0.6} if hatch else None
-            axes.text(
-                column, row, text.replace("-", "−"), size=size, ha="center", va="center", bbox=box
-            )
+def _draw_well(axes: Axes, row: int, column: int, answer: str, z: float, size: float) -> None:
+    """A square filled and hatched by its answer, its z in it."""
+    colour, hatch, _ = FILLS[answer]
+    square = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fc=colour, hatch=hatch)
+    square.set(edgecolor=style.MUTED, linewidth=0.6)
+    axes.add_patch(square)
+    if answer != TOO_FEW:
+        text = f"{round(z, 1) + 0.0:.1f}" if abs(z) < 9.95 else f"{z:.0f}"  # no −0.0
+        box = {"facecolor": colour, "edgecolor": "none", "pad": 0.6} if hatch else None
+        text = text.replace("-", "−")
+        axes.text(column, row, text, size=size, ha="center", va="center", bbox=box)
 
 
 @style.legible
 def strengths(
     wells: pd.DataFrame, names: Sequence[str], measures: Mapping, palette: style.Palette
 ) -> Figure:
-    """Measures of interaction by condition: a point a well, a line at the median.
+    """Measures of interaction by condition: a point a well, a line at the median, its interval.
 
     Args:
       wells: condition, answer, the measures, and chance_excess where overlap_share is drawn.
@@ -131,73 +96,59 @@ def strengths(
 
     Returns:
       The figure. Wells with too few cells are hollow and do not count in the median; in the panel
-      of overlap_share grey points beside are what chance gives.
+      of overlap_share grey dashes beside are what chance gives.
     """
-    columns = 1 if len(palette) > 8 else 2 if len(palette) > 3 or len(names) == 4 else 3
+    columns = 1 if len(palette) > 8 else 2
     lines = -(-len(names) // columns)
-    slanted = max(map(len, palette)) * len(palette) * columns > 66
-    figure = style.new_figure(7.2, 2.2 * lines + (0.6 if slanted else 0.3))
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    figure = style.new_figure(7.2, 2.2 * lines + 0.5)
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel()
     of_well, few = condition_names(wells), wells["answer"] == TOO_FEW
-    for number, (axes, name) in enumerate(zip(grid, names)):
+    for axes, name in zip(grid, names):
         for at, (condition, mark) in enumerate(palette.items()):
-            rows = of_well == condition
-            values = wells[name][rows]
+            chosen = of_well == condition
+            groups = [(at, wells[name][chosen], mark)]
             if name == "overlap_share":
-                _strip(axes, at - 0.2, values, few[rows], mark)
-                chance = values - wells["chance_excess"][rows]
-                _strip(axes, at + 0.2, chance, few[rows], style.Mark(style.MUTED, "_"))
-            else:
-                _strip(axes, at, values, few[rows], mark)
+                chance = (wells[name] - wells["chance_excess"])[chosen]
+                groups = [(at - 0.2, wells[name][chosen], mark), (at + 0.2, chance, BY_CHANCE)]
+            for middle, values, how in groups:
+                _strip(axes, middle, values, few[chosen], how)
         words = style.with_unit(measures[name]["label"], measures[name]["unit"])
-        axes.set_ylabel(textwrap.fill(words, 26))
-        _name_conditions(axes, palette, slanted)
-        axes.tick_params(labelbottom=number + columns >= len(names))
+        axes.set_ylabel(textwrap.fill(words, 28))
+        _name_conditions(axes, of_well[~few], palette, 72 // columns)
         if name == "overlap_share":
-            chance = Line2D([], [], ls="", marker="_", color=style.MUTED, label="by chance")
-            axes.legend(handles=[chance], loc="best", handletextpad=0.2, borderpad=0.2)
+            handle = Line2D([], [], ls="", marker="_", color=style.MUTED, label="by chance")
+            axes.legend(handles=[handle], loc="best", handletextpad=0.2, borderpad=0.2)
     return figure
 
 
 def _strip(axes: Axes, at: float, values: pd.Series, few: pd.Series, mark: style.Mark) -> None:
-    """Wells of one condition beside one another, and their median."""
+    """Wells of one condition beside one another, their median and its interval."""
     shift = 0.13 * np.random.default_rng(0).uniform(-1, 1, len(values))
-    line = mark.marker == "_"
     many = len(values) > 60
+    look = {"s": 9 if many else 18, "alpha": 0.5 if many else 0.85}
+    look |= {"marker": mark.marker, "edgecolors": mark.colour, "linewidths": 0.4 if many else 0.9}
+    if mark.marker == "_":
+        look |= {"edgecolors": None, "color": mark.colour}
     for rows, face in ((~few, mark.colour), (few, "none")):
-        axes.scatter(
-            at + shift[rows],
-            values[rows],
-            s=9 if many else 18,
-            marker=mark.marker,
-            c=mark.colour if line else None,
-            facecolor=None if line else face,
-            edgecolors=None if line else mark.colour,
-            alpha=0.5 if many else 0.85,
-            linewidths=0.4 if many else 0.9,
-        )
+        look |= {} if mark.marker == "_" else {"facecolor": face}
+        axes.scatter(at + shift[rows], values[rows], **look)
     if (~few).any():
-        axes.hlines(
-            values[~few].median(),
-            at - 0.2,
-            at + 0.2,
-            lw=1.6,
-            zorder=3,
-            color=mark.colour if line else style.INK,
-        )
+        line = {"zorder": 3, "color": style.MUTED if mark is BY_CHANCE else style.INK}
+        axes.hlines(values[~few].median(), at - 0.2, at + 0.2, lw=1.6, **line)
+        if interval := median_interval(values[~few]):
+            axes.vlines(at, *interval, lw=1.0, **line)
 
 
-def _name_conditions(axes: Axes, palette: style.Palette, slanted: bool) -> None:
-    """Conditions along the axis, long names cut."""
-    names = [name if len(name) < 15 else f"{name[:13]}…" for name in palette]
-    axes.set_xticks(
-        range(len(names)),
-        names,
-        rotation=30 if slanted else 0,
-        ha="right" if slanted else "center",
-        rotation_mode="anchor",
-    )
-    axes.set_xlim(-0.6, len(names) - 0.4)
+def _name_conditions(axes: Axes, of_rows: pd.Series, palette: style.Palette, room: int) -> None:
+    """Conditions along the axis with the number of rows of each; `room` characters side by side."""
+    counts = of_rows.value_counts()
+    names = {name: style.shortened(name, 16) for name in palette}
+    slanted = max(map(len, names.values())) * len(names) > room
+    gap = " " if slanted else "\n"
+    words = [f"{short}{gap}(n = {counts.get(name, 0):,})" for name, short in names.items()]
+    turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    axes.set_xticks(range(len(words)), words, **turned)
+    axes.set_xlim(-0.6, len(words) - 0.4)
     axes.tick_params(axis="x", length=0)
 
 
@@ -216,22 +167,22 @@ def shapes(cells: pd.DataFrame, palette: style.Palette) -> Figure:
     whole = cells[~cells["touches_border"].astype(bool)]
     if whole.empty:
         return style.sentence_figure("No cell lies wholly inside its field.")
-    figure, slanted = style.new_figure(7.2, 7.6), max(map(len, palette)) * len(palette) > 38
-    for pair, (name, words) in zip(figure.subplots(len(SHAPE), 2, sharex=True), SHAPE.items()):
-        for axes, kind in zip(pair, KINDS.values()):
-            of_kind = whole[whole["kind"] == kind.key]
+    figure = style.new_figure(7.2, 7.8)
+    grid = figure.subplots(len(SHAPE), 2, sharex="col")
+    for column, kind in zip(grid.T, KINDS.values()):
+        of_kind = whole[whole["kind"] == kind.key]
+        of_cell = condition_names(of_kind)
+        number = int(np.clip(2 * np.cbrt(len(of_kind) / len(palette)), 8, 40))
+        column[0].set_title(f"{len(of_kind):,} {kind.plural}")
+        for axes, name in zip(column, SHAPE):
             if len(of_kind):
                 low, high = np.percentile(of_kind[name], (0.2, 99.5))
-                # Of equal values too.
-                number = int(np.clip(2 * np.cbrt(len(of_kind) / len(palette)), 8, 40))
                 bins = np.linspace(low, high if high > low else low + 1, number + 1)
-                of_cell = condition_names(of_kind)
                 for at, (condition, mark) in enumerate(palette.items()):
                     _mirrored(axes, at, of_kind[name][of_cell == condition], bins, mark.colour)
-            _name_conditions(axes, palette, slanted)
-            if name == "area_um2":
-                axes.set_title(f"{len(of_kind):,} {kind.plural}")
-        pair[0].set_ylabel(words)
+            _name_conditions(axes, of_cell, palette, 36)
+    for axes, name in zip(grid[:, 0], SHAPE):
+        axes.set_ylabel(style.with_unit(SHAPES[name].label, SHAPES[name].unit))
     return figure
 
 
@@ -259,23 +210,17 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
       The figure, one panel a kind of cell.
     """
     columns = [name for name in cells if name.startswith("granularity_")]
+    steps = [int(name.split("_")[1]) for name in columns]
     figure = style.new_figure(7.2, 2.9)
     for axes, kind in zip(figure.subplots(1, 2), KINDS.values()):
         of_kind = cells[cells["kind"] == kind.key]
         spectra = of_kind[columns].groupby(condition_names(of_kind)).mean()
-        steps = [int(name.split("_")[1]) for name in columns]
-        for condition, mark in palette.items():
+        for condition, (colour, marker) in palette.items():
             if condition in spectra.index:
-                axes.plot(
-                    steps,
-                    spectra.loc[condition],
-                    color=mark.colour,
-                    marker=mark.marker,
-                    ms=4,
-                    lw=1.3,
-                    label=condition,
-                )
-        axes.set(title=kind.plural, xlabel="step (larger structures to the right)")
+                line = spectra.loc[condition]
+                axes.plot(steps, line, color=colour, marker=marker, ms=4, lw=1.3)
+        axes.set_title(f"{len(of_kind):,} {kind.plural}")
+        axes.set_xlabel("step (larger structures to the right)")
         axes.set_ylim(bottom=0)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.axes[0].set_ylabel("light lost at this step,\n% of the cell's light")
@@ -286,7 +231,9 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
 
 
 @style.legible
-def found(title: str, picture: np.ndarray, labels: np.ndarray, pixel_um: float) -> Figure:
+def found(
+    title: str, picture: np.ndarray, labels: np.ndarray, pixel_um: float, colours: str
+) -> Figure:
     """A square of a field, and the same with the cells that were found in it.
 
     Args:
@@ -294,42 +241,24 @@ def found(title: str, picture: np.ndarray, labels: np.ndarray, pixel_um: float) 
       picture: float [H, W, 2] in [0, 1], T cells and dendritic cells.
       labels: int32 [2, H, W], 0 outside cells.
       pixel_um: width of a pixel.
+      colours: as `colour_image` takes.
 
     Returns:
-      The figure: dendritic cells red, T cells green; a scale bar.
+      The figure, a scale bar in its left image; T cells outlined by solid lines, dendritic cells by
+      dashed ones.
     """
-    picture = colour_image(picture)
+    picture = colour_image(picture, colours)
+    height, width = picture.shape[:2]
     figure = style.new_figure(7.2, 3.95)
     plain, outlined = figure.subplots(1, 2)
-    extent = (0, labels.shape[2], labels.shape[1], 0)
-    plain.imshow(picture, extent=extent, interpolation="nearest")
-    outlined.imshow(picture * 0.8, extent=extent, interpolation="nearest")
     words = []
-    for (kind, colour), numbers in zip(OUTLINES.items(), labels):
-        large = numbers.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
-        overlay = np.zeros((*large.shape, 4), np.float32)
-        overlay[find_boundaries(large, mode="thick")] = to_rgba(colour)
-        outlined.imshow(overlay, extent=extent, interpolation="nearest")
-        words.append(f"{len(np.unique(numbers[numbers > 0]))} {KINDS[kind].plural}")
+    for kind, numbers, line in zip(KINDS.values(), labels, ("-", (0, (2, 1)))):
+        draw_outlines(outlined, numbers, "white", line)
+        words.append(f"{len(np.unique(numbers[numbers > 0]))} {kind.plural}")
     plain.set_title(title)
-    outlined.set_title("found here: " + ", ".join(words))
+    outlined.set_title("Found here: " + ", ".join(words))
     for axes in (plain, outlined):
+        axes.imshow(picture, interpolation="nearest")
         axes.set(xticks=[], yticks=[])
-    _draw_scale_bar(plain, labels.shape[2], labels.shape[1], pixel_um)
+    draw_scale_bar(plain, width, height, width * pixel_um, width)
     return figure
-
-
-def _draw_scale_bar(axes: Axes, width: int, height: int, pixel_um: float) -> None:
-    """A white bar of a round length in the lower right corner."""
-    length_um = scale_bar(width * pixel_um)
-    end, start, y = 0.95 * width, 0.95 * width - length_um / pixel_um, 0.94 * height
-    axes.plot([start, end], [y, y], color="white", lw=3, solid_capstyle="butt")
-    axes.text(
-        (start + end) / 2,
-        y - 0.02 * height,
-        f"{length_um:g} µm",
-        color="white",
-        ha="center",
-        va="bottom",
-        size=9,
-    )

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from html_page import Page
 
+from jaxcell.analysis.wells import by_condition
 from jaxcell.measures.catalogue import MEASURES, quantities
 from jaxcell.report.common import page as common_page
 from jaxcell.report.common import style
 from jaxcell.report.measurement import figures
 from jaxcell.report.measurement import page as writer
-from jaxcell.report.measurement.page import Shown, write_measurement_report
+from jaxcell.report.measurement.page import ExampleField, write_measurement_report
 
 COUNTED = {
     "area_um2": 60.0,
@@ -102,12 +103,13 @@ def make_arguments(wells, cells=None):
             "chance": {"level": 0.05, "nearest_shift_um": 30.0, "farthest_shift_um": 75.0},
             "truth": {"t_cell": {"count": agreement, "mean_area_um2": {"n": 0}}},
             "left_out": 1,
-            "seconds": 4.2,
+            "seconds_a_well": 4.2,
+            "conditions": by_condition(wells),
         },
         "wells": wells,
         "cells": cells,
-        "shown": [
-            Shown(name, f"SIM01 {well}", views, labels)
+        "examples": [
+            ExampleField(name, f"SIM01 {well}", views, labels)
             for name, well in wells.groupby("condition")["well"].first().items()
         ],
         "flat_fields": {},
@@ -165,8 +167,11 @@ def test_a_report_is_whole_and_answers_for_every_condition(tmp_path):
     assert len(page.images) == len(names) and "could not be drawn" not in page.text
     found = (wells["answer"] == "interaction").groupby(wells["condition"]).sum()
     for name, number in found.items():
-        assert f"{name}: {number} of 3 wells interact" in page.text
-    assert "T cells in a well: 20.0 cells (6 % of the truth) too few on average" in page.text
+        assert [name, f"{number} of 3"] in [row[:2] for row in page.rows]
+    assert f"interact in {found.sum()} of 9 wells" in page.text and "p ≤ 0.025" in page.text
+    assert ["T cells in a well", "9", "320.0 cells", "−20.0 cells", "−6.2"] in [
+        row[:5] for row in page.rows
+    ]
     assert all(item.definition in page.text for item in quantities().values())
     assert "<b>no</b> view" in page.text and "SIM01, T cells 0.80 to 1.20" in page.text
     json.loads((path.parent / "metrics.json").read_text(), parse_constant=pytest.fail)
@@ -213,8 +218,8 @@ def test_poor_input_still_gives_a_page(tmp_path, case, build_only):
         wells["well"] = [f"A{number + 1:02d}" for number in range(12)]
     arguments = make_arguments(wells)
     if case == "no cells":
-        arguments |= {"cells": arguments["cells"].iloc[:0], "shown": []}
-    arguments["shown"] = arguments["shown"][:1]
+        arguments |= {"cells": arguments["cells"].iloc[:0], "examples": []}
+    arguments["examples"] = arguments["examples"][:1]
     arguments["metrics"]["truth"] = {}
     path = write_measurement_report(tmp_path / "report", **arguments)
     page = read(path)
@@ -222,21 +227,14 @@ def test_poor_input_still_gives_a_page(tmp_path, case, build_only):
     if case == "no cells":
         assert "No well has cells enough" in page.text
     if case == "no condition":
-        assert "without condition: " in page.text
+        assert ["without condition", "0 of 2"] in [row[:2] for row in page.rows]
 
 
 def test_a_figure_that_fails_leaves_a_sentence(tmp_path, monkeypatch):
     arguments = make_arguments(make_wells())
-    arguments["shown"] = [Shown("OVA", "SIM01 A01", np.zeros(4), np.zeros((2, 4, 4)))]
-    builders = writer._builders
-    monkeypatch.setattr(
-        writer,
-        "_builders",
-        lambda *given: {
-            name: build if name == "found_1" else lambda: style.sentence_figure("not drawn")
-            for name, build in builders(*given).items()
-        },
-    )
+    arguments["examples"] = [ExampleField("OVA", "SIM01 A01", np.zeros(4), np.zeros((2, 4, 4)))]
+    for name in ("answers", "strengths", "shapes", "granularity"):
+        monkeypatch.setattr(figures, name, lambda *given: style.sentence_figure("not drawn"))
     page = read(write_measurement_report(tmp_path / "report", **arguments))
     assert page.text.count("This figure could not be drawn") == 1 and len(page.images) == 5
 
@@ -246,7 +244,7 @@ def test_an_old_report_stays_until_the_new_one_is_whole(tmp_path, draw_nothing):
     path = write_measurement_report(tmp_path / "report", **arguments)
     (path.parent / "figures" / "stale.png").write_bytes(b"old")
     with pytest.raises(KeyError):
-        broken = arguments | {"wells": arguments["wells"].drop(columns="answer")}
+        broken = arguments | {"wells": arguments["wells"].drop(columns="overlap_share")}
         write_measurement_report(tmp_path / "report", **broken)
     assert (path.parent / "figures" / "stale.png").exists()
     write_measurement_report(tmp_path / "report", **arguments | {"title": "Second"})
@@ -263,7 +261,7 @@ def test_a_folder_that_is_not_a_report_is_left_alone(tmp_path):
     assert [item.name for item in (tmp_path / "report").iterdir()] == ["thesis.docx"]
 
 
-def test_places_and_plates():
+def test_every_well_stands_at_its_place():
     assert [figures.place(well) for well in ("A01", "P24", "AA1", "B0", "left", "7")] == [
         (0, 0),
         (15, 23),
@@ -272,16 +270,9 @@ def test_places_and_plates():
         None,
         None,
     ]
-    narrow = pd.concat([make_wells(("OVA",), plate=f"P{number}") for number in range(5)])
-    assert figures.plate_groups(narrow) == [["P0", "P1", "P2", "P3"], ["P4"]]
-    assert figures.plate_groups(narrow.assign(well="P24")) == [["P0", "P1"], ["P2", "P3"], ["P4"]]
-
-
-def test_the_fullest_square(monkeypatch):
-    monkeypatch.setattr(writer, "SQUARE", 10)
-    mask = np.zeros((30, 40), bool)
-    mask[12:17, 25:33] = True
-    mask[2, 2] = True
-    assert mask[writer.fullest_square(mask)].sum() == 40
-    assert mask[:8, :4][writer.fullest_square(mask[:8, :4])].shape == (8, 4)
-    assert writer.fullest_square(np.zeros((10, 10), bool)) == (slice(0, 10), slice(0, 10))
+    wells = make_wells(("OVA",), each=4).assign(chance_z=[-0.04, 3.21, 12.7, 1.0])
+    wells["well"], wells.loc[3, "answer"] = ["B03", "D07", "left", "B04"], "too few cells to say"
+    (axes,) = figures.answers(wells, 0.05).axes
+    drawn = {text.get_text(): text.get_position() for text in axes.texts}
+    assert drawn == {"0.0": (2, 1), "3.2": (6, 3)}
+    assert len(axes.patches) == 3 and axes.get_xlim()[1] == 6.5 and axes.get_ylim()[0] == 3.5

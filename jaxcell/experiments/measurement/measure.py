@@ -34,7 +34,6 @@ from jaxcell.measures.chance import TOO_FEW
 from jaxcell.measures.contacts import MAXIMUM_UM
 from jaxcell.measures.well import measure_well, record_field
 from jaxcell.plates.folder import is_simulated
-from jaxcell.report.common.images import DEFAULT_COLOURS
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.measurement.page import ExampleField, summary_lines, write_measurement_report
 from jaxcell.storage import anndata
@@ -111,7 +110,7 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         measures={name: quantity._asdict() for name, quantity in described.items()},
         findings=[finding[:6] for finding in plates.findings],
         config=config.to_dict(),
-        colours=config.get("evaluation", {}).get("colours", DEFAULT_COLOURS),
+        colours=config.evaluation.colours,
     )
     tables = {"tables": f"wells.csv, cells.parquet, cells.h5ad in {folder}"}
     page = folder / "report" / "index.html"

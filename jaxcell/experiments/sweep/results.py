@@ -16,7 +16,6 @@ from jaxcell.dataset.source import dataset_config, tfds_folder
 from jaxcell.experiments.sweep.measure import pictures
 from jaxcell.experiments.sweep.members import Member
 from jaxcell.inference.trained import load
-from jaxcell.report.common.images import DEFAULT_COLOURS
 from jaxcell.report.sweep.page import write_sweep_report
 
 # What a member leaves that is trained and measured.
@@ -89,7 +88,7 @@ def report(config: ConfigDict, workdir: Path, members: list[Member], table: pd.D
         config=config.to_dict(),
         simulated=bool(shown) and _dataset(workdir / "members" / shown[0].name)["simulated"],
         title=f"{workdir.resolve().name}: how small may a code be?",
-        colours=config.get("evaluation", {}).get("colours", DEFAULT_COLOURS),
+        colours=config.evaluation.colours,
     )
 
 

@@ -94,14 +94,14 @@ def on_cells(metrics: Mapping) -> list[str]:
     """
     sentences = []
     for kind, methods in metrics["kinds"].items():
-        unet = methods["unet"]
+        unet, cells = methods["unet"], kind_called(kind).plural
         if not unet["true_cells"]:
-            sentences.append(f"The fields hold no {kind_called(kind).plural}.")
+            sentences.append(f"The fields hold no {cells}.")
             continue
         text = (
-            f"The U-Net finds {100 * unet['recall']:.1f} % of {unet['true_cells']:,} "
-            f"{kind_called(kind).plural}, and {100 * unet['precision']:.1f} % of its outlines are right: F1 at "
-            f"IoU 0.5 is {unet['f1']:.3f}"
+            f"The U-Net finds {100 * unet['recall']:.1f} % of {unet['true_cells']:,} {cells}, and "
+            f"{100 * unet['precision']:.1f} % of its outlines are right: F1 at IoU 0.5 is "
+            f"{unet['f1']:.3f}"
         )
         others = {name: scores["f1"] for name, scores in methods.items() if name != "unet"}
         if others:

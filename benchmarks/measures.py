@@ -22,7 +22,7 @@ from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.masks import field_mask
 from jaxcell.measures.catalogue import MEASURES
 from jaxcell.measures.field import Field
-from jaxcell.measures.well import measure_field
+from jaxcell.measures.well import measure_well, record_field
 from jaxcell.simulator.cells import PIXEL_UM
 from jaxcell.simulator.field import DENDRITIC_CELLS, T_CELLS, Well, simulate_field
 
@@ -55,7 +55,7 @@ def time_once(views: np.ndarray, pool: ThreadPoolExecutor) -> tuple[dict[str, fl
     times["masks"], masks = seconds(lambda: np.stack(list(pool.map(field_mask, views))))
     times["labels"], labels = seconds(lambda: np.stack(list(pool.map(label_cells, masks))))
     times["all measures"], result = seconds(
-        lambda: measure_field(views, masks, labels, pixel_um=PIXEL_UM)
+        lambda: measure_well([record_field(views, masks, labels, pixel_um=PIXEL_UM)])
     )
     field = Field(views, masks, labels.__getitem__, PIXEL_UM)
     for one in map(MEASURES.get, ALONE):

@@ -79,10 +79,3 @@ def measure_well(fields: Sequence[FieldRecord]) -> dict[str, float | int | str]:
     return measures | {
         "answer": chance.answer(shifted, measures["t_cells"], measures["dendritic_cells"])
     }
-
-
-def measure_field(
-    views: np.ndarray, masks: np.ndarray, labels: np.ndarray, **settings: float
-) -> dict[str, float | int | str]:
-    """Measures one field; arguments as `record_field`, result as `measure_well`."""
-    return measure_well([record_field(views, masks, labels, **settings)])

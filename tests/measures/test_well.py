@@ -9,11 +9,15 @@ from jaxcell.measures.catalogue import MEASURES, quantities
 from jaxcell.measures.chance import ANSWERS, Shifts, compare_with_chance, shift_overlaps
 from jaxcell.measures.contacts import MAXIMUM_UM
 from jaxcell.measures.patch import measure_patches
-from jaxcell.measures.well import measure_field, measure_well, record_field
+from jaxcell.measures.well import measure_well, record_field
 from jaxcell.simulator.field import simulate_field
 
 PIXEL_UM = 0.741
 COUNTS = {"t_cells", "dendritic_cells"}
+
+
+def measure_field(*field: np.ndarray, **settings: float) -> dict:
+    return measure_well([record_field(*field, **settings)])
 
 
 def _field(seed: int, association: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,9 +7,7 @@ and a Chromium are not among the requirements: `pip install playwright`, and `ch
 It is started without a graphics card, so these are the times of a slow machine.
 """
 
-import argparse
 import json
-import os
 import shutil
 import statistics
 import sys
@@ -22,6 +20,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.timing import arguments, keep, table
 from jaxcell.analysis.conditions import conditions
 from jaxcell.dataset.patches import windows
 from jaxcell.measures.catalogue import OVERLAP
@@ -143,11 +142,11 @@ def measure(page, file: Path) -> dict[str, float | list[float]]:
 
 
 def main() -> None:
-    """Prints a line for each number of points, and all times as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measures, prints a table for each number of points and keeps the times."""
+    parser = arguments(__doc__)
     parser.add_argument("--points", type=int, action="append")
     parser.add_argument("--keep", type=Path, help="folder in which the files stay")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     chromium = shutil.which("chromium")
     try:
         from playwright.sync_api import sync_playwright
@@ -157,8 +156,8 @@ def main() -> None:
         sys.exit("this benchmark needs a program called chromium on the path")
     results = {}
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
-        folder = arguments.keep or Path(temporary)
-        for count in arguments.points or [3_000, 30_000, 100_000]:
+        folder = given.keep or Path(temporary)
+        for count in given.points or [3_000, 30_000, 100_000]:
             file = folder.resolve() / f"explorer-{count}.html"
             table, maps, neighbours = made_up(count)
             began = time.perf_counter()
@@ -181,20 +180,19 @@ def main() -> None:
             results[count] = written | measure(page, file)
             browser.close()
     report(results)
+    keep({"settings": vars(given), "milliseconds": results}, given.json)
 
 
 def report(results: dict[int, dict]) -> None:
-    """Prints the table; of repeated times the median and the 95th percentile."""
-    print(f"{os.cpu_count()} cores, headless Chromium without a graphics card; milliseconds")
+    """Prints tables; of repeated times the median and the 95th percentile."""
+    print("headless Chromium without a graphics card; milliseconds")
     for count, result in results.items():
-        print(f"\n{count:,} points")
+        rows = []
         for name, value in result.items():
-            if isinstance(value, list):
-                high = np.percentile(value, 95)
-                print(f"  {name:14}{statistics.median(value):10.1f}  (95th percentile {high:.1f})")
-            else:
-                print(f"  {name:14}{value:10.1f}")
-    print(json.dumps(results))
+            several = isinstance(value, list)
+            high = f"{np.percentile(value, 95):.1f}" if several else ""
+            rows.append([name, f"{statistics.median(value) if several else value:.1f}", high])
+        print(f"\n{table([f'{count:,} points', '', '95th percentile'], rows)}")
 
 
 if __name__ == "__main__":

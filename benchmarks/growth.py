@@ -10,7 +10,6 @@ values of an axis take turns. An exponent is the slope of a line through the log
 stand the lowest and the highest of the turns.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -26,7 +25,7 @@ import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
-from benchmarks.timing import Timing, as_it_is, keep, table, take_turns
+from benchmarks.timing import Timing, arguments, as_it_is, keep, table, take_turns
 from jaxcell.compute.backend import prepare_cpu
 from jaxcell.compute.sharding import make_shardings
 from jaxcell.configs import default, latent_sweep
@@ -204,10 +203,8 @@ def main() -> None:
     prepare_cpu()
     several = jax.default_backend() != "cpu" and jax.local_device_count() > 1
     known = [name for name in AXES if name != "real devices" or several]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, repeats=5)
     parser.add_argument("--axes", default="", help=f"beginnings of names; all: {known}")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
     logging.set_verbosity(logging.ERROR)
     shown, kept = [], {}

@@ -1,18 +1,19 @@
-"""Is the test for structure honest, and what does it find? On simulated codes of plates.
+"""Are the test for structure and the prediction intervals honest? On simulated plates.
 
-    python -m benchmarks.honesty [--plates=1000] [--json=FILE]
+    python -m benchmarks.honesty [--parts=structure,intervals] [--plates=1000] [--json=FILE]
 
-Three conditions; codes of 20 features, 16 patches a well. Patches of a well scatter by 1 in every
-feature and wells differ at random by `WELL_SPREADS`, as the first principal components of the codes
-of simulated plates do (1.6, 1.9, 0.37, 0.36, then 0 to 0.3). An effect of d separates successive
-conditions by d SDs between wells, along a direction drawn for each plate; a position gradient runs
-over the columns, from one side of the plate to the other by `GRADIENT` such SDs.
+`structure`: three conditions; codes of 20 features, 16 patches a well. Patches of a well scatter by
+1 in every feature and wells differ at random by `WELL_SPREADS`, as the first principal components
+of the codes of simulated plates do (1.6, 1.9, 0.37, 0.36, then 0 to 0.3). An effect of d separates
+successive conditions by d SDs between wells, along a direction drawn for each plate; a position
+gradient runs over the columns, from one side of the plate to the other by `GRADIENT` such SDs.
+`intervals`: each plate has training, calibration and new wells, whose errors are unkind: every well
+has a bias and a spread of its own, errors grow with the overlap, and their tails are heavy. Three
+ways to set the width of an interval are compared: by wells, as jaxcell does; by patches pooled as
+if they were independent; and by wells for the means of wells. About two minutes on one core.
 """
 
-import argparse
-import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from joblib import Parallel, delayed
 from scipy.stats import kstest
 from tqdm import tqdm
 
+from benchmarks.timing import arguments, keep
+from jaxcell.analysis.intervals import conformal
 from jaxcell.analysis.structure import design as well_design
 from jaxcell.analysis.structure import probes
 from jaxcell.analysis.structure import scores as well_scores
@@ -37,6 +40,15 @@ EFFECTS = (0.5, 1.0, 2.0, 3.0)
 LAYOUTS = ("blocks", "randomised")
 SHUFFLES, PATCH_SHUFFLES, DRAWS = 499, 199, 200
 ANSWERS = ("yes", "confounded", "no")
+
+LEVELS = (0.8, 0.9, 0.95)
+CALIBRATION_WELLS = (9, 16, 40)
+TRAINING_WELLS, NEW_WELLS = 40, 20
+# As measured on real wells: two patches in five without overlap, others exponential (percent).
+EMPTY_SHARE, MEAN_OVERLAP = 0.4, 4.0
+# Bias and logarithm of the spread of a well (SD), in units of a patch's own error; Student's t.
+WELL_BIAS, WELL_SPREAD, FREEDOM = 1.5, 0.5, 3
+WAYS = ("by wells", "patches pooled", "means of wells")
 
 
 class Plate(NamedTuple):
@@ -149,31 +161,104 @@ def answers(plates: Iterable[Plate], count: int, said: str) -> list[dict]:
     ]
 
 
-def print_table(title: str, rows: list[dict]) -> None:
-    """Prints rows of one kind."""
-    print(f"\n{title}\n{pd.DataFrame(rows).to_string(index=False, float_format='{:.3f}'.format)}")
-
-
-def main() -> None:
-    """Prints three tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plates", type=int, default=1_000)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    many, some, few = (max(1, arguments.plates // part) for part in (1, 5, 20))
+def structure(plates: int) -> dict[str, list[dict]]:
+    """What the test answers: without an effect, with a gradient alone, with known effects."""
+    many, some, few = (max(1, plates // part) for part in (1, 5, 20))
     gradient = [Plate(layout, gradient=GRADIENT) for layout in LAYOUTS]
     effects = [
         Plate(layout, wells, effect) for layout in LAYOUTS for wells in BLOCKS for effect in EFFECTS
     ]
-    tables = {
+    return {
         "no effect, no gradient": false_positives(many),
         "no effect, position gradient": answers(gradient, some, "gradient"),
         "known effects, no gradient": answers(effects, few, "effects"),
     }
-    for title, rows in tables.items():
-        print_table(title, rows)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(tables, indent=1))
+
+
+def simulate_wells(random: np.random.Generator, count: int) -> pd.DataFrame:
+    """Patches of wells: plate, well, target and predicted in percent; 16 to 64 a well."""
+    sizes = random.integers(16, 65, count)
+    well = np.repeat(np.arange(count), sizes)
+    strength = random.lognormal(0, 0.5, count)[well]
+    predicted = random.exponential(MEAN_OVERLAP * strength)
+    predicted[random.random(len(well)) < EMPTY_SHARE] = 0
+    noise = random.standard_t(FREEDOM, len(well))
+    noise *= random.lognormal(0, WELL_SPREAD, count)[well]
+    bias = random.normal(0, WELL_BIAS, count)[well]
+    target = predicted + (0.1 + 0.12 * predicted) * (bias + noise)
+    return pd.DataFrame({"plate": "P", "well": well, "target": target, "predicted": predicted})
+
+
+def one_plate(random: np.random.Generator, wells: int) -> dict[tuple, tuple[float, float]]:
+    """(way, level) -> coverage in new wells and mean width in percent; absent where refused."""
+    training, new = simulate_wells(random, TRAINING_WELLS), simulate_wells(random, NEW_WELLS)
+    table = simulate_wells(random, wells)
+    scale = conformal.fit_scale(training["predicted"], training["predicted"] - training["target"])
+    by_wells = conformal.calibrate(table["well"], table["target"], table["predicted"], scale)
+    pooled = conformal.calibrate(table.index, table["target"], table["predicted"], scale)
+    means = new.groupby("well", as_index=False)[["target", "predicted"]].mean()
+    ways = zip(
+        WAYS,
+        (conformal.interval, conformal.interval, conformal.well_interval),
+        (by_wells, pooled, by_wells),
+        (new, new, means),
+    )
+    result = {}
+    for way, interval, calibration, rows in ways:
+        for level in LEVELS:
+            if conformal.why_no_interval(calibration, level) is None:
+                low, high = interval(calibration, rows["predicted"], level, lowest=None)
+                inside = (rows["target"] >= low) & (rows["target"] <= high)
+                share = float(inside.groupby(rows["well"]).mean().mean())
+                result[way, level] = share, float(np.mean(high - low))
+    return result
+
+
+def coverage(plates: int) -> list[dict]:
+    """One row for each number of wells, way and level: means over plates (width in percent); none
+    of what is found where there are too few calibration wells."""
+    rows = []
+    for wells in CALIBRATION_WELLS:
+        random = np.random.default_rng([0, wells])
+        plate_results = [
+            one_plate(random, wells) for _ in tqdm(range(plates), desc=f"{wells} calibration wells")
+        ]
+        for way in WAYS:
+            for level in LEVELS:
+                found = [result[way, level] for result in plate_results if (way, level) in result]
+                row = {"calibration_wells": wells, "way": way, "promised": level, "found": None}
+                if found:
+                    shares, widths = np.array(found).T
+                    row |= {
+                        "found": float(shares.mean()),
+                        "width": float(widths.mean()),
+                        "standard_error": float(shares.std() / plates**0.5),
+                    }
+                rows.append(row)
+    return rows
+
+
+PARTS = {
+    "structure": structure,
+    "intervals": lambda plates: {"coverage in new wells": coverage(plates)},
+}
+
+
+def main() -> None:
+    """Prints the tables of each part and keeps them."""
+    parser = arguments(__doc__)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--plates", type=int, default=1_000)
+    given = parser.parse_args()
+    if given.plates < 2:
+        parser.error("at least 2 plates are needed")
+    tables = {}
+    for part in given.parts.split(","):
+        for title, rows in PARTS[part](given.plates).items():
+            words = pd.DataFrame(rows).to_string(index=False, float_format="{:.3f}".format)
+            print(f"\n{title}\n{words}", flush=True)
+            tables[title] = rows
+    keep({"settings": vars(given), "tables": tables}, given.json)
 
 
 if __name__ == "__main__":

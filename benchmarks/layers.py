@@ -10,7 +10,6 @@ one accelerator, the whole batch. The U-Net's upsampling convolutions, which are
 listed.
 """
 
-import argparse
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ import numpy as np
 from jax import Array
 
 from benchmarks.networks import WINDOW, Case, cases
-from benchmarks.timing import Machine, keep, measure_machine, table, take_turns
+from benchmarks.timing import Machine, arguments, keep, measure_machine, table, take_turns
 from jaxcell.compute import chunks
 from jaxcell.compute.backend import prepare_cpu
 from jaxcell.compute.sharding import make_shardings
@@ -174,12 +173,10 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def main() -> None:
     """Measures, prints the table and keeps the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, repeats=7)
     parser.add_argument("--network", default="study")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
     prepare_cpu()
     case = cases(given.batch, given.dtype)[given.network]

@@ -1,23 +1,18 @@
 """Exact 2-means masks against OpenCV's k-means with the reference study's settings.
 
-    python -m benchmarks.masks [--patches=1000] [--repeats=3]
+    python -m benchmarks.masks [--patches=1000] [--repeats=3] [--json=FILE]
 
 Both mask the same 192 x 192 patches of simulated T-cell and dendritic-cell views, in turns in one
 process: the exact masks on one thread, OpenCV on as many as it takes. OpenCV is not among the
 requirements: `pip install opencv-python-headless`. A run of it takes half a minute and more.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.timing import ENDS, arguments, ends, keep, table, timed
 from jaxcell.cells.masks import split_counts
 from jaxcell.dataset.patches import windows
 from jaxcell.simulator.field import simulate_field
@@ -56,12 +51,6 @@ def opencv_masks(cv2, patches: np.ndarray) -> np.ndarray:
     return masks
 
 
-def lowest_iou(one: np.ndarray, other: np.ndarray) -> float:
-    """The lowest IoU of pairs of masks, bool [N, H, W] each; 0 where both of a pair are empty."""
-    shared, either = (np.count_nonzero(some, axis=(1, 2)) for some in (one & other, one | other))
-    return float((shared / np.maximum(either, 1)).min())
-
-
 def within_class_variance(patches: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Variance of the counts about the means of their classes, float64 [N]."""
     result = np.empty(len(patches))
@@ -71,66 +60,63 @@ def within_class_variance(patches: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return result
 
 
-def seconds(action: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """Wall-clock seconds that an action takes, and its result."""
-    began = time.perf_counter()
-    result = action()
-    return time.perf_counter() - began, result
+def lowest_iou(one: np.ndarray, other: np.ndarray) -> float:
+    """The lowest IoU of pairs of masks, bool [N, H, W] each; 0 where both of a pair are empty."""
+    shared, either = (np.count_nonzero(some, axis=(1, 2)) for some in (one & other, one | other))
+    return float((shared / np.maximum(either, 1)).min())
 
 
-def main() -> None:
-    """Prints two tables and a line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--patches", type=int, default=1000)
-    parser.add_argument("--repeats", type=int, default=3)
-    arguments = parser.parse_args()
-    try:
-        import cv2
-    except ImportError:
-        sys.exit("this benchmark compares with OpenCV: pip install opencv-python-headless")
-    if arguments.patches < 1 or arguments.repeats < 2:
-        parser.error("at least 1 patch and 2 repeats (two of OpenCV's runs are compared)")
-    patches = simulate_patches(arguments.patches)
-    ways = {"exact": exact_masks, "OpenCV": lambda images: opencv_masks(cv2, images)}
-    times = {name: [] for name in ways}
-    masks = {name: [] for name in ways}
-    for repeat in range(arguments.repeats):
-        for name, way in ways.items():
-            cv2.setRNGSeed(repeat)
-            took, result = seconds(lambda way=way: way(patches))
-            times[name].append(took * 1000 / len(patches))
-            masks[name].append(result)
-    report(patches, times, masks, cv2.__version__)
-
-
-def report(patches: np.ndarray, times: dict, masks: dict, version: str) -> None:
-    """Prints how long each way took, and how good and how repeatable its masks are."""
-    print(f"\n{len(patches)} patches of {WINDOW} x {WINDOW}, {os.cpu_count()} cores")
-    print(f"{'seconds per 1,000 patches':28}{'median':>10}{'lowest':>10}{'highest':>10}")
-    for name, values in times.items():
-        print(f"{name:28}{statistics.median(values):10.3f}{min(values):10.3f}{max(values):10.3f}")
-    ratio = statistics.median(times["OpenCV"]) / statistics.median(times["exact"])
-    print(f"OpenCV / exact: {ratio:.0f} (target: at least {TARGET})")
+def compare(patches: np.ndarray, masks: dict[str, list[np.ndarray]]) -> dict:
+    """How good the exact masks are against each run of OpenCV, and how repeatable either is."""
     exact = within_class_variance(patches, masks["exact"][0])
     runs = [within_class_variance(patches, run) for run in masks["OpenCV"]]
     change = np.stack(runs) / np.where(exact > 0, exact, 1) - 1
-    quality = {
-        "worse": int((change < -EQUAL).sum()),
-        "equal": int((np.abs(change) <= EQUAL).sum()),
-        "better": int((change > EQUAL).sum()),
-        "of": int(change.size),
+    return {
+        "within_class_variance": {
+            "worse": int((change < -EQUAL).sum()),
+            "equal": int((np.abs(change) <= EQUAL).sum()),
+            "better": int((change > EQUAL).sum()),
+            "of": int(change.size),
+        },
+        "lowest_iou_of_two_runs": {
+            name: min(lowest_iou(one, other) for one, other in zip(runs, runs[1:]))
+            for name, runs in masks.items()
+        },
     }
+
+
+def main() -> None:
+    """Measures, prints a table and keeps the figures."""
+    parser = arguments(__doc__, repeats=3)
+    parser.add_argument("--patches", type=int, default=1000)
+    given = parser.parse_args()
+    try:
+        import cv2
+    except ImportError:
+        sys.exit("this benchmark compares with OpenCV: pip install -e '.[benchmarks]'")
+    if given.patches < 1 or given.repeats < 2:
+        parser.error("at least 1 patch and 2 repeats (two of OpenCV's runs are compared)")
+    patches = simulate_patches(given.patches)
+    ways = {"exact": exact_masks, "OpenCV": lambda images: opencv_masks(cv2, images)}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    masks: dict[str, list[np.ndarray]] = {name: [] for name in ways}
+    for repeat in range(given.repeats):
+        for name, way in ways.items():
+            cv2.setRNGSeed(repeat)
+            took, result = timed(lambda way=way: way(patches))
+            times[name].append(took * 1000 / len(patches))
+            masks[name].append(result)
+    ratio = statistics.median(times["OpenCV"]) / statistics.median(times["exact"])
+    found = compare(patches, masks)
+    print(f"\n{len(patches)} patches of {WINDOW} x {WINDOW}, seconds per 1,000 patches")
+    print(table(["", *ENDS], [[name, *ends(values, 3)] for name, values in times.items()]))
+    print(f"OpenCV / exact: {ratio:.0f} (target: at least {TARGET})")
     print("within-class variance of the exact masks against each run of OpenCV:")
-    print(", ".join(f"{word} {count}" for word, count in quality.items()))
-    agreement = {
-        name: min(lowest_iou(one, other) for one, other in zip(runs, runs[1:]))
-        for name, runs in masks.items()
-    }
-    print("lowest IoU of the masks of two runs: ", end="")
-    print(", ".join(f"{name} {value:.3f}" for name, value in agreement.items()))
-    versions = {"python": platform.python_version(), "opencv": version, "numpy": np.__version__}
-    results = {"seconds_per_1000_patches": times, "ratio": ratio, "within_class_variance": quality}
-    print(json.dumps({**results, "lowest_iou_of_two_runs": agreement, **versions}))
+    print(", ".join(f"{word} {count}" for word, count in found["within_class_variance"].items()))
+    agreement = found["lowest_iou_of_two_runs"].items()
+    print("lowest IoU of the masks of two runs:", *(f"{n} {value:.3f}" for n, value in agreement))
+    times_kept = {"seconds_per_1000_patches": times, "ratio": ratio, "opencv": cv2.__version__}
+    keep({"settings": vars(given), **times_kept, **found}, given.json)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
 """A training step and an answer of each network: how fast, how near the machine's limits, and,
 where PyTorch is installed, how fast the same network is there.
 
-    pip install -e ".[benchmarks]"
+    pip install -r requirements-benchmarks.txt
     python -m benchmarks.networks [--networks=study,default] [--batch=64] [--json=FILE]
 
 Random patches that already lie on the device; every way sees the same ones and starts from the
 same weights. That PyTorch's twins are the same functions is checked before anything is timed:
 equal answers, equal losses, gradients of equal norm. PyTorch runs eagerly and through
-`torch.compile`, both with channels last in memory. Ways take turns.
+`torch.compile`, both with channels last in memory. Ways take turns. Each network is shown, and the
+file written, as soon as it is measured.
 """
 
-import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +21,16 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from benchmarks.timing import Machine, Timing, as_it_is, keep, measure_machine, table, take_turns
+from benchmarks.timing import (
+    Machine,
+    Timing,
+    arguments,
+    as_it_is,
+    keep,
+    measure_machine,
+    table,
+    take_turns,
+)
 from jaxcell.compute import chunks
 from jaxcell.compute.backend import prepare_cpu
 from jaxcell.compute.flops import operations
@@ -89,8 +98,10 @@ def _models(config: Any, dtype: str) -> Any:
     return make_models(settings)
 
 
-def measure(case: Case, batch: int, dtype: str, repeats: int, compiled: bool) -> dict[str, Any]:
-    """Times training and answering.
+def measure(
+    case: Case, batch: int, dtype: str, repeats: int, compiled: bool
+) -> Iterator[tuple[str, dict[str, tuple[Way, Timing]]]]:
+    """Times training, then answering.
 
     Args:
       case: which network.
@@ -99,8 +110,8 @@ def measure(case: Case, batch: int, dtype: str, repeats: int, compiled: bool) ->
       repeats: of every way.
       compiled: whether `torch.compile` is a way too.
 
-    Returns:
-      By `train` and `answer`, then by way: its `Way` and its `Timing`.
+    Yields:
+      `train` or `answer`, and by way: its `Way` and its `Timing`.
 
     Raises:
       AssertionError: PyTorch's twin is another function.
@@ -110,24 +121,17 @@ def measure(case: Case, batch: int, dtype: str, repeats: int, compiled: bool) ->
     params = jax.device_get(jax.jit(case.model.init)(jax.random.key(0), image[:1])["params"])
     ways = _here(case, params, raw)
     try:
-        from benchmarks import torch_ways
+        from benchmarks import pytorch_twins
     except ImportError:
         print("PyTorch is not installed: pip install -e '.[benchmarks]'")
     else:
         truth = next(iter(case.truth.values()), image)
-        twins = torch_ways.ways(case, params, image, truth, dtype, compiled)
+        twins = pytorch_twins.ways(case, params, image, truth, dtype, compiled)
         for what, more in twins.items():
             ways[what] |= {name: Way(*way) for name, way in more.items()}
-    return {
-        what: {
-            name: (way, timing)
-            for (name, way), timing in zip(
-                some.items(),
-                take_turns({name: way.call for name, way in some.items()}, repeats).values(),
-            )
-        }
-        for what, some in ways.items()
-    }
+    for what, some in ways.items():
+        timings = take_turns({name: way.call for name, way in some.items()}, repeats)
+        yield what, {name: (way, timings[name]) for name, way in some.items()}
 
 
 def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
@@ -137,38 +141,31 @@ def _here(case: Case, params: Any, raw: dict) -> dict[str, dict[str, Way]]:
     start, placed = jax.device_put((params, raw), (shardings.replicated, shardings.batch))
     init = make_init(case.task, optimizer, as_it_is, shardings.replicated)
     held = [init((), placed, 0, start)]
-    step = make_train_step(case.task, optimizer, as_it_is, shardings)
-    answer = chunks.jitted(_answers(case.model), shardings)
+    train = _compiled(
+        make_train_step(case.task, optimizer, as_it_is, shardings), held[0], (), placed
+    )
+    answer = _compiled(chunks.jitted(_answers(case.model), shardings), start, placed["image"])
 
-    def train() -> float:
-        held[0], metrics = step(held[0], (), placed)
+    def step() -> float:
+        held[0], metrics = train.program(held[0], (), placed)
         return float(metrics["loss"])
 
-    # Of a chunk, on one device: XLA counts the body of a loop over chunks but once.
-    lone, lone_answer = train_step(case.task, optimizer, as_it_is), _answers(case.model)
+    def reply() -> Any:
+        return answer.program(start, placed["image"])
+
+    # What one device takes through the networks at a time.
     size = chunks.chunk_size(
         lambda params, raw: case.task.loss(params, raw, None)[0],
         params,
         raw,
         shardings.batch.mesh.size,
     )
-    some = jax.tree.map(lambda leaf: leaf[:size], raw)
-    times = len(raw["image"]) // size
+    some, times = jax.tree.map(lambda leaf: leaf[:size], raw), len(raw["image"]) // size
+    lone, asked = (held[0], (), some), (params, some["image"])
+    learning = train_step(case.task, optimizer, as_it_is)
     return {
-        "train": {
-            "jaxcell": _way(
-                train, lambda: step.lower(held[0], (), placed), lone, (held[0], (), some), times
-            )
-        },
-        "answer": {
-            "jaxcell": _way(
-                lambda: answer(start, placed["image"]),
-                lambda: answer.lower(start, placed["image"]),
-                lone_answer,
-                (params, some["image"]),
-                times,
-            )
-        },
+        "train": {"jaxcell": _way(step, train, learning, lone, times)},
+        "answer": {"jaxcell": _way(reply, answer, _answers(case.model), asked, times)},
     }
 
 
@@ -176,38 +173,61 @@ def _answers(model: Any) -> Callable[[Any, Any], Any]:
     return lambda params, image: model.apply({"params": params}, image)
 
 
-def _way(
-    call: Callable[[], Any], lower: Callable[[], Any], chunk: Callable, given: tuple, times: int
-) -> Way:
-    """A way with what XLA says of its program: memory, on each device, of the whole batch;
-    operations and bytes of as many chunks."""
+class Compiled(NamedTuple):
+    """A program for so many devices, and the seconds in which it was compiled."""
+
+    program: Any
+    devices: int
+    seconds: float
+
+
+def _compiled(step: Any, *given: Any) -> Compiled:
+    """Compiles a jitted function once, to be called as it is."""
     began = time.perf_counter()
-    memory = lower().compile().memory_analysis()
-    compiling = time.perf_counter() - began
-    # The arguments too: what lies on the device while it runs.
+    program = step.lower(*given).compile()
+    devices = jax.tree.leaves(program.input_shardings[0])[0].num_devices
+    return Compiled(program, devices, time.perf_counter() - began)
+
+
+def _way(
+    call: Callable[[], Any], compiled: Compiled, chunk: Callable, given: tuple, times: int
+) -> Way:
+    """A way with what XLA says of its program.
+
+    Args:
+      call: it.
+      compiled: what it calls.
+      chunk: what its program does with a chunk of the batch, on one device.
+      given: arguments of `chunk`.
+      times: chunks in the batch.
+    """
+    memory = compiled.program.memory_analysis()
+    # The arguments too: what lies on a device while it runs.
     held = memory.temp_size_in_bytes + memory.argument_size_in_bytes
-    cost = jax.jit(chunk).lower(*given).compile().cost_analysis() or {}
-    moved = times * cost["bytes accessed"] if "bytes accessed" in cost else None
-    return Way(call, times * operations(chunk, *given), moved, held, compiling)
+    if times == 1:
+        cost, times_moved = compiled.program.cost_analysis(), compiled.devices
+    else:  # XLA counts the body of a loop over chunks but once
+        cost, times_moved = jax.jit(chunk).lower(*given).compile().cost_analysis(), times
+    moved = times_moved * cost["bytes accessed"] if "bytes accessed" in (cost or {}) else None
+    return Way(call, times * operations(chunk, *given), moved, held, compiled.seconds)
 
 
-def rows(name: str, found: dict[str, Any], batch: int, machine: Machine) -> list[list[str]]:
-    """The table's rows of one network."""
+def rows(
+    name: str, what: str, ways: dict[str, tuple[Way, Timing]], batch: int, machine: Machine
+) -> list[list[str]]:
+    """The table's rows of training a network, or of its answers."""
+    theirs = [timing.median for way, (_, timing) in ways.items() if way != "jaxcell"]
     result = []
-    for what, ways in found.items():
-        best = min(
-            (timing.median for way, (_, timing) in ways.items() if way != "jaxcell"), default=None
-        )
-        for way, (about, timing) in ways.items():
-            ours = way == "jaxcell" and best
-            result.append([
-                name, what, way, f"{1000 * timing.median:.0f}", timing.spread,
-                f"{batch / timing.median:.1f}", *_rate(about.flops, timing, machine.flops),
-                *_rate(about.bytes, timing, machine.bytes),
-                f"{about.memory / 2**20:.0f}" if about.memory else "",
-                f"{about.compiling + timing.first:.1f}",
-                f"{best / timing.median:.2f}" if ours else "",
-            ])  # fmt: skip
+    for way, (about, timing) in ways.items():
+        ours = way == "jaxcell" and theirs
+        result.append([
+            name, what, way, f"{1000 * timing.median:.0f}", timing.spread,
+            f"{batch / timing.median:.1f}", *_rate(about.flops, timing, machine.flops),
+            *_rate(about.bytes, timing, machine.bytes),
+            f"{about.memory / 2**20:.0f}" if about.memory else "",
+            f"{about.compiling + timing.first:.1f}",
+            f"{min(theirs) / timing.median:.2f}" if ours else "",
+        ])  # fmt: skip
     return result
 
 
@@ -220,36 +240,38 @@ def _rate(amount: float | None, timing: Timing, limit: float) -> list[str]:
 
 def main() -> None:
     """Measures, prints a table and keeps the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, repeats=7)
     parser.add_argument("--networks", default="study,regressor,default,unet")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--no-torch-compile", action="store_true")
-    parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
     # PyTorch wants some of an accelerator's memory too.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     prepare_cpu()
     machine = measure_machine(jnp.dtype(given.dtype))
     print(f"limits: {machine.flops / 1e9:,.0f} GFLOP/s (matrix product, {given.dtype}), "
-          f"{machine.bytes / 1e9:,.1f} GB/s (copy)")  # fmt: skip
+          f"{machine.bytes / 1e9:,.1f} GB/s (copy)", flush=True)  # fmt: skip
     known, shown, kept = cases(given.batch, given.dtype), [], {}
+    result = {"machine": machine._asdict(), "settings": vars(given), "networks": kept}
     for name in given.networks.split(","):
-        found = measure(
+        timed = measure(
             known[name], given.batch, given.dtype, given.repeats, not given.no_torch_compile
         )
-        shown += rows(name, found, given.batch, machine)
-        print(table(HEADING, shown[-sum(map(len, found.values())) :]), flush=True)
-        kept[name] = {
-            what: {
+        kept[name] = {}
+        for what, ways in timed:
+            new = rows(name, what, ways, given.batch, machine)
+            print(table(HEADING, new), flush=True)
+            shown += new
+            kept[name][what] = {
                 way: about._replace(call=None)._asdict() | timing._asdict()
                 for way, (about, timing) in ways.items()
             }
-            for what, ways in found.items()
-        }
+            if given.json:  # a run that is cut off leaves what it measured
+                keep(result, given.json)
     print(table(HEADING, shown))
-    keep({"machine": machine._asdict(), "settings": vars(given), "networks": kept}, given.json)
+    if not given.json:
+        keep(result, "")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,6 @@ Wall-clock seconds count what else the machine does; processor seconds do not, a
 because several cores work. The study needed 30-75 s for the UMAP of 10,000 codes.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.timing import arguments, keep, table
 from jaxcell.analysis import projection
 
 FEATURES, LATENT, CONDITIONS = 1152, 24, 3
@@ -81,47 +78,46 @@ def measure(codes: np.ndarray, method: str) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """Prints a table and a line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measures, prints a table and keeps the figures."""
+    parser = arguments(__doc__, repeats=3)
     parser.add_argument("--codes", type=Path)
-    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 30_000])
     parser.add_argument("--methods", nargs="+", default=list(projection.METHODS))
-    arguments = parser.parse_args()
-    known = np.load(arguments.codes) if arguments.codes else simulate_codes(max(arguments.sizes))
-    jobs = [(size, method) for size in arguments.sizes for method in arguments.methods]
+    given = parser.parse_args()
+    known = np.load(given.codes) if given.codes else simulate_codes(max(given.sizes))
+    jobs = [(size, method) for size in given.sizes for method in given.methods]
     rows, cold = [], []
-    with tqdm(total=arguments.repeats * (len(jobs) + 1), unit=" runs", dynamic_ncols=True) as bar:
-        for _ in range(arguments.repeats):
+    with tqdm(total=given.repeats * (len(jobs) + 1), unit=" runs", dynamic_ncols=True) as bar:
+        for _ in range(given.repeats):
             bar.set_postfix_str("UMAP in a fresh process")
             cold.append(cold_start())
             bar.update()
-        if "UMAP" in arguments.methods:  # compiled before it is timed
+        if "UMAP" in given.methods:  # compiled before it is timed
             projection.umap(projection.reduced(enlarge(known, 200))[0])
         for size, method in jobs:
             runs = []
-            for _ in range(arguments.repeats):
+            for _ in range(given.repeats):
                 bar.set_postfix_str(f"{method} of {size:,}")
                 runs.append(measure(enlarge(known, size), method))
                 bar.update()
             rows.append({"codes": size, "method": method, "runs": runs})
     report(rows, cold)
+    keep({"settings": vars(given), "rows": rows, "cold": cold}, given.json)
 
 
 def report(rows: list[dict], cold: list[tuple[float, ...]]) -> None:
     """Prints medians with lowest and highest."""
-    print(f"\n{os.cpu_count()} cores; seconds: median (lowest-highest)")
-    print(f"{'':22}{'wall':>22}{'processor':>22}{'trustworthiness':>17}")
+    shown = []
     for row in rows:
         wall, used, trust = zip(*row["runs"])
         name = f"{row['method']}, {row['codes']:,}"
-        print(f"{name:22}{_spread(wall):>22}{_spread(used):>22}{statistics.median(trust):17.3f}")
+        shown.append([name, _spread(wall), _spread(used), f"{statistics.median(trust):.3f}"])
     import_wall, import_used, first_wall, first_used = zip(*cold)
-    print(f"{'import umap':22}{_spread(import_wall):>22}{_spread(import_used):>22}")
-    print(f"{'its first call':22}{_spread(first_wall):>22}{_spread(first_used):>22}")
+    shown.append(["import umap", _spread(import_wall), _spread(import_used), ""])
+    shown.append(["its first call", _spread(first_wall), _spread(first_used), ""])
+    print("\nseconds: median (lowest-highest)")
+    print(table(["", "wall", "processor", "trustworthiness"], shown))
     print(f"UMAP of 10,000 codes: goal {GOAL} s, the study {STUDY} s")
-    machine = {"python": platform.python_version(), "cores": os.cpu_count()}
-    print(json.dumps({"rows": rows, "cold": cold, **machine}))
 
 
 def _spread(values: tuple[float, ...]) -> str:

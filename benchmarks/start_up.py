@@ -8,7 +8,6 @@ kept as it keeps them: in a folder that is empty, and in the one that a process 
 filled. Reading plates and building their data set are no part of it. Ways take turns.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.timing import as_it_is, keep, table, take_turns
+from benchmarks.timing import arguments, as_it_is, keep, table, take_turns
 from jaxcell.compute.backend import WORTH_KEEPING
 
 ROOT = Path(__file__).parents[1]
@@ -93,10 +92,7 @@ def _python(*arguments: str, kept: str | None = None) -> None:
 
 def main() -> None:
     """Measures, prints a table and keeps the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", default="", help="file for the figures; printed without it")
-    given = parser.parse_args()
+    given = arguments(__doc__, repeats=5).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = take_turns(ways(Path(folder)), given.repeats)
     rows = [

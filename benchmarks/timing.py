@@ -1,9 +1,11 @@
-"""What all benchmarks of programs share: ways that take turns, the machine's limits, a table."""
+"""What benchmarks share: arguments, ways that take turns, the machine's limits, a table, a file."""
 
+import argparse
 import json
+import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +49,22 @@ class Machine(NamedTuple):
     bytes: float
 
 
+def arguments(about: str, repeats: int | None = None) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes.
+
+    Args:
+      about: the benchmark's docstring.
+      repeats: how often each way is timed unless told otherwise; None where nothing is.
+    """
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if repeats is not None:
+        parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--json", default="", help="file for the figures; printed without it")
+    return parser
+
+
 def take_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Timing]:
     """Times ways to do the same, in turn, so that what else the machine does falls on all alike.
 
@@ -65,9 +83,14 @@ def take_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[s
 
 def seconds(way: Callable[[], object]) -> float:
     """Seconds of one call."""
+    return timed(way)[0]
+
+
+def timed(way: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of one call, and what it returned; JAX arrays are waited for."""
     began = time.perf_counter()
-    jax.block_until_ready(way())
-    return time.perf_counter() - began
+    result = jax.block_until_ready(way())
+    return time.perf_counter() - began, result
 
 
 def as_it_is(data: Any, raw: dict) -> dict:
@@ -114,18 +137,33 @@ def table(heading: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
+# Columns of `ends`.
+ENDS = ["median", "lowest", "highest"]
+
+
+def ends(values: Sequence[float], digits: int = 1) -> list[str]:
+    """Median, lowest and highest, as words of a table."""
+    return [f"{some(values):,.{digits}f}" for some in (statistics.median, min, max)]
+
+
 def keep(result: dict, path: str) -> None:
     """Writes a benchmark's result as JSON, with what it was measured on.
 
     Args:
-      result: what was measured.
+      result: what was measured, so far: a file is written anew.
       path: of the file; empty: it is printed.
     """
-    text = json.dumps({**versions(), **result}, indent=None if not path else 1, default=float)
+    where = {**versions(), "cores": os.cpu_count()}
+    text = json.dumps(where | result, indent=1 if path else None, default=_plain)
     if path:
         Path(path).write_text(text + "\n")
     else:
         print(text)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: settings that are a path, numbers of NumPy."""
+    return str(value) if isinstance(value, Path) else float(value)
 
 
 def _short(value: float) -> str:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxcell.compute.sharding import Shardings
+from jaxcell.compute.sharding import Shardings, over_devices
 
 # Bytes that the backward pass may find in a cache.
 CACHE = 2**24
@@ -61,7 +61,9 @@ def value_and_grad(
         sums = jax.lax.scan(add, nothing, (firsts, _split(batch, size)))[0]
         return jax.lax.psum(sums, mesh.axis_names[0]) if devices > 1 else sums
 
-    return _on_every_core(part, mesh, "-b-", PartitionSpec())(params, batch, key)
+    if devices > 1:
+        part = over_devices(part, mesh, "wsw", PartitionSpec())
+    return part(params, batch, key)
 
 
 def apply(
@@ -87,8 +89,9 @@ def apply(
         found = jax.lax.map(lambda chunk: function(params, chunk), _split(batch, size))
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
 
-    split = None if mesh is None else PartitionSpec(*mesh.axis_names)
-    return _on_every_core(part, mesh, "-b", split)(params, batch)
+    if mesh is not None and mesh.size > 1:
+        part = over_devices(part, mesh, "ws")
+    return part(params, batch)
 
 
 def jitted(function: Callable[[Tree, Tree], Tree], shardings: Shardings) -> Any:
@@ -133,17 +136,6 @@ def chunk_size(
         return length
     own = length // devices
     return max(size for size in range(1, own + 1) if own % size == 0 and size <= most)
-
-
-def _on_every_core(
-    part: Callable, mesh: Mesh | None, arguments: str, results: PartitionSpec | None
-) -> Callable:
-    """Each device does its part of the arguments that are split (`b`)."""
-    if mesh is None or mesh.size == 1:
-        return part
-    split, whole = PartitionSpec(*mesh.axis_names), PartitionSpec()
-    specs = tuple(split if kind == "b" else whole for kind in arguments)
-    return jax.shard_map(part, mesh=mesh, in_specs=specs, out_specs=results, check_vma=False)
 
 
 def _length(batch: Tree) -> int:

@@ -1,11 +1,11 @@
 """Data parallelism over the local devices: parameters everywhere, a share of the batch on each."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 
 class Shardings(NamedTuple):
@@ -27,15 +27,38 @@ def make_shardings(batch_size: int, devices: Sequence[jax.Device] | None = None)
       The replicated and the batch sharding over one mesh.
     """
     devices = jax.local_devices() if devices is None else list(devices)
-    used = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
-    if used < len(devices) and devices[0].platform != "cpu":
+    used = dividing(batch_size, devices)
+    if len(used) < len(devices) and devices[0].platform != "cpu":
         warnings.warn(
-            f"a batch of {batch_size} is split over {used} of {len(devices)} devices: "
+            f"a batch of {batch_size} is split over {len(used)} of {len(devices)} devices: "
             f"a batch_size that is a multiple of {len(devices)} uses all",
             stacklevel=2,
         )
-    mesh = jax.make_mesh((used,), ("batch",), (AxisType.Auto,), devices=devices[:used])
+    mesh = jax.make_mesh((len(used),), ("batch",), (AxisType.Auto,), devices=used)
     return Shardings(
         replicated=NamedSharding(mesh, PartitionSpec()),
         batch=NamedSharding(mesh, PartitionSpec("batch")),
     )
+
+
+def over_devices(
+    function: Callable, mesh: Mesh, arguments: str, results: PartitionSpec | None = None
+) -> Callable:
+    """A function of which each device of a mesh of one axis does its rows.
+
+    Args:
+      function: what a device does with its part.
+      mesh: the devices.
+      arguments: a letter an argument: `s`, split along its first axis, or `w`, given whole.
+      results: where they lie; split if None.
+    """
+    split, whole = PartitionSpec(*mesh.axis_names), PartitionSpec()
+    specs = tuple(split if letter == "s" else whole for letter in arguments)
+    results = split if results is None else results
+    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=results, check_vma=False)
+
+
+def dividing(count: int, devices: Sequence[jax.Device]) -> list[jax.Device]:
+    """As many of the devices as divide `count` evenly."""
+    used = max(n for n in range(1, len(devices) + 1) if count % n == 0)
+    return list(devices[:used])

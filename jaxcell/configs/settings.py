@@ -96,8 +96,7 @@ def described(name: str) -> list[Setting]:
     for path in (own, HERE / "default.py", *sorted(HERE.glob("*.py"))):
         meanings = _comments(path.read_text(encoding="utf-8")) | meanings
     return [
-        Setting(setting, value, meanings.get(setting, ""))
-        for setting, value in settings.items()
+        Setting(setting, value, meanings.get(setting, "")) for setting, value in settings.items()
     ]
 
 

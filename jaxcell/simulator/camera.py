@@ -1,6 +1,8 @@
 """Simulated optics and camera: from cells to the counts of three registered views.
 
-Pure: a random generator and arrays in, arrays out. Counts are those of a 12-bit camera, 0..4095.
+Pure: a random generator and arrays in, arrays out. Throughout, `rng` is the source of randomness,
+`size` the side of the field in pixels, a `Stamps` the windows of the cells beside it. Counts are
+those of a 12-bit camera, 0..4095; a relief is float32 [size, size], about -1..1.
 """
 
 from typing import NamedTuple
@@ -33,8 +35,6 @@ def droplet_shade(droplet: Droplet | None, size: int, softness: float, floor: fl
     """Transmission of light under a droplet.
 
     Args:
-      droplet: the droplet, or None.
-      size: side of the field in pixels.
       softness: width of its rim as a share of its radius.
       floor: transmission at its centre.
 
@@ -95,12 +95,10 @@ def debris_light(rng: np.random.Generator, size: int, fibres: float, specks: flo
     """Bright fibres and specks.
 
     Args:
-      rng: the source of randomness.
-      size: side of the field in pixels.
       fibres, specks: expected numbers of them in the field.
 
     Returns:
-      float32 [size, size] counts.
+      float32 [size, size], counts.
     """
     field = np.zeros((size, size), np.float32)
     for _ in range(rng.poisson(fibres)):
@@ -128,11 +126,10 @@ def expose(
     """Camera counts of a fluorescence view.
 
     Args:
-      rng: the source of randomness.
       light: float32 [H, W], counts of the stained cells.
       background: glow of the medium and the unstained cells, counts.
       lamp: float32 [H, W], illumination.
-      relief: float32 [H, W], unstained cells in brightfield contrast, about -1..1.
+      relief: of the unstained cells.
       shade: float32 broadcast to [H, W], transmission under a droplet.
 
     Returns:
@@ -166,15 +163,11 @@ def cell_relief(
     """Cells in transmitted light: a dark ring in a bright halo, shaded on one side, grainy.
 
     Args:
-      rng: the source of randomness.
-      cells: the cells.
-      stamps: their windows.
       rim: contrast of the ring.
       grain: contrast of the granules within.
-      size: side of the field in pixels.
 
     Returns:
-      float32 [size, size], about -1..1.
+      Their relief.
     """
     count = len(cells.y)
     from_rim = stamps.distance - stamps.outline
@@ -193,11 +186,7 @@ def cell_relief(
 
 
 def ghost_relief(rng: np.random.Generator, cells: Cells, stamps: Stamps, size: int) -> np.ndarray:
-    """Unstained cells in a stained view: faint dents in the glow, lit from one side.
-
-    Returns:
-      float32 [size, size], about -1..1.
-    """
+    """Relief of unstained cells in a stained view: faint dents in the glow, lit from one side."""
     inside = ndtr((stamps.outline - 1 - stamps.distance) / 1.2)
     side = (0.75 * stamps.dy + 0.55 * stamps.dx) / cells.radius[:, None, None]
     strength = rng.lognormal(-0.5, 0.6, len(cells.y)).astype(np.float32)[:, None, None]
@@ -208,12 +197,10 @@ def bubbles(rng: np.random.Generator, size: int, expected: float) -> np.ndarray:
     """Large specks far out of focus in transmitted light: bright core, dark ring, faint halo.
 
     Args:
-      rng: the source of randomness.
-      size: side of the field in pixels.
-      expected: expected number in the field.
+      expected: number in the field.
 
     Returns:
-      float32 [size, size], about -1..2.
+      Their relief, up to 2.
     """
     relief = np.zeros((size, size), np.float32)
     for _ in range(rng.poisson(expected)):
@@ -237,13 +224,11 @@ def brightfield(
     """Camera counts of the brightfield view.
 
     Args:
-      rng: the source of randomness.
-      relief: float32 [H, W], all cells, from `cell_relief`.
+      relief: of all cells.
       lamp: float32 [H, W], illumination.
-      droplet: the droplet, or None.
 
     Returns:
-      uint16 [H, W] in 0..4095.
+      uint16 [H, W].
     """
     size = len(relief)
     base = np.float32(BRIGHTFIELD_LEVEL) * (0.55 + 0.45 * lamp)

@@ -1,7 +1,8 @@
 """Simulated cells: where they lie, how large, bright and sharp they are.
 
-Pure: a random generator and numbers in, arrays out. Lengths are in pixels unless
-a name says otherwise.
+Pure: a random generator and numbers in, arrays out. Throughout, `rng` is the source of randomness,
+`size` the side of the field, `points` float32 [N, 2] are y and x, and `crowding` float [G, G] is a
+coarse map of relative density. Lengths are in pixels unless a name says otherwise.
 """
 
 from typing import NamedTuple
@@ -13,31 +14,44 @@ from scipy.spatial import cKDTree
 PIXEL_UM = 0.741  # IN Cell Analyzer 2000, 10x: a 200 um bar is 270 pixels.
 REFERENCE_AREA = 2048 * 2048  # Densities are stated for a field of this many pixels.
 
-# Diameters as read off the real images: T cells 8-11 px and round, DCs 12-20 px and irregular.
-T_CELL_DIAMETER = (9.8, 0.8)  # mean, standard deviation
-DENDRITIC_CELL_DIAMETER = (15.2, 2.0)
-UNSTAINED_DIAMETER = (10.5, 1.8)
-T_CELL_IRREGULARITY = (
-    0.035  # amplitude of the second harmonic of the outline, as a share of the radius
-)
-DENDRITIC_CELL_IRREGULARITY = 0.085
 OUT_OF_FOCUS_SHARE = 0.25
-# Standard deviation of the point spread function. DCs are spread in height and look softer.
+# Standard deviation of the point spread function.
 SHARP, BLURRED = (0.9, 1.3), (1.6, 3.2)
-DENDRITIC_CELL_SOFTENING = 1.35
 
 # Clumps of dendritic cells: shares of singles, of 2-4 cells, of 5-30 cells.
 CLUMP_SHARES = (0.66, 0.24, 0.10)
-CLUMP_SPREAD = (
-    0.42  # radius of a clump is this times a cell's diameter times the root of the number of cells
-)
+# Radius of a clump: this times a cell's diameter times the root of the number of cells.
+CLUMP_SPREAD = 0.42
 LEAST_DISTANCE = 5.5  # between centres of cells of one type: each centre stays inside its own mask
 # Some clumps draw many more T cells than others: log-normal weights.
 ATTRACTION_SPREAD = 1.0
 
 
+class Kind(NamedTuple):
+    """The laws of a kind of cell.
+
+    Attributes:
+      diameter: mean and standard deviation in pixels.
+      irregularity: amplitude of the outline's second harmonic as a share of the radius.
+      brightness: counts above background, median and standard deviation of the logarithm.
+      softening: factor on the blur.
+    """
+
+    diameter: tuple[float, float]
+    irregularity: float
+    brightness: tuple[float, float]
+    softening: float = 1.0
+
+
+# Diameters as read off the real images: T cells 8-11 px and round, dendritic cells 12-20 px and
+# irregular; these are spread in height and look softer.
+T_CELL = Kind((9.8, 0.8), 0.035, (1350.0, 0.5))
+DENDRITIC_CELL = Kind((15.2, 2.0), 0.085, (900.0, 0.5), 1.35)
+UNSTAINED = Kind((10.5, 1.8), 0.035, (1.0, 0.3))
+
+
 class Cells(NamedTuple):
-    """Cells of one type.
+    """Cells of one kind.
 
     Attributes:
       y, x: float32 [N], centre in pixels.
@@ -63,17 +77,7 @@ def take(cells: Cells, rows: np.ndarray) -> Cells:
 
 
 def scatter(rng: np.random.Generator, count: int, size: int, crowding: np.ndarray) -> np.ndarray:
-    """Places points at random, in proportion to a coarse density map.
-
-    Args:
-      rng: the source of randomness.
-      count: number of points.
-      size: side of the field in pixels.
-      crowding: float [G, G], relative density, at least one positive.
-
-    Returns:
-      float32 [count, 2], y and x in pixels.
-    """
+    """Places so many points at random, in proportion to the density."""
     grid = len(crowding)
     chance = crowding.ravel() / crowding.sum()
     boxes = rng.choice(grid * grid, count, p=chance)
@@ -89,16 +93,7 @@ def draw_crowding(rng: np.random.Generator, spread: float, grid: int = 16) -> np
 
 
 def separate(points: np.ndarray, size: int, distance: float = LEAST_DISTANCE) -> np.ndarray:
-    """Marks points inside the field that keep their distance from every earlier point.
-
-    Args:
-      points: float [N, 2], y and x in pixels.
-      size: side of the field in pixels.
-      distance: least distance in pixels.
-
-    Returns:
-      bool [N].
-    """
+    """Marks points inside the field that keep this distance from every earlier one, bool [N]."""
     keep = np.all((points >= 0) & (points < size - 1), axis=1)
     for first, second in cKDTree(points).query_pairs(distance, output_type="ndarray"):
         if keep[min(first, second)]:
@@ -112,14 +107,10 @@ def place_dendritic_cells(
     """Places dendritic cells singly and in clumps.
 
     Args:
-      rng: the source of randomness.
       count: cells to place; a few fewer stay after those too close are dropped.
-      size: side of the field in pixels.
-      crowding: float [G, G], relative density.
 
     Returns:
-      points: float32 [N, 2], y and x in pixels.
-      clump: int [N], number of the clump of each cell.
+      Points, and int [N], the number of the clump of each.
     """
     kind = rng.choice(3, max(count, 1), p=CLUMP_SHARES)
     few = rng.integers(2, 5, len(kind))
@@ -128,7 +119,7 @@ def place_dendritic_cells(
     sizes = sizes[: int(np.searchsorted(np.cumsum(sizes), count)) + 1]
     clump = np.repeat(np.arange(len(sizes)), sizes)[:count]
     centres = scatter(rng, len(sizes), size, crowding)
-    reach = CLUMP_SPREAD * DENDRITIC_CELL_DIAMETER[0] * np.sqrt(sizes) * (sizes > 1)
+    reach = CLUMP_SPREAD * DENDRITIC_CELL.diameter[0] * np.sqrt(sizes) * (sizes > 1)
     distance = reach[clump] * np.sqrt(rng.random(len(clump)))
     angle = rng.uniform(0, 2 * np.pi, len(clump))
     points = centres[clump] + distance[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)
@@ -148,16 +139,13 @@ def place_t_cells(
     """Places T cells: a share of them bound to dendritic cells, the others wherever.
 
     Args:
-      rng: the source of randomness.
       count: cells to place; a few fewer stay after those too close are dropped.
-      size: side of the field in pixels.
-      crowding: float [G, G], relative density of the unbound.
       association: expected share of T cells that are bound, in [0, 1].
       dendritic_cells: the cells to bind to.
-      clump: int [N], number of the clump of each dendritic cell.
+      clump: int [N], number of the clump of each of them.
 
     Returns:
-      float32 [M, 2], y and x in pixels.
+      Points.
     """
     points = scatter(rng, count, size, crowding)
     bound = rng.random(count) < (association if len(clump) else 0.0)
@@ -166,7 +154,7 @@ def place_t_cells(
         partner = rng.choice(len(clump), count, p=attraction / attraction.sum())
         # From on top of the cell (0) to touching its rim (1).
         depth = np.sqrt(rng.uniform(0.0, 1.0, count))
-        distance = depth * (dendritic_cells.radius[partner] + T_CELL_DIAMETER[0] / 2)
+        distance = depth * (dendritic_cells.radius[partner] + T_CELL.diameter[0] / 2)
         angle = rng.uniform(0, 2 * np.pi, count)
         step = distance[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)
         centre = np.stack([dendritic_cells.y, dendritic_cells.x], -1)[partner]
@@ -175,39 +163,28 @@ def place_t_cells(
 
 
 def draw_cells(
-    rng: np.random.Generator,
-    points: np.ndarray,
-    diameter: tuple[float, float],
-    irregularity: float,
-    brightness: tuple[float, float],
-    softening: float = 1.0,
+    rng: np.random.Generator, points: np.ndarray, kind: Kind, gain: float = 1.0
 ) -> Cells:
     """Draws size, outline, brightness and focus of cells at given places.
 
     Args:
-      rng: the source of randomness.
-      points: float32 [N, 2], y and x in pixels.
-      diameter: mean and standard deviation in pixels.
-      irregularity: amplitude of the outline's second harmonic as a share of the radius.
-      brightness: median in counts and standard deviation of the logarithm (log-normal).
-      softening: factor on the blur.
-
-    Returns:
-      The cells.
+      kind: of the cells.
+      gain: factor on their brightness.
     """
     count = len(points)
-    mean, deviation = diameter
+    mean, deviation = kind.diameter
     width = np.clip(rng.normal(mean, deviation, count), mean - 2 * deviation, mean + 2 * deviation)
-    falling = irregularity / np.array([1.0, 1.4, 2.0, 2.6])
+    falling = kind.irregularity / np.array([1.0, 1.4, 2.0, 2.6])
     blurred = rng.random(count) < OUT_OF_FOCUS_SHARE
     blur = np.where(blurred, rng.uniform(*BLURRED, count), rng.uniform(*SHARP, count))
+    median, spread = kind.brightness
     drawn = (
         points[:, 0],
         points[:, 1],
         width / 2,
         np.clip(rng.normal(0, 1, (count, 4)), -1.8, 1.8) * falling,
         rng.uniform(0, 2 * np.pi, (count, 4)),
-        rng.lognormal(np.log(brightness[0]), brightness[1], count),
-        softening * blur,
+        rng.lognormal(np.log(median * gain), spread, count),
+        kind.softening * blur,
     )
     return Cells(*(values.astype(np.float32) for values in drawn))

@@ -22,14 +22,11 @@ ASSOCIATION: Mapping[str, float] = {"Unstimulated": 0.02, "OVA": 0.042, "ConA": 
 ASSOCIATION_SPREAD = 1.0
 
 # Cells placed in a field of 2048 x 2048, near the instrument's medians on CK19 (720-1,280 T cells,
-# 685-1,016 DCs). Those too close together are dropped: few T cells, but some 15 % of the DCs,
-# which crowd in clumps.
+# 685-1,016 dendritic cells). Those too close together are dropped: few T cells, but some 15 % of
+# the dendritic cells, which crowd in clumps.
 T_CELLS, DENDRITIC_CELLS, UNSTAINED_CELLS = 1100, 900, 3200
 DENSITY_SPREAD = 0.18  # between wells, standard deviation of the logarithm
 CROWDING_SPREAD = 0.25  # within a field
-# Counts above background, median and standard deviation of the logarithm.
-T_CELL_BRIGHTNESS = (1350.0, 0.5)
-DENDRITIC_CELL_BRIGHTNESS = (900.0, 0.5)
 # Glow without offset: between CK19's (up to 255) and the real field's (about 500).
 BACKGROUND = (230.0, 0.3)
 DROPLET_SHARE = 0.04  # of fields
@@ -140,24 +137,15 @@ def simulate_field(
     texas_red_light = camera.dendritic_cell_light(rng, dendritic_cells, dendritic_stamps)
     texas_red = stamps.paste(dendritic_stamps, texas_red_light, size)
     texas_red += camera.debris_light(rng, size, 10 * scale, 60 * scale)
-    views = np.stack(
-        [
-            camera.expose(rng, fitc, well.background[0], lamp, ghosts, shade),
-            camera.expose(rng, texas_red, well.background[1], lamp, ghosts, shade),
-            camera.brightfield(rng, relief, camera.illumination(rng, size), droplet),
-        ]
+    views = (
+        camera.expose(rng, fitc, well.background[0], lamp, ghosts, shade),
+        camera.expose(rng, texas_red, well.background[1], lamp, ghosts, shade),
+        camera.brightfield(rng, relief, camera.illumination(rng, size), droplet),
     )
-    table = pd.concat(
-        [
-            _cell_table(population, labels[channel], kind)
-            for channel, (population, kind) in enumerate(
-                zip((t_cells, dendritic_cells), CELL_TYPES)
-            )
-        ],
-        ignore_index=True,
-    )
+    tables = map(_cell_table, (t_cells, dendritic_cells), labels, CELL_TYPES)
+    table = pd.concat(tables, ignore_index=True)
     contacts = pd.DataFrame(stamps.find_contacts(labels[0], labels[1]), columns=list(CELL_TYPES))
-    return Field(views, labels, table, contacts)
+    return Field(np.stack(views), labels, table, contacts)
 
 
 def _draw_droplet(rng: np.random.Generator, size: int) -> camera.Droplet:
@@ -169,46 +157,22 @@ def _draw_droplet(rng: np.random.Generator, size: int) -> camera.Droplet:
 def _draw_populations(
     rng: np.random.Generator, size: int, scale: float, well: Well, droplet: camera.Droplet | None
 ) -> tuple[cells.Cells, cells.Cells, cells.Cells]:
-    """Draws T cells, dendritic cells and unstained cells of a field."""
+    """T cells, dendritic cells and unstained cells."""
     crowding = [cells.draw_crowding(rng, CROWDING_SPREAD) for _ in range(3)]
-    points, clump = cells.place_dendritic_cells(
-        rng, int(rng.poisson(well.dendritic_cells * scale)), size, crowding[1]
-    )
+    count = rng.poisson(well.dendritic_cells * scale)
+    points, clump = cells.place_dendritic_cells(rng, count, size, crowding[1])
     keep = _outside(rng, points, droplet, 0.4)
     points, clump = points[keep], clump[keep]
-    median, spread = DENDRITIC_CELL_BRIGHTNESS
-    dendritic_cells = cells.draw_cells(
-        rng,
-        points,
-        cells.DENDRITIC_CELL_DIAMETER,
-        cells.DENDRITIC_CELL_IRREGULARITY,
-        (median * well.gain[1], spread),
-        cells.DENDRITIC_CELL_SOFTENING,
-    )
+    dendritic_cells = cells.draw_cells(rng, points, cells.DENDRITIC_CELL, well.gain[1])
+    count = rng.poisson(well.t_cells * scale)
     points = cells.place_t_cells(
-        rng,
-        int(rng.poisson(well.t_cells * scale)),
-        size,
-        crowding[0],
-        well.association,
-        dendritic_cells,
-        clump,
+        rng, count, size, crowding[0], well.association, dendritic_cells, clump
     )
     points = _sweep(rng, points, droplet, size)
-    median, spread = T_CELL_BRIGHTNESS
-    t_cells = cells.draw_cells(
-        rng,
-        points,
-        cells.T_CELL_DIAMETER,
-        cells.T_CELL_IRREGULARITY,
-        (median * well.gain[0], spread),
-    )
-    points = cells.scatter(rng, int(rng.poisson(well.unstained_cells * scale)), size, crowding[2])
+    t_cells = cells.draw_cells(rng, points, cells.T_CELL, well.gain[0])
+    points = cells.scatter(rng, rng.poisson(well.unstained_cells * scale), size, crowding[2])
     points = points[cells.separate(points, size, 8.0)]
-    unstained = cells.draw_cells(
-        rng, points, cells.UNSTAINED_DIAMETER, cells.T_CELL_IRREGULARITY, (1.0, 0.3)
-    )
-    return t_cells, dendritic_cells, unstained
+    return t_cells, dendritic_cells, cells.draw_cells(rng, points, cells.UNSTAINED)
 
 
 def _outside(
@@ -239,7 +203,6 @@ def _sweep(
 
 
 def _cell_table(population: cells.Cells, labels: np.ndarray, kind: str) -> pd.DataFrame:
-    """Makes the truth table of the cells of one type."""
     pixels = np.bincount(labels.ravel(), minlength=len(population.y) + 1)[1:]
     return pd.DataFrame(
         {

@@ -7,17 +7,13 @@ from openpyxl import Workbook
 from openpyxl.styles import Alignment
 from openpyxl.utils import get_column_letter
 
-ROWS, COLUMNS = 16, 24
+ROWS, COLUMNS = "ABCDEFGHIJKLMNOP", 24
 DOSE_UM = 10
 VEHICLE_SHARE = 0.2  # of a block's wells: the foot of its last column
 # Column 1 of the plate lies in column C of the sheet, row A in row 5.
 FIRST_SHEET_ROW, FIRST_SHEET_COLUMN = 5, 3
 LABELS = {"OVA": "OVA peptide"}  # as the laboratory writes it
-LEGEND = (
-    "e = empty well",
-    "Compound ID numbers",
-    "DMSO = Vehicle control",
-)
+LEGEND = ("e = empty well", "Compound ID numbers", "DMSO = Vehicle control")
 
 
 def write_layout(
@@ -38,23 +34,20 @@ def write_layout(
     Returns:
       The condition of each well in use, by row and column counted from 1.
     """
-    first_row, first_column = 1 + (rows < ROWS), 1 + (columns < COLUMNS)
+    first_row, first_column = 1 + (rows < len(ROWS)), 1 + (columns < COLUMNS)
     book = Workbook()
     sheet = book.active
     sheet.title = "Sheet1"
-    sheet["A1"] = plate
-    sheet["A2"] = " Library 1"
-    sheet["C2"] = "Column ID"
-    sheet["A4"] = "Compound Conc. uM"
-    sheet["A5"] = "Row ID"
+    sheet["A1"], sheet["A2"], sheet["C2"] = plate, " Library 1", "Column ID"
+    sheet["A4"], sheet["A5"] = "Compound Conc. uM", "Row ID"
     sheet.merge_cells("C2:Z2")
     sheet.merge_cells("A5:A20")
     for column in range(COLUMNS):
         sheet.cell(FIRST_SHEET_ROW - 2, FIRST_SHEET_COLUMN + column, column + 1)
-    for row in range(ROWS):
-        sheet.cell(FIRST_SHEET_ROW + row, FIRST_SHEET_COLUMN - 1, "ABCDEFGHIJKLMNOP"[row])
+    for row, letter in enumerate(ROWS, FIRST_SHEET_ROW):
+        sheet.cell(row, FIRST_SHEET_COLUMN - 1, letter)
         for column in range(COLUMNS):
-            sheet.cell(FIRST_SHEET_ROW + row, FIRST_SHEET_COLUMN + column, "e")
+            sheet.cell(row, FIRST_SHEET_COLUMN + column, "e")
 
     wells = {}
     for condition, block in zip(conditions, np.array_split(np.arange(columns), len(conditions))):
@@ -72,11 +65,11 @@ def write_layout(
                 wells[row, column] = condition
         left = FIRST_SHEET_COLUMN + first_column - 1 + int(block[0])
         right = left + len(block) - 1
-        below = FIRST_SHEET_ROW + ROWS
+        below = FIRST_SHEET_ROW + len(ROWS)
         sheet.cell(below, left, LABELS.get(condition, condition)).alignment = Alignment("center")
         if right > left:
             sheet.merge_cells(f"{get_column_letter(left)}{below}:{get_column_letter(right)}{below}")
     for line, text in enumerate(LEGEND):
-        sheet.cell(FIRST_SHEET_ROW + ROWS + 5 + line, 4, text)
+        sheet.cell(FIRST_SHEET_ROW + len(ROWS) + 5 + line, 4, text)
     book.save(path)
     return wells

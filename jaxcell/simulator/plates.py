@@ -1,9 +1,11 @@
 """Simulated co-culture plates with known truth, in the very form of an IN Cell plate folder.
 
-Compounds do nothing here: wells differ by their condition's association (see `coculture`) and
-by chance.
+Compounds do nothing here: wells differ by their condition's association (see `field`) and by
+chance.
 """
 
+import functools
+import itertools
 import os
 import shutil
 import uuid
@@ -17,11 +19,10 @@ import tifffile
 from tqdm import tqdm
 
 from jaxcell.simulator.field import ASSOCIATION, DROPLET_SHARE, Field, draw_well, simulate_field
-from jaxcell.simulator.layout_workbook import write_layout
-
-__all__ = ["ASSOCIATION", "Field", "draw_well", "simulate_field", "simulate_plates"]
+from jaxcell.simulator.layout_workbook import ROWS, write_layout
 
 VIEWS = ("FITC", "TexasRed", "Brightfield")
+Truth = tuple[pd.DataFrame, pd.DataFrame]  # cells and contacts
 
 
 def simulate_plates(
@@ -71,84 +72,53 @@ def simulate_plates(
     # A killed run leaves only this hidden sibling, which nothing takes for plates.
     unfinished = folder.with_name(f".{folder.name}.unfinished-{uuid.uuid4().hex[:8]}")
     unfinished.mkdir()
+    progress = tqdm(total=plates * rows * columns, desc="simulating", unit="well")
+
+    def write_well(plate: int, place: tuple[int, int], condition: str) -> list[Truth]:
+        random = np.random.default_rng([seed, plate, *place])
+        well = draw_well(random, association[condition])
+        tables = []
+        for field in range(1, fields + 1):
+            random = np.random.default_rng([seed, plate, *place, field])
+            made = simulate_field(
+                random, field_size, well.association, well=well, droplet_share=droplet_share
+            )
+            tables.append(_write_field(unfinished / _name(plate), *place, field, made))
+        progress.update()
+        return tables
+
     try:
-        with tqdm(total=plates * rows * columns, desc="simulating", unit="well") as progress:
+        with progress, ThreadPoolExecutor(workers) as pool:
             for plate in range(1, plates + 1):
-                _write_plate(
-                    unfinished,
-                    plate,
-                    rows,
-                    columns,
-                    fields,
-                    field_size,
-                    seed,
-                    association,
-                    droplet_share,
-                    workers,
-                    progress,
-                )
+                place = unfinished / _name(plate)
+                (place / "truth").mkdir(parents=True)
+                layout = place / f"{place.name} plate layout.xlsx"
+                conditions = write_layout(layout, place.name, rows, columns, list(association))
+                work = functools.partial(write_well, plate)
+                wells = list(pool.map(work, *zip(*sorted(conditions.items()))))
+                for file, parts in zip(("cells", "contacts"), zip(*itertools.chain(*wells))):
+                    table = pd.concat(parts, ignore_index=True)
+                    table.to_parquet(place / "truth" / f"{file}.parquet", index=False)
         os.rename(unfinished, folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
 
 
-def _write_plate(
-    folder: Path,
-    plate: int,
-    rows: int,
-    columns: int,
-    fields: int,
-    field_size: int,
-    seed: int,
-    association: Mapping[str, float],
-    droplet_share: float,
-    workers: int,
-    progress: tqdm,
-) -> None:
-    """Writes one plate."""
-    name = f"SIM{plate:02d}"
-    (folder / name / "truth").mkdir(parents=True)
-    conditions = write_layout(
-        folder / name / f"{name} plate layout.xlsx", name, rows, columns, list(association)
-    )
-
-    def write_well(place: tuple[int, int]) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-        row, column = place
-        well_rng = np.random.default_rng([seed, plate, row, column])
-        well = draw_well(well_rng, association[conditions[place]])
-        tables = []
-        for field in range(1, fields + 1):
-            rng = np.random.default_rng([seed, plate, row, column, field])
-            simulated = simulate_field(
-                rng, field_size, well.association, well=well, droplet_share=droplet_share
-            )
-            tables.append(_write_field(folder / name, name, row, column, field, simulated))
-        progress.update()
-        return tables
-
-    with ThreadPoolExecutor(workers) as pool:
-        tables = [pair for well in pool.map(write_well, sorted(conditions)) for pair in well]
-    for file, parts in zip(("cells", "contacts"), zip(*tables)):
-        table = pd.concat(parts, ignore_index=True)
-        table.to_parquet(folder / name / "truth" / f"{file}.parquet", index=False)
+def _name(plate: int) -> str:
+    return f"SIM{plate:02d}"
 
 
-def _write_field(
-    folder: Path, plate: str, row: int, column: int, field: int, simulated: Field
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _write_field(folder: Path, row: int, column: int, field: int, made: Field) -> Truth:
     """Writes the images of one field; returns its cells and contacts with well and field."""
-    letter = "ABCDEFGHIJKLMNOP"[row - 1]
-    for view, image in zip(VIEWS, simulated.views):
-        name = f"{plate} - {letter} - {column:02d}(fld {field} wv {view} - {view}).tif"
-        tifffile.imwrite(folder / name, image, photometric="minisblack")
-    name = f"{plate} - {letter} - {column:02d}(fld {field}) labels.tif"
-    tifffile.imwrite(
-        folder / "truth" / name, simulated.labels, photometric="minisblack", compression="zlib"
-    )
-    where = {"well": f"{letter}{column:02d}", "field": field}
-    cell_table, contact_table = simulated.cells.copy(), simulated.contacts.copy()
-    for table in (cell_table, contact_table):
-        for position, (key, value) in enumerate(where.items()):
-            table.insert(position, key, value)
-    return cell_table, contact_table
+    letter = ROWS[row - 1]
+    stem = f"{folder.name} - {letter} - {column:02d}(fld {field}"
+    for view, image in zip(VIEWS, made.views):
+        path = folder / f"{stem} wv {view} - {view}).tif"
+        tifffile.imwrite(path, image, photometric="minisblack")
+    path = folder / "truth" / f"{stem}) labels.tif"
+    tifffile.imwrite(path, made.labels, photometric="minisblack", compression="zlib")
+    for table in (made.cells, made.contacts):
+        table.insert(0, "well", f"{letter}{column:02d}")
+        table.insert(1, "field", field)
+    return made.cells, made.contacts

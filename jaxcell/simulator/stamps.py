@@ -50,11 +50,8 @@ def stamp(cells: Cells, reach: int) -> Stamps:
 
 
 def soft_body(stamps: Stamps, cells: Cells) -> np.ndarray:
-    """Light of each cell as seen through its blur: 1 inside, 0 outside, less if blurred.
-
-    Returns:
-      float32 [N, S, S].
-    """
+    """Light of each cell through its blur, float32 [N, S, S]: 1 inside, 0 outside, less if
+    blurred."""
     blur, radius = cells.blur[:, None, None], cells.radius[:, None, None]
     inside = ndtr((stamps.outline - stamps.distance) / blur)
     # A defocused disc spreads its light over radius^2 + 2 blur^2.

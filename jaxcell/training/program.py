@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from jaxcell.compute.sharding import make_shardings
+from jaxcell.compute.sharding import dividing, make_shardings, over_devices
 from jaxcell.training.optimizer import Optimizer
 from jaxcell.training.state import TrainState
 from jaxcell.training.steps import (
@@ -102,9 +102,8 @@ def several_runs(
       at_once: whether a device computes its members side by side (`vmap`), or else one after the
         other (`jax.lax.map`), where a member that takes no part costs nothing.
     """
-    devices = jax.local_devices()
-    used = max(n for n in range(1, len(devices) + 1) if members % n == 0)
-    mesh = jax.make_mesh((used,), (MEMBER,), (AxisType.Auto,), devices=devices[:used])
+    devices = dividing(members, jax.local_devices())
+    mesh = jax.make_mesh((len(devices),), (MEMBER,), (AxisType.Auto,), devices=devices)
     split, whole = NamedSharding(mesh, PartitionSpec(MEMBER)), NamedSharding(mesh, PartitionSpec())
     step, judge = train_step(task, optimizer, prepare), eval_step(task, prepare)
     end = epoch_step(optimizer, early_stopping_epochs)
@@ -126,15 +125,14 @@ def several_runs(
 
         return each(one)(states, losses, active)
 
-    over_devices = functools.partial(_over_devices, mesh)
-    train = jax.jit(over_devices(train, "m-mm"), donate_argnums=0)
-    end_epoch = jax.jit(over_devices(end_epoch, "mmm"), donate_argnums=0)
+    train = jax.jit(over_devices(train, mesh, "swss"), donate_argnums=0)
+    end_epoch = jax.jit(over_devices(end_epoch, mesh, "sss"), donate_argnums=0)
     joined = functools.partial(jax.tree.map, lambda *rows: jnp.stack(rows))
     return Program(
         joined=lambda states: jax.device_put(joined(*states), split),
         own=lambda tree, member: jax.tree.map(lambda leaf: leaf[member], tree),
         train=lambda states, data, raws: train(states, data, *_rows(raws, members)),
-        evaluate=jax.jit(over_devices(evaluate, "m--")),
+        evaluate=jax.jit(over_devices(evaluate, mesh, "sww")),
         end_epoch=lambda states, losses: end_epoch(states, *_rows(losses, members)),
         whole=whole,
     )
@@ -161,10 +159,3 @@ def _rows(given: dict[int, Any], members: int) -> tuple[Any, np.ndarray]:
     rows = [given.get(member, filler) for member in range(members)]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
     return stacked, np.isin(np.arange(members), list(given))
-
-
-def _over_devices(mesh: Mesh, function: Callable, arguments: str) -> Callable:
-    """Each device does its members; an argument is split by member (`m`) or given whole (`-`)."""
-    by_member, whole = PartitionSpec(MEMBER), PartitionSpec()
-    specs = tuple(by_member if kind == "m" else whole for kind in arguments)
-    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=by_member, check_vma=False)

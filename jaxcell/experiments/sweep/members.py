@@ -47,6 +47,13 @@ class Member(NamedTuple):
     nested: bool
     seed: int
 
+    @property
+    def kind(self) -> str:
+        """`nested`, `separate` (a dense code of one size) or `spatial` (no dense code)."""
+        if self.nested:
+            return "nested"
+        return "separate" if self.config.model.latent_dim else "spatial"
+
 
 def grid(config: ConfigDict) -> list[Member]:
     """All members of a sweep, those that train together side by side.

@@ -1,24 +1,35 @@
 """What a sweep would cost: time, memory and disk, said before anything is built or trained."""
 
 import functools
+import math
+import operator
+import statistics
 import timeit
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
-from jaxcell.compute.flops import operations
-from jaxcell.dataset.batches import fits
+from jaxcell.compute import chunks
+from jaxcell.compute.sharding import dividing
+from jaxcell.dataset.batches import Examples, fits
 from jaxcell.dataset.fields import select_fields
 from jaxcell.dataset.patches import windows
 from jaxcell.dataset.source import dataset_config, load_plates
 from jaxcell.dataset.splits import FRACTIONS
+from jaxcell.experiments.interaction.trainings import (
+    Training,
+    autoencoder_training,
+    regressor_training,
+)
 from jaxcell.experiments.sweep.members import Member, groups
-from jaxcell.models.build import Models, make_models
+from jaxcell.experiments.sweep.results import duration, text_table
+from jaxcell.models.build import make_models
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import image_shape
 from jaxcell.report.common.words import count
@@ -27,14 +38,11 @@ from jaxcell.simulator.plates import ASSOCIATION, VIEWS
 from jaxcell.training.optimizer import make_optimizer
 from jaxcell.training.program import side_by_side
 
-# Share of a matrix product's speed that training reaches. Measured on two CPU cores: 66 patches
-# a second of 340 million operations each, where the product reached 75 to 83 GFLOP/s.
-REACHED = 0.28
-TRAINING = 3  # forward passes that a training step costs: gradients by images and parameters
-SIDE = 2048  # of the matrices whose product is timed
+TIMED = 3  # calls of each step, after a first
+VALIDATING = 1 / 3  # of a training step's time: the forward pass alone
 PIXEL_BYTES = 4  # two views of 16 bits
 NUMBER_BYTES = 4  # float32
-HEADING = "code size setting members done parameters MFLOP minutes MiB".split()
+NETWORKS = ("autoencoder", "regressor")
 
 
 class Patches(NamedTuple):
@@ -45,24 +53,11 @@ class Patches(NamedTuple):
     test: int
 
 
-class Cost(NamedTuple):
-    """What one member costs.
+class Step(NamedTuple):
+    """A step of one network: seconds of its gradients, and bytes of their compiled program."""
 
-    Attributes:
-      latent_size: numbers in a code.
-      parameters: of the autoencoder.
-      forward: floating-point operations of one patch through the autoencoder.
-      training: floating-point operations of training both networks.
-      activation_bytes: of one batch in a training step of the autoencoder.
-      checkpoint_bytes: of the checkpoints that stay.
-    """
-
-    latent_size: int
-    parameters: int
-    forward: float
-    training: float
-    activation_bytes: int
-    checkpoint_bytes: int
+    seconds: float
+    program_bytes: int
 
 
 class Row(NamedTuple):
@@ -71,16 +66,21 @@ class Row(NamedTuple):
     Attributes:
       members: its members.
       left: how many of them are still to be trained.
-      cost: of one.
-      seconds: of training those that are left, one after the other.
-      memory_bytes: of their arrays while they train together; 0 where none is left.
+      latent_size: numbers in a code.
+      parameters: of the autoencoder.
+      seconds: of training those that are left.
+      memory_bytes: on each device, of all that lies there while they train together; 0 where none
+        is left.
+      checkpoint_bytes: of those left, the checkpoints that stay.
     """
 
     members: list[Member]
     left: int
-    cost: Cost
-    seconds: float
-    memory_bytes: int
+    latent_size: int
+    parameters: int
+    seconds: float = 0.0
+    memory_bytes: int = 0
+    checkpoint_bytes: int = 0
 
 
 class Plan(NamedTuple):
@@ -88,64 +88,72 @@ class Plan(NamedTuple):
 
     Attributes:
       rows: of its groups, in order.
-      speed: floating-point operations a second that training is taken to reach.
-      measured: how many finished members the speed is from; 0: assumed from a matrix product.
-      checkpoint_bytes: of all members left.
+      measured: how many finished members stand for timed steps.
       data_bytes: of simulated plates and data sets, as if none were there yet or compressed.
     """
 
     rows: list[Row]
-    speed: float
     measured: int
-    checkpoint_bytes: int
     data_bytes: int
 
 
 def make_plan(members: list[Member], finished: Mapping[str, float]) -> Plan:
-    """Estimates what members of a sweep cost. Reads tags of images; builds and trains nothing.
+    """Times what members of a sweep would do. Reads tags of images; builds and trains nothing.
+
+    Of members that differ in the size of a dense code alone, the largest is timed: a longer code
+    lengthens two layers, which take a few percent of a step.
 
     Args:
       members: of `grid` or `share`, at least one.
       finished: name of each member that needs no more training -> seconds that its training took,
-        NaN where nobody knows. Where any is known, they replace the assumed speed.
+        NaN where nobody knows. Where any is known of one setting and kind, they stand for its
+        timed steps.
 
     Raises:
       BadPlates: an image or a layout is bad.
       ValueError: a member's networks or learning rates do not fit, there are too few patches, or
         no window fits into a field.
     """
-    plates = load_plates(members[0].config) if members[0].config.plates.folder else None
-    costs, known, data_sets = [], [], {}
-    for group in groups(members):
-        config = group[0].config
-        patches = count_patches(config, plates)
-        _require_steps(group[0].name, config, patches)
-        cost = cost_of(config, make_models(config), patches)
-        left = sum(member.name not in finished for member in group)
-        images = sum(patches) * config.dataset.window**2 * PIXEL_BYTES
+    counted, alike = count_groups(members), operator.attrgetter("setting", "kind")
+    waiting = [member for member in members if member.name not in finished]
+    waiting.sort(key=lambda member: member.config.model.latent_dim)
+    largest = {alike(member): member.config for member in waiting}
+    measured = [member for member in members if finished.get(member.name, 0.0) > 0]  # NaN is not
+    steps = {
+        key: time_steps(config)
+        for key, config in tqdm(
+            largest.items(), desc="timing steps", unit=" kinds", dynamic_ncols=True
+        )
+    }
+    rows, data_sets = [], {}
+    for group, patches in counted:
+        first, left = group[0], sum(member.name not in finished for member in group)
+        took = [finished[member.name] for member in measured if alike(member) == alike(first)]
+        rows.append(_row(group, left, patches, steps.get(alike(first)), took))
         if left:
-            data_sets[config.dataset.to_json(sort_keys=True)] = images
-        held = images if fits(images, config.machine.memory_gib) else 0
-        # Parameters, gradients and Adam's two moments of all; activations of those that are
-        # computed at once.
-        at_once = left if side_by_side() else 1
-        memory = held + left * 4 * NUMBER_BYTES * cost.parameters + at_once * cost.activation_bytes
-        costs.append((group, left, cost, memory if left else 0))
-        times = (finished.get(member.name, 0.0) for member in group)
-        known += [(cost.training, took) for took in times if took > 0]  # NaN is not
-    operations, seconds = map(sum, zip(*known)) if known else (REACHED * matrix_product_speed(), 1)
-    speed = operations / seconds
-    rows = [
-        Row(group, left, cost, left * cost.training / speed, memory)
-        for group, left, cost, memory in costs
-    ]
+            images = sum(patches) * first.config.dataset.window**2 * PIXEL_BYTES
+            data_sets[first.config.dataset.to_json(sort_keys=True)] = images
     data_bytes = sum(data_sets.values())
-    if data_sets and not plates:
-        told = members[0].config.plates.simulate
-        fields = told.plates * told.rows * told.columns * told.fields
-        data_bytes += fields * told.field_size**2 * len(VIEWS) * 2  # bytes a pixel
-    checkpoint_bytes = sum(row.left * row.cost.checkpoint_bytes for row in rows)
-    return Plan(rows, speed, len(known), checkpoint_bytes, data_bytes)
+    if data_sets and not members[0].config.plates.folder:
+        simulate = members[0].config.plates.simulate
+        fields = simulate.plates * simulate.rows * simulate.columns * simulate.fields
+        data_bytes += fields * simulate.field_size**2 * len(VIEWS) * 2  # bytes a pixel
+    return Plan(rows, len(measured), data_bytes)
+
+
+def count_groups(members: list[Member]) -> list[tuple[list[Member], Patches]]:
+    """Groups of members and the patches of their data sets, proved to be enough to train on.
+
+    Raises:
+      As `make_plan`.
+    """
+    plates = load_plates(members[0].config) if members[0].config.plates.folder else None
+    result = []
+    for group in groups(members):
+        patches = count_patches(group[0].config, plates)
+        _require_steps(group[0].name, group[0].config, patches)
+        result.append((group, patches))
+    return result
 
 
 def count_patches(config: ConfigDict, plates: Plates | None) -> Patches:
@@ -181,76 +189,78 @@ def count_patches(config: ConfigDict, plates: Plates | None) -> Patches:
     return Patches(*(int(counts[fields["split"] == name].sum()) for name in Patches._fields))
 
 
-def cost_of(config: ConfigDict, models: Models, patches: Patches) -> Cost:
-    """What one member costs.
+def time_steps(config: ConfigDict) -> dict[str, Step]:
+    """Compiles and times a training step of either network of a run, on random patches.
 
     Args:
-      config: of its run.
-      models: its networks.
-      patches: of its data set.
+      config: of the run.
 
     Returns:
-      Operations as XLA counts them, a multiplication and an addition being two; none is done.
+      By `autoencoder` and `regressor`, of one member, on one device.
     """
-    (autoencoder, regressor), window = models, config.dataset.window
-    image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
-    key = jax.random.key(0)
-    params = jax.eval_shape(autoencoder.init, key, image)
-    encode = functools.partial(autoencoder.apply, method="encode")
-    code = jax.eval_shape(encode, params, image)
-    forward = operations(autoencoder.apply, params, image)
-    training = _fitting(config.training.autoencoder, patches, forward)
-    weights = jax.eval_shape(regressor.init, key, image)
-    regressing = operations(regressor.apply, weights, image)
-    training += _fitting(config.training.regressor, patches, regressing)
-    parameters = _numbers(params)
-    return Cost(
-        latent_size=code.shape[1],
-        parameters=parameters,
-        forward=forward,
-        training=training,
-        activation_bytes=config.training.autoencoder.batch_size
-        * _answer_bytes(autoencoder, params, image),
-        # The latest and the best, each of parameters and Adam's two moments.
-        checkpoint_bytes=2 * 3 * NUMBER_BYTES * (parameters + _numbers(weights)),
+    window, batch = (
+        config.dataset.window,
+        max(config.training[name].batch_size for name in NETWORKS),
     )
+    random = np.random.default_rng(0)
+    images = random.integers(2**12, size=(batch, window, window, 2), dtype=np.uint16)
+    table = pd.DataFrame({"split": ["train"] * batch, "target": 1.0})
+    examples, models = Examples(table, images, source=None), make_models(config)
+    return {
+        "autoencoder": _time_step(autoencoder_training(config, models, examples)),
+        "regressor": _time_step(regressor_training(config, models, examples, {"encoder": None})),
+    }
 
 
-def matrix_product_speed() -> float:
-    """Floating-point operations a second of a large float32 matrix product, the best of three."""
-    product, matrix = jax.jit(jnp.matmul), jnp.ones((SIDE, SIDE), jnp.float32)
-    # The first of four compiles.
-    seconds = timeit.repeat(lambda: product(matrix, matrix).block_until_ready(), repeat=4, number=1)
-    return 2 * SIDE**3 / min(seconds[1:])
+def _time_step(training: Training) -> Step:
+    """Of a step's gradients: the optimizer takes as long to compile again, and little time."""
+    raw = next(iter(training.train_batches(0)))
+
+    def gradients(params: Any, data: Any, raw: Any) -> Any:
+        def total(params: Any, some: Any, key: jax.Array) -> jax.Array:
+            return jnp.sum(training.task.loss(params, some, key)[0])
+
+        batch = training.prepare(data, raw)
+        return chunks.value_and_grad(total, params, batch, jax.random.key(0))
+
+    batch = jax.eval_shape(training.prepare, training.data, raw)
+    shapes = jax.eval_shape(training.task.init, jax.random.key(0), batch)
+    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    given = jax.device_put((params, training.data, raw))
+    program = jax.jit(gradients).lower(*given).compile()
+    first, *others = timeit.repeat(
+        lambda: jax.block_until_ready(program(*given)), repeat=1 + TIMED, number=1
+    )
+    memory = program.memory_analysis()
+    used = (memory.argument_size_in_bytes, memory.output_size_in_bytes, memory.temp_size_in_bytes)
+    return Step(statistics.median(others), sum(used))
 
 
 def plan_text(plan: Plan) -> str:
     """A plan as a table and a few lines, for a terminal."""
-    columns = [column for column in zip(HEADING, *map(_cells, plan.rows)) if any(column[1:])]
-    top, *table = map("  ".join, zip(*map(aligned, columns)))
-    rule, members = "-" * len(top), sum(len(row.members) for row in plan.rows)
-    source = f"taken to be {100 * REACHED:.0f} % of a matrix product's, just timed"
+    members = sum(len(row.members) for row in plan.rows)
+    time = duration(sum(row.seconds for row in plan.rows))
+    checkpoints = _gib(sum(row.checkpoint_bytes for row in plan.rows))
+    source = "from steps just timed"
     if plan.measured:
-        source = f"measured on {count(plan.measured, 'finished member')}"
+        source += f" and {count(plan.measured, 'finished member')}"
     return "\n".join([
-        top, rule, *table, rule,
-        "size: numbers in a code. MFLOP: million operations of one patch, forward.",
-        "minutes: to train the members left, all epochs. MiB: of their arrays while they train.",
+        *text_table(pd.DataFrame(map(_cells, plan.rows))),
+        "size: numbers in a code. parameters: of the autoencoder.",
+        "minutes: to train the members left, all epochs. MiB: on each device while they train.",
         "",
         f"members  {members}, of which {members - sum(row.left for row in plan.rows)} done",
-        f"time     about {duration(sum(row.seconds for row in plan.rows))} on this machine, at "
-        f"{plan.speed / 1e9:,.1f} GFLOP/s",
-        f"         ({source}); compiling, data, evaluation on top",
-        f"memory   {_gib(max(row.memory_bytes for row in plan.rows))} at a time, the program "
-        "itself not counted",
-        f"disk     {_gib(plan.checkpoint_bytes)} of checkpoints and at most "
-        f"{_gib(plan.data_bytes)} of images, where not there yet",
+        f"time     about {time} on this machine, {source};",
+        "         compiling, data, evaluation on top",
+        f"memory   {_gib(max(row.memory_bytes for row in plan.rows))} at a time on each device",
+        f"disk     {checkpoints} of checkpoints and at most {_gib(plan.data_bytes)} of images, "
+        "where not there yet",
     ])  # fmt: skip
 
 
 def _require_steps(name: str, config: ConfigDict, patches: Patches) -> None:
     """Finds out now what would otherwise stop a sweep when half of it is trained."""
-    for network in ("autoencoder", "regressor"):
+    for network in NETWORKS:
         settings = config.training[network]
         steps = settings.epochs * (patches.train // settings.batch_size)
         if not steps:
@@ -264,43 +274,60 @@ def _require_steps(name: str, config: ConfigDict, patches: Patches) -> None:
             raise ValueError(f"{name}, {network}: {error}") from error
 
 
-def _fitting(settings: ConfigDict, patches: Patches, forward: float) -> float:
-    """Operations of all epochs of a network, given those of a patch forward."""
-    trained = patches.train // settings.batch_size * settings.batch_size
-    return settings.epochs * forward * (TRAINING * trained + patches.validation)
+def _row(
+    group: list[Member],
+    left: int,
+    patches: Patches,
+    steps: Mapping[str, Step] | None,
+    took: list[float],
+) -> Row:
+    """What a group costs: as its steps are timed, or as members like it took."""
+    config, window = group[0].config, group[0].config.dataset.window
+    models, key = make_models(config), jax.random.key(0)
+    image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
+    params = [jax.eval_shape(model.init, key, image) for model in models]
+    encode = functools.partial(models.autoencoder.apply, method="encode")
+    numbers = [sum(leaf.size for leaf in jax.tree.leaves(some)) for some in params]
+    row = Row(group, left, jax.eval_shape(encode, params[0], image).shape[1], numbers[0])
+    if not left:
+        return row
+    # Devices share the members between them; those of one device are taken to take turns.
+    turns = left // len(dividing(left, jax.local_devices()))
+    seconds = turns * sum(
+        step.seconds * _count_steps(config.training[name], patches) for name, step in steps.items()
+    )
+    images = sum(patches) * window**2 * PIXEL_BYTES
+    at_once = turns if side_by_side() else 1
+    program_bytes = at_once * max(step.program_bytes for step in steps.values())
+    # Of every member the parameters and Adam's two moments; gradients are the program's.
+    states_bytes = 3 * turns * NUMBER_BYTES * max(numbers)
+    held = images if fits(images, config.machine.memory_gib) else 0
+    return row._replace(
+        seconds=left * statistics.mean(took) if took else seconds,
+        memory_bytes=held + program_bytes + states_bytes,
+        # The latest and the best, each of parameters and Adam's two moments.
+        checkpoint_bytes=left * 2 * 3 * NUMBER_BYTES * sum(numbers),
+    )
 
 
-def _answer_bytes(model: nn.Module, params: Any, image: jax.ShapeDtypeStruct) -> int:
-    """Bytes of what all modules answer to a patch, twice, for the gradients too.
-
-    Compiled training steps of configs/latent_sweep.py take 1.1 to 1.3 times as much.
-    """
-    applied = functools.partial(model.apply, capture_intermediates=True)
-    answers = jax.tree.leaves(jax.eval_shape(applied, params, image)[1]["intermediates"])
-    return 2 * sum(array.size * array.dtype.itemsize for array in answers)
+def _count_steps(settings: ConfigDict, patches: Patches) -> float:
+    """Steps of all epochs of a network, those of validation by what they cost."""
+    validation = math.ceil(patches.validation / settings.batch_size)
+    return settings.epochs * (patches.train // settings.batch_size + VALIDATING * validation)
 
 
-def _numbers(params: Any) -> int:
-    return sum(array.size for array in jax.tree.leaves(params))
-
-
-def _cells(row: Row) -> list[str]:
-    first, done = row.members[0], len(row.members) - row.left
-    kind = "separate" if first.config.model.latent_dim else "spatial"
-    words = ["nested" if first.nested else kind, f"{row.cost.latent_size:,}", first.setting]
-    numbers = [f"{row.cost.parameters:,}", f"{row.cost.forward / 1e6:,.1f}"]
-    left = [f"{row.seconds / 60:,.1f}", f"{row.memory_bytes / 2**20:,.0f}"]
-    return [*words, str(len(row.members)), str(done), *numbers, *(left if row.left else "––")]
-
-
-def aligned(column: tuple[str, ...]) -> list[str]:
-    side = "<" if column[0] in ("code", "setting") else ">"
-    return [f"{cell:{side}{max(map(len, column))}}" for cell in column]
-
-
-def duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+def _cells(row: Row) -> dict[str, str]:
+    first = row.members[0]
+    return {
+        "kind": first.kind,
+        "setting": first.setting,
+        "size": f"{row.latent_size:,}",
+        "members": str(len(row.members)),
+        "done": str(len(row.members) - row.left),
+        "parameters": f"{row.parameters:,}",
+        "minutes": f"{row.seconds / 60:,.1f}" if row.left else "–",
+        "MiB": f"{row.memory_bytes / 2**20:,.0f}" if row.left else "–",
+    }
 
 
 def _gib(size: int) -> str:

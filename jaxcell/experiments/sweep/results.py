@@ -20,15 +20,30 @@ from jaxcell.report.sweep.page import write_sweep_report
 
 # What a member leaves that is trained and measured.
 MEASURED = "measured.json"
+# What a member that diverged leaves, beside what was sound until then.
+DIVERGED = "diverged.json"
 NUMBERS = (
     "validation_loss", "bce_excess", "psnr_db", "ssim", "rmse_over_sd", "auroc", "parameters",
     "flops", "train_seconds", "code_bytes", "auroc_of_position", "auroc_of_overlap",
 )  # fmt: skip
+# Column of the table of members -> its heading on the terminal.
+SHOWN = {
+    "bce_excess": "excess nats",
+    "ssim": "SSIM",
+    "rmse_over_sd": "RMSE / SD",
+    "auroc": "AUROC",
+}
 
 
 def is_finished(folder: Path) -> bool:
     """Whether nothing is left to do for a member: it is measured, or it diverged."""
     return (folder / MEASURED).exists() or reason(folder) is not None
+
+
+def reason(folder: Path) -> str | None:
+    """Why a member diverged; None unless it did."""
+    path = folder / DIVERGED
+    return json.loads(path.read_text())["reason"] if path.exists() else None
 
 
 def members_table(members: list[Member], folder: Path) -> pd.DataFrame:
@@ -49,7 +64,7 @@ def members_table(members: list[Member], folder: Path) -> pd.DataFrame:
         path, why = folder / member.name / MEASURED, reason(folder / member.name)
         about = {
             "member": member.name,
-            "kind": _kind(member),
+            "kind": member.kind,
             "setting": member.setting,
             "seed": member.seed,
             "state": "diverged" if why else "done" if path.exists() else "waiting",
@@ -92,12 +107,6 @@ def report(config: ConfigDict, workdir: Path, members: list[Member], table: pd.D
     )
 
 
-def _kind(member: Member) -> str:
-    if member.nested:
-        return "nested"
-    return "separate" if member.config.model.latent_dim else "spatial"
-
-
 def _shown(members: list[Member], done: set[str], best: str | None) -> list[Member]:
     """Members whose reconstructions are shown: done, of the best one's setting, of one seed."""
     some = [member for member in members if member.name in done]
@@ -126,7 +135,7 @@ def _pictures(shown: list[Member], folder: Path, examples: Examples) -> dict:
         _, run = load(folder / member.name)
         originals, by_size = pictures(member, run, examples, rows[np.array(middle)])
         result["original"] = originals
-        result[_kind(member)] = result.get(_kind(member), {}) | by_size
+        result[member.kind] = result.get(member.kind, {}) | by_size
     return result
 
 
@@ -148,11 +157,42 @@ def _facts(done: pd.DataFrame, shown: list[Member], examples: Examples | None) -
     }
 
 
-# What a member that diverged leaves, beside what was sound until then.
-DIVERGED = "diverged.json"
+def status(table: pd.DataFrame, running: set[str], elapsed: float) -> str:
+    """Which members are done, running and waiting, what those done are worth, and the time left.
+
+    Args:
+      table: of `members_table`.
+      running: names of members that are being trained.
+      elapsed: seconds since this call began.
+
+    Returns:
+      Lines for a terminal, one a kind, setting and size of code, and one of sums.
+    """
+    # Of a nested member, the row of its largest size stands for it.
+    each = table.sort_values("latent_size").drop_duplicates("member", keep="last")
+    each["state"] = each["state"].mask(each["member"].isin(running), "running")
+    groups = each.groupby(["kind", "setting", "latent_size"], dropna=False)
+    counts = groups["state"].value_counts().unstack(fill_value=0)
+    scores = groups[list(SHOWN)].mean().rename(columns=SHOWN)
+    lines = text_table(counts.join(scores).rename_axis(index={"latent_size": "size"}).reset_index())
+    done, waiting = (each[each["state"] == state] for state in ("done", "waiting"))
+    text = f"{len(done)} of {len(each)} members done, {duration(elapsed)} so far"
+    if len(done) and len(waiting):
+        by_setting = done.groupby("setting")["train_seconds"].mean()
+        left = waiting["setting"].map(by_setting).fillna(done["train_seconds"].mean()).sum()
+        text += f", about {duration(left)} of training left"
+    return "\n".join(["", *lines, text])
 
 
-def reason(folder: Path) -> str | None:
-    """Why a member diverged; None unless it did."""
-    path = folder / DIVERGED
-    return json.loads(path.read_text())["reason"] if path.exists() else None
+def text_table(table: pd.DataFrame) -> list[str]:
+    """Lines of a table between two rules, without columns in which nothing stands."""
+    some = table.loc[:, (table.notna() & (table != "")).any()]
+    top, *lines = some.to_string(index=False, na_rep="", float_format="{:,.4g}".format).split("\n")
+    rule = "-" * len(top)
+    return [top, rule, *lines, rule]
+
+
+def duration(seconds: float) -> str:
+    """`5 min`, `1 h 5 min`."""
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

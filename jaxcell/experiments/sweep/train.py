@@ -9,18 +9,33 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from jaxcell.dataset.source import Opened, open_data
+from jaxcell.experiments import lifecycle
 from jaxcell.experiments.interaction import train as interaction
-from jaxcell.experiments.sweep.group import train_group
+from jaxcell.experiments.interaction.trainings import (
+    Training,
+    autoencoder_training,
+    regressor_training,
+)
 from jaxcell.experiments.sweep.measure import measure
 from jaxcell.experiments.sweep.members import Member, grid, groups, identity, share
-from jaxcell.experiments.sweep.plan import Plan, make_plan, plan_text
-from jaxcell.experiments.sweep.progress import status
-from jaxcell.experiments.sweep.results import MEASURED, is_finished, members_table, reason, report
+from jaxcell.experiments.sweep.plan import count_groups, make_plan, plan_text
+from jaxcell.experiments.sweep.results import (
+    DIVERGED,
+    MEASURED,
+    is_finished,
+    members_table,
+    reason,
+    report,
+    status,
+)
 from jaxcell.inference.trained import load
+from jaxcell.models.build import make_models
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.sweep.page import summary_lines
 from jaxcell.storage.atomic import locked, write
-from jaxcell.storage.run_folder import check_claim, claim
+from jaxcell.storage.run_folder import TRAINED, check_claim, claim
+from jaxcell.training.checkpoint import best_params
+from jaxcell.training.loop import Lane, fit_together
 
 
 def train(config: ConfigDict, workdir: Path) -> str:
@@ -45,9 +60,9 @@ def train(config: ConfigDict, workdir: Path) -> str:
     check_claim(workdir, "sweep.json", identity(config), "other settings")
     if not own:
         return f"No member of the sweep falls to share {config.sweep.shard}."
-    plan = make_plan(own, _finished(own, folder))
     if config.sweep.plan:
-        return plan_text(plan)
+        return plan_text(make_plan(own, _finished(own, folder)))
+    count_groups(own)  # stops now what would stop when half is trained
     locks = workdir / "locks"
     with locked(locks / "sweep.lock", wait=True):
         claim(workdir, "sweep.json", identity(config), "other settings")
@@ -55,8 +70,8 @@ def train(config: ConfigDict, workdir: Path) -> str:
     began = time.monotonic()
     for _ in range(2):  # once more for what another call had, and perhaps was killed over
         for _, some in itertools.groupby(groups(own), lambda group: _data_set(group[0])):
-            _train(list(some), own, folder, plan, began)
-    print(status(members_table(own, folder), set(), plan, time.monotonic() - began), flush=True)
+            _train(list(some), own, folder, began)
+    _print_status(own, folder, set(), began)
     table = members_table(members, folder)
     waiting = table.loc[table["state"] == "waiting", "member"].nunique()
     if config.sweep.shard != "1/1":
@@ -72,9 +87,7 @@ def train(config: ConfigDict, workdir: Path) -> str:
     return closing_table(lines, page, time.monotonic() - began)
 
 
-def _train(
-    hands: list[list[Member]], own: list[Member], folder: Path, plan: Plan, began: float
-) -> None:
+def _train(hands: list[list[Member]], own: list[Member], folder: Path, began: float) -> None:
     """Trains and measures groups of one data set, but for members that other calls are at."""
     opened = None
     for group in hands:
@@ -84,9 +97,7 @@ def _train(
             left = [member for member in mine if not is_finished(folder / member.name)]
             if not left:
                 continue
-            running = {member.name for member in left}
-            table = members_table(own, folder)
-            print(status(table, running, plan, time.monotonic() - began), flush=True)
+            _print_status(own, folder, {member.name for member in left}, began)
             opened = opened or _open(group[0].config)
             train_group(left, folder, opened)
             for member in left:
@@ -94,6 +105,10 @@ def _train(
                     _, trained = load(folder / member.name)
                     rows = measure(member, trained, opened.examples)
                     write(folder / member.name / MEASURED, rows)
+
+
+def _print_status(own: list[Member], folder: Path, running: set[str], began: float) -> None:
+    print(status(members_table(own, folder), running, time.monotonic() - began), flush=True)
 
 
 def _open(config: ConfigDict) -> Opened:
@@ -112,3 +127,53 @@ def _finished(members: list[Member], folder: Path) -> dict[str, float]:
     """Finished members and the seconds their training took, NaN of those that diverged."""
     table = members_table(members, folder).drop_duplicates("member").set_index("member")
     return table.loc[table["state"] != "waiting", "train_seconds"].to_dict()
+
+
+def train_group(members: list[Member], folder: Path, opened: Opened) -> None:
+    """Trains all networks of members that differ in their seed alone; goes on where it was cut off.
+
+    Args:
+      members: of one of `groups`, or some of one.
+      folder: in which each has a folder of its name.
+      opened: their data set.
+
+    Raises:
+      ValueError: a folder belongs to another config, or to plates that have changed since.
+    """
+    for member in members:
+        lifecycle.begin(member.config, folder / member.name, interaction.notes(opened))
+    models = {member.name: make_models(member.config, opened.dataset) for member in members}
+    sound = [member for member in members if reason(folder / member.name) is None]
+    trainings = [
+        autoencoder_training(member.config, models[member.name], opened.examples)
+        for member in sound
+    ]
+    sound = _fit(sound, folder, "autoencoder", trainings)
+    trainings = [
+        regressor_training(
+            member.config,
+            models[member.name],
+            opened.examples,
+            best_params(folder / member.name / "autoencoder" / "checkpoints"),
+        )
+        for member in sound
+    ]
+    for member in _fit(sound, folder, "regressor", trainings):
+        write(folder / member.name / TRAINED, interaction.steps_taken(folder / member.name))
+
+
+def _fit(members: list[Member], folder: Path, name: str, trainings: list[Training]) -> list[Member]:
+    """Trains one network of each member, and gives back those that did not diverge."""
+    if not members:
+        return []
+    lanes = [
+        Lane(folder / member.name, member.seed, training.train_batches, training.init_params)
+        for member, training in zip(members, trainings, strict=True)
+    ]
+    shared = trainings[0]._asdict()
+    del shared["train_batches"], shared["init_params"]
+    results = fit_together(**shared, lanes=lanes, name=name)
+    for member, result in zip(members, results, strict=True):
+        if result.failure:
+            write(folder / member.name / DIVERGED, {"reason": result.failure})
+    return [member for member, result in zip(members, results) if not result.failure]

@@ -71,8 +71,9 @@ def test_an_image_that_is_all_one_cell():
 def test_the_interval_of_f1_is_that_of_other_fields():
     random = np.random.default_rng(1)
     share = random.uniform(0.5, 0.9, (400, 12))  # of 100 cells in each of 12 fields of 400 runs
-    fields = [[Matches(np.full(10, round(100 * part)), 100, 100, 1, 1) for part in run]
-              for run in share]
+    fields = [
+        [Matches(np.full(10, round(100 * part)), 100, 100, 1, 1) for part in run] for run in share
+    ]
     results = [scores_of_fields(run, draws=300) for run in fields]
     assert results[0]["f1"] == scores(total(fields[0]))["f1"]
     held = [low <= 0.7 <= high for low, high in (result["f1_interval"] for result in results)]

@@ -1,5 +1,6 @@
 """A plan says what would be trained and what it costs, and leaves no trace."""
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +9,7 @@ import tifffile
 from jaxcell.configs import latent_sweep
 from jaxcell.experiments.sweep import plan
 from jaxcell.experiments.sweep.members import grid
-from jaxcell.experiments.sweep.plan import Patches, cost_of, count_patches, make_plan, plan_text
-from jaxcell.models.build import make_models
+from jaxcell.experiments.sweep.plan import Patches, count_patches, make_plan, plan_text
 from jaxcell.plates.folder import Plates
 
 # Of 20 wells of four windows: 12, 3 and 5.
@@ -18,24 +18,16 @@ PATCHES = Patches(48, 12, 20)
 
 # Code of the network below: 6 x 6 places of 4 channels.
 SPATIAL = 144
-KNOWN = {}
-
-
-def _cost_of(config, models, patches):
-    """`cost_of`, which traces every network, asked but once for each."""
-    parts = [config[name].to_json(sort_keys=True) for name in ("model", "training")]
-    key = (*parts, config.dataset.window, patches)
-    if key not in KNOWN:
-        KNOWN[key] = cost_of(config, models, patches)
-    return KNOWN[key]
+# What is timed, where the time itself is not the matter.
+STEPS = {"autoencoder": plan.Step(0.5, 1_000_000), "regressor": plan.Step(0.25, 800_000)}
 
 
 @pytest.fixture(autouse=True)
-def product_speed(monkeypatch) -> float:
-    """A machine of known speed, operations a second."""
-    monkeypatch.setattr(plan, "matrix_product_speed", lambda: 1e9)
-    monkeypatch.setattr(plan, "cost_of", _cost_of)
-    return 1e9
+def timed(monkeypatch) -> list:
+    """Configs whose steps were timed, on a machine of known speed."""
+    configs = []
+    monkeypatch.setattr(plan, "time_steps", lambda config: configs.append(config) or STEPS)
+    return configs
 
 
 def _config(folder="data", **changes):
@@ -64,10 +56,9 @@ def _config(folder="data", **changes):
     return config
 
 
-def _cost(patches=PATCHES, **changes):
-    """Cost of the first member."""
-    config = grid(_config(**changes))[0].config
-    return _cost_of(config, make_models(config), patches)
+def _row(**changes):
+    """What the first group costs."""
+    return make_plan(grid(_config(**changes)), {}).rows[0]
 
 
 def _plates(folder, sizes) -> Plates:
@@ -118,48 +109,58 @@ def test_a_folder_is_read_once_for_all_windows(tmp_path, monkeypatch):
     seen = []
     plates = _plates(tmp_path, (200,))
     monkeypatch.setattr(plan, "load_plates", lambda config: seen.append(config) or plates)
-    changes = {"data__plates": str(tmp_path), "data__folder": str(tmp_path / "data")}
+    changes = {"plates__folder": str(tmp_path), "machine__folder": str(tmp_path / "data")}
     made = make_plan(grid(_config(**changes, sweep__window=(32, 96))), {})
     assert len(seen) == 1
     # Nothing is simulated, so there are the two data sets alone: 36 and 4 windows a field.
     assert made.data_bytes == 24 * 4 * (36 * 32**2 + 4 * 96**2)
 
 
-def test_a_longer_code_lengthens_two_dense_layers_and_nothing_else():
-    short, long, spatial = (_cost(sweep__latent_dim=(size,)) for size in (4, 104, 0))
+def test_a_longer_code_lengthens_two_dense_layers_and_nothing_else(timed):
+    short, long, spatial = (_row(sweep__latent_dim=(size,)) for size in (4, 104, 0))
     assert (short.latent_size, long.latent_size, spatial.latent_size) == (4, 104, SPATIAL)
     assert long.parameters - short.parameters == 100 * (2 * SPATIAL + 1)
-    # A multiplication and an addition for each weight, an addition for each bias.
-    assert long.forward - short.forward == pytest.approx(100 * (4 * SPATIAL + 1), rel=0.01)
     assert spatial.parameters == short.parameters - 4 * (2 * SPATIAL + 1) - SPATIAL
+    # Of codes that differ in size alone the largest is timed, for all of them.
+    timed.clear()
+    made = make_plan(grid(_config(sweep__latent_dim=(4, 104, 16, 0))), {})
+    assert sorted(config.model.latent_dim for config in timed) == [0, 104]
+    assert len({row.seconds for row in made.rows}) == 1
 
 
-def test_training_is_three_forward_passes_a_patch_and_one_in_validation():
-    found = _cost(training__regressor__epochs=0)
-    assert found.training == pytest.approx(3 * (3 * 48 + 12) * found.forward)
+def test_time_is_that_of_all_steps_of_both_networks():
+    # Batches of 16: three training steps an epoch, and one of validation, at a third of the time.
+    # Two members, on as many devices, take no longer than one.
+    assert _row().seconds == pytest.approx((3 + 1 / 3) * (3 * 0.5 + 1 * 0.25))
+    assert _row(sweep__seed=(0,)).seconds == _row().seconds
+    assert _row(sweep__seed=(0, 1, 2, 3, 4, 5, 6)).seconds > 1.5 * _row().seconds
+    without, once, twice = (_row(training__regressor__epochs=n).seconds for n in (1, 2, 3))
+    assert twice - once == pytest.approx(once - without) and once > without
     # Steps are whole batches.
-    assert _cost(Patches(63, 12, 5), training__regressor__epochs=0).training == found.training
-
-
-def test_the_regressor_is_trained_with_its_encoder():
-    without, once, twice = (
-        _cost(training__regressor__epochs=epochs).training for epochs in (0, 1, 2)
-    )
-    one = _cost().forward * (3 * 48 + 12)  # of an epoch of the autoencoder, decoder and all
-    assert 0.1 * one < once - without < 0.8 * one
-    assert twice - once == pytest.approx(once - without)
+    assert _row(training__autoencoder__batch_size=47).seconds < _row().seconds
 
 
 def test_a_nested_member_costs_what_its_largest_size_does():
     changes = {"sweep__latent_dim": (4, 16), "sweep__nested_epochs": 3}
-    members = grid(_config(**changes, sweep__nested=True, sweep__seed=(0,)))
-    *_, largest, nested = [
-        _cost_of(member.config, make_models(member.config), PATCHES) for member in members
-    ]
+    made = make_plan(grid(_config(**changes, sweep__nested=True, sweep__seed=(0,))), {})
+    *_, largest, nested = made.rows
     assert nested.latent_size == largest.latent_size
     # A scale and a shift of every unit for either of two sizes.
     assert nested.parameters - largest.parameters == 2 * 2 * SPATIAL
-    assert nested.training == pytest.approx(largest.training, rel=0.02)
+    assert nested.seconds == largest.seconds
+
+
+def test_a_step_is_compiled_and_timed_and_a_slower_network_is_slower(monkeypatch):
+    monkeypatch.undo()
+    fast, slow = (
+        plan.time_steps(grid(_config(model__autoencoder__features=features))[0].config)
+        for features in ((8,), (128, 128))
+    )
+    for name in STEPS:
+        assert slow[name].seconds > 2 * fast[name].seconds > 0
+        assert slow[name].program_bytes > fast[name].program_bytes
+    # At least one batch of images, and the gradients.
+    assert fast["autoencoder"].program_bytes > 16 * 4 * 96 * 96
 
 
 def test_what_would_stop_a_sweep_half_way_stops_it_before_it_begins():
@@ -173,18 +174,19 @@ def test_what_would_stop_a_sweep_half_way_stops_it_before_it_begins():
             make_plan(grid(_config(sweep__nested=True, **{name: value})), {})
 
 
-def test_memory_is_of_the_data_the_members_and_one_batch():
+def test_memory_is_of_the_data_the_members_and_one_step():
     def memory(**changes):
-        return make_plan(grid(_config(**changes)), {}).rows[0].memory_bytes
+        return _row(**changes, sweep__seed=(0,)).memory_bytes
 
-    two, cost = memory(), _cost()
-    images = sum(PATCHES) * 96 * 96 * 2 * 2
-    assert two == images + 2 * 16 * cost.parameters + cost.activation_bytes
-    assert memory(sweep__seed=(0, 1, 2)) - two == 16 * cost.parameters
-    assert memory(machine__memory_gib=images / 2**31) == two - images  # streamed
-    assert memory(training__autoencoder__batch_size=32) - two == cost.activation_bytes
-    # At least the answers of the whole network and of its two halves, kept twice.
-    assert cost.activation_bytes > 2 * 16 * 4 * (2 * 96 * 96 * 2 + 4)
+    images, row = sum(PATCHES) * 96 * 96 * 2 * 2, _row()
+    one = memory()
+    assert memory(machine__memory_gib=images / 2**31) == one - images  # streamed
+    # Parameters and gradients are the program's; Adam's two moments are not.
+    assert one - images - 1_000_000 >= 2 * 4 * row.parameters
+    # As many more as a device has to hold: parameters and two moments of each.
+    devices = jax.local_device_count()
+    more = _row(sweep__seed=tuple(range(2 * devices))).memory_bytes
+    assert more - _row(sweep__seed=tuple(range(devices))).memory_bytes >= 3 * 4 * row.parameters
 
 
 def test_disk_holds_what_is_still_to_be_written():
@@ -192,13 +194,28 @@ def test_disk_holds_what_is_still_to_be_written():
     made, data_set = make_plan(members, {}), sum(PATCHES) * 96 * 96 * 4
     simulated = 20 * 200 * 200 * 3 * 2
     assert made.data_bytes == simulated + 2 * data_set
-    assert made.checkpoint_bytes == sum(2 * row.cost.checkpoint_bytes for row in made.rows)
-    # The latest and the best, of three numbers a parameter.
-    assert made.rows[0].cost.checkpoint_bytes > 24 * made.rows[0].cost.parameters
+    # Of two members the latest and the best, of three numbers a parameter.
+    assert made.rows[0].checkpoint_bytes > 2 * 24 * made.rows[0].parameters
     plain = {member.name: 1.0 for member in members if not member.config.dataset.masked}
     assert make_plan(members, plain).data_bytes == simulated + data_set
     every = make_plan(members, {member.name: 1.0 for member in members})
-    assert every.checkpoint_bytes == every.data_bytes == 0
+    assert every.data_bytes == 0
+    assert all(row.checkpoint_bytes == row.seconds == row.memory_bytes == 0 for row in every.rows)
+
+
+def test_finished_members_stand_for_timed_steps():
+    members = grid(_config(sweep__latent_dim=(4, 8, 0)))
+    took = {"latent_4-seed_0": 60.0, "latent_4-seed_1": 80.0, "latent_8-seed_0": float("nan")}
+    small, large, spatial = make_plan(members, took).rows
+    assert (small.left, large.left, spatial.left) == (0, 1, 2)
+    assert large.seconds == 70.0  # what members of its kind took, of one member left
+    assert spatial.seconds == _row(sweep__latent_dim=(0,)).seconds
+
+
+def test_what_is_finished_is_not_timed(timed):
+    members = grid(_config(sweep__latent_dim=(4, 0)))
+    make_plan(members, {member.name: 1.0 for member in members if member.kind == "spatial"})
+    assert [config.model.latent_dim for config in timed] == [4]
 
 
 def test_networks_that_do_not_fit_are_found_out():
@@ -216,21 +233,21 @@ def test_the_text_is_a_table_with_totals():
     text = plan_text(make_plan(members, {"latent_4-seed_0": 60.0, "latent_4-seed_1": 60.0}))
     lines = text.splitlines()
     head, rule, separate, spatial, nested = lines[:5]
-    assert len({len(line) for line in lines[:6]}) == 1 and set(rule) == {"-"}
+    assert len({len(line) for line in lines[:6]}) == 1 and set(rule) == set(lines[5]) == {"-"}
     assert "setting" not in head
     names = head.split()
     cells = dict(zip(names, separate.split(), strict=True))
-    assert (cells["code"], cells["size"], cells["members"], cells["done"]) == (
+    assert (cells["kind"], cells["size"], cells["members"], cells["done"]) == (
         "separate", "4", "2", "2"
     )  # fmt: skip
     assert cells["minutes"] == cells["MiB"] == "–"
-    assert cells["parameters"] == f"{_cost().parameters:,}"
+    assert cells["parameters"] == f"{_row().parameters:,}"
     cells = dict(zip(names, spatial.split(), strict=True))
-    assert (cells["code"], cells["size"], cells["done"]) == ("spatial", "144", "0")
-    assert 1.5 < float(cells["minutes"]) < 2.5  # two members, nearly as large
-    assert nested.startswith("nested")
+    assert (cells["kind"], cells["size"], cells["done"]) == ("spatial", "144", "0")
+    assert float(cells["minutes"]) == pytest.approx(_row().seconds / 60, abs=0.05)
+    assert nested.split()[0] == "nested"
     assert "6, of which 2 done" in text
-    assert "measured on 2 finished members" in text
+    assert "steps just timed and 2 finished members" in text
     assert max(map(len, lines)) <= 100
 
 
@@ -239,12 +256,5 @@ def test_the_text_names_settings_where_there_are_some():
     text = plan_text(made)
     assert "setting" in text.splitlines()[0]
     assert "plain images" in text.splitlines()[2] and "masked" in text.splitlines()[3]
-    assert "matrix product" in text
+    assert "from steps just timed;" in text
     assert max(map(len, text.splitlines())) <= 100
-
-
-def test_the_product_is_timed(monkeypatch):
-    monkeypatch.undo()
-    monkeypatch.setattr(plan, "SIDE", 256)
-    # Between a slow calculator and all the machines of the world.
-    assert 1e7 < plan.matrix_product_speed() < 1e18

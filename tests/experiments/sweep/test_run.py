@@ -16,6 +16,8 @@ from jaxcell.configs import latent_sweep
 from jaxcell.experiments import lifecycle
 from jaxcell.experiments.interaction import evaluate, train
 from jaxcell.experiments.sweep import train as sweep
+from jaxcell.experiments.sweep.members import grid
+from jaxcell.experiments.sweep.plan import count_patches, time_steps
 from jaxcell.inference.trained import load
 from jaxcell.training import checkpoint
 
@@ -158,7 +160,7 @@ def test_a_member_is_what_train_py_makes_of_its_config(whole, tmp_path):
 
 
 def test_another_sweep_is_refused_and_a_sweep_is_no_run(small, data):
-    with pytest.raises(ValueError, match="sweep.nested.*another folder"):
+    with pytest.raises(ValueError, match="sweep.latent_dim.*another folder"):
         start(data, small, nested=False)
     with pytest.raises(ValueError, match="is a sweep; evaluate one of its runs"):
         lifecycle.evaluate(small, plates="plates")
@@ -169,6 +171,21 @@ def test_the_report_of_a_sweep_is_written_anew(small):
     (small / "report" / "members.csv").unlink()
     assert "2 of 2 done" in lifecycle.evaluate(small)
     pd.testing.assert_frame_equal(pd.read_csv(small / "report" / "members.csv"), before)
+
+
+@pytest.mark.slow
+def test_planned_time_is_of_the_order_of_what_training_takes(data, tmp_path):
+    config = make_config(data, latent_dim=(4,), seed=(0,), nested=False)
+    config.model.autoencoder.features = (64, 64)
+    config.training.autoencoder.checkpoint_every_steps = 0
+    sweep.train(config, tmp_path)
+    history = (tmp_path / "members" / "latent_4-seed_0" / "autoencoder" / "metrics.jsonl").open()
+    took = [json.loads(line)["seconds"] for line in history][-1]  # the first epoch compiles
+    member = grid(config)[0]
+    patches = count_patches(member.config, None)
+    step = time_steps(member.config)["autoencoder"].seconds
+    planned = step * patches.train / member.config.training.autoencoder.batch_size
+    assert took / 10 < planned < 5 * took
 
 
 def test_a_plan_makes_nothing(data, tmp_path):

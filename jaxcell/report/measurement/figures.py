@@ -112,8 +112,9 @@ def strengths(
                 groups = [(at - 0.2, wells[name][chosen], mark), (at + 0.2, chance, BY_CHANCE)]
             for middle, values, how in groups:
                 _strip(axes, middle, values, few[chosen], how)
-        words = style.with_unit(measures[name]["label"], measures[name]["unit"])
-        axes.set_ylabel(textwrap.fill(words, 28))
+        words, unit = measures[name]["label"], measures[name]["unit"]
+        # A unit stays beside its last word.
+        axes.set_ylabel(textwrap.fill(f"{words},\u00a0{unit}" if unit else words, 30))
         _name_conditions(axes, of_well[~few], palette, 72 // columns)
         if name == "overlap_share":
             handle = Line2D([], [], ls="", marker="_", color=style.MUTED, label="by chance")
@@ -221,7 +222,7 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
                 axes.plot(steps, line, color=colour, marker=marker, ms=4, lw=1.3)
         axes.set_title(f"{len(of_kind):,} {kind.plural}")
         axes.set_xlabel("step (larger structures to the right)")
-        axes.set_ylim(bottom=0)
+        style.set_scale(axes, spectra.stack(), wide=np.inf)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.axes[0].set_ylabel("light lost at this step,\n% of the cell's light")
     handles = [Line2D([], [], lw=1.3, ms=4, label=name, color=mark.colour, marker=mark.marker)

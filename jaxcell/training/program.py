@@ -130,7 +130,7 @@ def several_runs(
     joined = functools.partial(jax.tree.map, lambda *rows: jnp.stack(rows))
     return Program(
         joined=lambda states: jax.device_put(joined(*states), split),
-        own=lambda tree, member: jax.tree.map(lambda leaf: leaf[member], tree),
+        own=lambda tree, member: jax.tree.map(functools.partial(_row, member), tree),
         train=lambda states, data, raws: train(states, data, *_rows(raws, members)),
         evaluate=jax.jit(over_devices(evaluate, mesh, "sww")),
         end_epoch=lambda states, losses: end_epoch(states, *_rows(losses, members)),
@@ -151,6 +151,15 @@ def side_by_side() -> bool:
 def _in_turn(function: Callable) -> Callable:
     """What `jax.vmap` answers, one member after the other."""
     return lambda *rows: jax.lax.map(lambda given: function(*given), rows)
+
+
+def _row(member: int, leaf: Any) -> Any:
+    """A member's row of an array, read on the device where it lies: none waits for another."""
+    if not isinstance(leaf, jax.Array):
+        return leaf[member]
+    shards = sorted(leaf.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+    in_each = len(leaf) // len(shards)
+    return shards[member // in_each].data[member % in_each]
 
 
 def _rows(given: dict[int, Any], members: int) -> tuple[Any, np.ndarray]:

@@ -28,7 +28,7 @@ ALLOWED = {
     "experiments": GROUND
     | {"configs", "measures", "models", "training", "dataset", "analysis", "report", "inference"},
     "cli.py": {"compute", "configs", "experiments"},
-    "__init__.py": {"notebook"},
+    "__init__.py": {"notebook", "storage"},
     "notebook": GROUND | {"measures", "dataset", "inference", "experiments", "report", "configs"},
 }
 

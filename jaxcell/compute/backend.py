@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -39,7 +40,8 @@ def use_every_core() -> None:
     busy. Before anything is computed.
     """
     if DEVICES not in os.environ.get("XLA_FLAGS", "") and jax.config.jax_num_cpu_devices < 0:
-        jax.config.update("jax_num_cpu_devices", cores())
+        with suppress(RuntimeError):  # a notebook may have computed already: its devices stay
+            jax.config.update("jax_num_cpu_devices", cores())
 
 
 def cores() -> int:

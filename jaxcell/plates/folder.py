@@ -36,7 +36,20 @@ class Plates(NamedTuple):
 
 
 def read_plates(folder: Path, views: Mapping[str, str], condition: str | None = None) -> Plates:
-    """Reads every plate in a folder, and writes nothing there.
+    """Reads every plate in a folder and opens each of its images; writes nothing there.
+
+    Args:
+      folder, views, condition: as for `read_tables`.
+
+    Returns:
+      The tables, and all findings; see `require_good` and `leave_out` for what to do with them.
+    """
+    plates = read_tables(folder, views, condition)
+    return plates._replace(findings=plates.findings + check_images(plates.images))
+
+
+def read_tables(folder: Path, views: Mapping[str, str], condition: str | None = None) -> Plates:
+    """Reads what the names of a folder's files and its layouts say, and opens no image.
 
     Images come from `images.csv` if the folder has one, else from IN Cell file names; layouts from
     each `wells.csv`, and for plates that have none from the layout workbooks.
@@ -48,7 +61,7 @@ def read_plates(folder: Path, views: Mapping[str, str], condition: str | None = 
       condition: given to every well without layout, as role 'sample'; None makes that a finding.
 
     Returns:
-      The tables, and all findings; see `require_good` and `leave_out` for what to do with them.
+      The tables, and the findings about them.
     """
     folder = Path(folder).absolute()
     views = {role: view for role, view in views.items() if view}
@@ -67,7 +80,6 @@ def read_plates(folder: Path, views: Mapping[str, str], condition: str | None = 
     findings += _missing_views(every, images, views)
     findings += _without_layout(every, wells, layout_findings)
     findings += _without_images(every, wells, findings)
-    findings += check_images(images)
     return Plates(images, wells[list(WELL_COLUMNS)], findings)
 
 

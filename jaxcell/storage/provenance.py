@@ -9,8 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-import jax
-
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 CHECKOUT = Path(__file__).parents[2]
 UNKNOWN = "unknown"
@@ -18,6 +16,8 @@ UNKNOWN = "unknown"
 
 def versions() -> dict[str, str]:
     """Versions and commit of jaxcell, of Python and the packages that numbers depend on; device."""
+    import jax  # slow, and `jaxcell.__version__` needs none
+
     device = jax.devices()[0]
     return {
         "jaxcell": own_version(),

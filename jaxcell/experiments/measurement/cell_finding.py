@@ -10,7 +10,6 @@ from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.masks import field_mask
 from jaxcell.cells.methods import decoded, field_masks
-from jaxcell.inference.segmenter import load, segment
 
 # uint16 [H, W, 2] -> masks bool [2, H, W] and labels int32 [2, H, W].
 CellFinder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -62,6 +61,8 @@ def make_cell_finder(config: ConfigDict) -> CellFinder:
 
 
 def _by_network(workdir: Path, pixel_um: float) -> CellFinder:
+    from jaxcell.inference.segmenter import load, segment  # slow to import
+
     config, segmenter = load(workdir)
     if segmenter.kinds != VIEWS:
         raise ValueError(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -14,10 +14,14 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.experiments.measurement.label_images import label_paths, remove_labels, write_labels
+from jaxcell.experiments.measurement.one_well import Measured
 from jaxcell.storage.atomic import write, write_cells
 from jaxcell.storage.provenance import code_digest
 from jaxcell.storage.run_folder import IDENTITY, TRAINED
 
+# Folders of a measurement.
+WELLS, LABELS = "wells", "labels"
 # What decides the numbers of a well, besides its images and the settings.
 CODE = (
     "jaxcell.cells",
@@ -29,18 +33,6 @@ CODE = (
     "jaxcell.inference.segmenter",
     "jaxcell.experiments.measurement",
 )
-
-
-class Measured(NamedTuple):
-    """A measured well.
-
-    Attributes:
-      measures: as `measure_well` gives them, with `plate`, `well`, `fields` and `seconds`.
-      cells: one row a cell, see `cell_table`.
-    """
-
-    measures: dict[str, Any]
-    cells: pd.DataFrame
 
 
 def settings_of(config: ConfigDict) -> dict:
@@ -78,41 +70,46 @@ def keep_or_measure(
     groups: list[pd.DataFrame],
     measure: Callable[[pd.DataFrame], Measured],
     folder: Path,
-    threads: int,
-) -> Iterator[Measured]:
+    config: ConfigDict,
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Every well in order: read back where it was measured from the same images, else measured.
 
     Args:
       groups: the fields of each well, rows of `select_fields`.
       measure: measures one well.
-      folder: where they are kept, one file of numbers and one of cells a well.
-      threads: wells measured at a time.
+      folder: of the results; a file of numbers, one of cells and, where the config wants them, the
+        label images of each well are kept there.
+      config: as `configs/measure.py` describes.
 
     Yields:
-      The measured wells.
+      The measures, with `seconds`, and the cells of each well.
     """
+    labels = config.measurement.labels
 
-    def work(fields: pd.DataFrame) -> Measured:
+    def work(fields: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
         images = _images(fields)
-        first = fields.iloc[0]
+        place = fields["plate"].iloc[0], fields["well"].iloc[0]
         # A plate may be called anything, `CK19.2` or `a/b`.
-        name = f"{quote(first.plate, safe=' ')} {first.well}"
-        numbers, cells = folder / f"{name}.json", folder / f"{name}.parquet"
+        name = f"{quote(place[0], safe=' ')} {place[1]}"
+        numbers, cells = folder / WELLS / f"{name}.json", folder / WELLS / f"{name}.parquet"
+        pictures = label_paths(folder / LABELS, *place, fields["field"]) if labels else {}
         if numbers.exists():
             kept = json.loads(numbers.read_text())
-            if kept["images"] == images:
-                return Measured(kept["measures"], pd.read_parquet(cells))
+            if kept["images"] == images and all(path.exists() for path in pictures.values()):
+                return kept["measures"], pd.read_parquet(cells)
         numbers.unlink(missing_ok=True)
+        remove_labels(folder / LABELS, *place)  # those of other images, wanted or not
         began = time.monotonic()
         measured = measure(fields)
-        measured.measures["seconds"] = round(time.monotonic() - began, 3)
+        measures = measured.measures | {"seconds": round(time.monotonic() - began, 3)}
         write_cells(cells, measured.cells)
+        write_labels(pictures, measured.labels, config.plates.pixel_um)
         # Last, since it says that the well is whole.
-        write(numbers, {"images": images, "measures": measured.measures})
-        return Measured(json.loads(numbers.read_text())["measures"], pd.read_parquet(cells))
+        write(numbers, {"images": images, "measures": measures})
+        return json.loads(numbers.read_text())["measures"], pd.read_parquet(cells)
 
-    (folder / "code").write_text(code_digest(*CODE))
-    with ThreadPoolExecutor(threads) as pool:
+    (folder / WELLS / "code").write_text(code_digest(*CODE))
+    with ThreadPoolExecutor(config.machine.threads) as pool:
         yield from tqdm(
             pool.map(work, groups), "measuring", len(groups), unit=" wells", dynamic_ncols=True
         )

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
 
@@ -23,16 +22,15 @@ from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments.measurement.cell_finding import CellFinder, make_cell_finder
 from jaxcell.experiments.measurement.kept_wells import (
-    Measured,
+    LABELS,
+    WELLS,
     forget_other_code,
     keep_or_measure,
     settings_of,
 )
+from jaxcell.experiments.measurement.one_well import check_settings, measure_one_well
 from jaxcell.measures import catalogue, chance
-from jaxcell.measures.cell_table import cell_table
 from jaxcell.measures.chance import TOO_FEW
-from jaxcell.measures.contacts import MAXIMUM_UM
-from jaxcell.measures.well import measure_well, record_field
 from jaxcell.plates.folder import is_simulated
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.measurement.page import ExampleField, summary_lines, write_measurement_report
@@ -57,11 +55,11 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
       ValueError: bad plates, a setting that does not exist, or a folder of something else.
     """
     began = time.monotonic()
-    _check(config)
+    check_settings(config)
     find = make_cell_finder(config)
     plates = load_plates(config, condition)
     fields = select_fields(plates, ImmuneCellsConfig(name="measured", split_by="none"))
-    settings, parts = settings_of(config), folder / "wells"
+    settings, parts = settings_of(config), folder / WELLS
     check_claim(folder, IDENTITY, settings, "other settings")
     forget_other_code(parts)
     flat = _flat_fields(config, fields, parts)
@@ -73,11 +71,11 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         write_flat_fields(parts, flat)
     groups = [group for _, group in fields.groupby(["plate", "well"], sort=True)]
     measure = partial(measure_one_well, config, flat=flat, find=find)
-    done = list(keep_or_measure(groups, measure, parts, config.machine.threads))
+    done = list(keep_or_measure(groups, measure, folder, config))
     about = fields.drop_duplicates(["plate", "well"])[["plate", "well", *ABOUT]]
-    wells = pd.DataFrame([well.measures for well in done])
+    wells = pd.DataFrame([measures for measures, _ in done])
     wells = about.merge(wells, on=["plate", "well"], validate="one_to_one")
-    cells = pd.concat([well.cells for well in done], ignore_index=True)
+    cells = pd.concat([cells for _, cells in done], ignore_index=True)
     cells = about.merge(cells, on=["plate", "well"], validate="one_to_many")
     truth = _agreement(wells, cells, fields)
     described = catalogue.quantities(config.measurement.contact_um, config.measurement.near_um)
@@ -113,37 +111,10 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         colours=config.evaluation.colours,
     )
     tables = {"tables": f"wells.csv, cells.parquet, cells.h5ad in {folder}"}
+    if config.measurement.labels:
+        tables["labels"] = f"{LABELS}/PLATE/WELL_f1_t_cell.tif and so on in {folder}"
     page = folder / "report" / "index.html"
     return closing_table(summary_lines(metrics) | tables, page, time.monotonic() - began)
-
-
-def _check(config: ConfigDict) -> None:
-    """Raises ValueError for numbers out of their range."""
-    measurement, pixel_um, threads = (
-        config.measurement,
-        config.plates.pixel_um,
-        config.machine.threads,
-    )
-    rules = {
-        "plates.pixel_um": (pixel_um, pixel_um > 0),
-        "measurement.minimum_area_um2": (
-            measurement.minimum_area_um2,
-            measurement.minimum_area_um2 >= 0,
-        ),
-        "measurement.granularity_steps": (
-            measurement.granularity_steps,
-            measurement.granularity_steps >= 0,
-        ),
-        "machine.threads": (threads, threads >= 1),
-    }
-    for name in ("contact_um", "near_um"):
-        rules[f"measurement.{name}"] = (measurement[name], 0 <= measurement[name] < MAXIMUM_UM)
-    bad = [f"{name} is {value}" for name, (value, good) in rules.items() if not good]
-    if bad:
-        raise ValueError(
-            f"{', '.join(bad)}: distances are from 0 to below {MAXIMUM_UM:g} µm, a pixel is wider "
-            "than 0, an area and a number of steps not negative, threads at least 1"
-        )
 
 
 def _flat_fields(config: ConfigDict, fields: pd.DataFrame, parts: Path) -> FlatFields:
@@ -154,48 +125,6 @@ def _flat_fields(config: ConfigDict, fields: pd.DataFrame, parts: Path) -> FlatF
     new = fields[~fields["plate"].isin({plate for plate, _ in kept})]
     images = new.melt(["plate", "well", "field"], list(VIEWS), var_name="role", value_name="path")
     return kept | estimate_flat_fields(images)
-
-
-def measure_one_well(
-    config: ConfigDict, fields: pd.DataFrame, *, flat: FlatFields, find: CellFinder
-) -> Measured:
-    """Measures one well.
-
-    Args:
-      config: as `configs/measure.py` describes.
-      fields: its rows of `select_fields`.
-      flat: what fields are corrected by; empty: by nothing.
-      find: finds masks and cells.
-
-    Returns:
-      Its measures and its cells.
-
-    Raises:
-      ValueError: an image cannot be read or measured; names plate, well and field.
-    """
-    place, records, tables = fields.iloc[0], [], []
-    try:
-        for row in fields.itertuples():
-            views = read_field(row, flat)
-            masks, labels = find(views)
-            stacked = np.ascontiguousarray(np.moveaxis(views, -1, 0))
-            record = record_field(
-                *(stacked, masks, labels),
-                pixel_um=config.plates.pixel_um,
-                contact_um=config.measurement.contact_um,
-                near_um=config.measurement.near_um,
-            )
-            steps = config.measurement.granularity_steps
-            table = cell_table(stacked, labels, record, config.plates.pixel_um, steps)
-            records.append(record)
-            tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
-        measures = measure_well(records)
-    except ValueError as error:
-        number = f", field {row.field}" if len(records) < len(fields) else ""
-        raise ValueError(f"{place.plate} {place.well}{number}: {error}") from error
-    cells = pd.concat(tables, ignore_index=True)
-    about = {"plate": place.plate, "well": place.well, "fields": len(records)}
-    return Measured(about | measures, cells)
 
 
 def _agreement(wells: pd.DataFrame, cells: pd.DataFrame, fields: pd.DataFrame) -> dict:

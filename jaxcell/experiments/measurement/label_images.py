@@ -1,0 +1,78 @@
+"""Where each cell is, as images that ImageJ and napari open: one file a field and kind of cell."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import tifffile
+
+from jaxcell.cells.kinds import VIEWS
+
+
+def label_paths(
+    folder: Path, plate: str, well: str, fields: Iterable[int]
+) -> dict[tuple[int, str], Path]:
+    """The files of a well's label images, `PLATE/WELL_f1_t_cell.tif`.
+
+    Args:
+      folder: of the label images of all plates.
+      plate, well: names; of a plate's, what no file name may hold is quoted.
+      fields: numbers of its fields.
+
+    Returns:
+      (field, kind) -> path.
+    """
+    home = folder / quote(plate, safe=" ")
+    return {
+        (int(field), kind): home / f"{well}_f{field}_{kind}.tif"
+        for field in fields
+        for kind in VIEWS
+    }
+
+
+def remove_labels(folder: Path, plate: str, well: str) -> None:
+    """Removes the label images of a well, also those of fields that it no longer has."""
+    for path in (folder / quote(plate, safe=" ")).glob(f"{well}_f*.tif*"):
+        path.unlink()
+
+
+def write_labels(
+    paths: Mapping[tuple[int, str], Path], labels: Mapping[int, np.ndarray], pixel_um: float
+) -> None:
+    """Writes the label images of a well, each whole or not at all.
+
+    Args:
+      paths: as `label_paths` gives them.
+      labels: field -> int32 [2, H, W], 0 outside cells.
+      pixel_um: width of a pixel.
+    """
+    for (field, kind), path in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_label_image(path, labels[field][VIEWS.index(kind)], pixel_um)
+
+
+def write_label_image(path: Path, labels: np.ndarray, pixel_um: float) -> None:
+    """Writes one label image as compressed TIFF; the file is whole or not there.
+
+    Args:
+      path: where to.
+      labels: int [H, W], 0 outside cells; stored as uint16, or as uint32 where the largest label
+        does not fit in that.
+      pixel_um: width of a pixel.
+    """
+    largest = int(labels.max(initial=0))
+    partial = path.with_name(path.name + ".tmp")
+    tifffile.imwrite(
+        partial,
+        labels.astype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32),
+        photometric="minisblack",
+        compression="zlib",
+        resolution=(1 / pixel_um, 1 / pixel_um),
+        resolutionunit="NONE",
+        # Where ImageJ looks for the unit. tifffile would say it itself, but not of uint32.
+        description="ImageJ=1.54f\nunit=um\n",
+        metadata=None,
+    )
+    os.replace(partial, path)

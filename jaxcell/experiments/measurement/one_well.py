@@ -1,0 +1,101 @@
+"""One well measured: its interaction, its cells, and where each cell is."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from ml_collections import ConfigDict
+
+from jaxcell.dataset.fields import read_field
+from jaxcell.dataset.flat_field import FlatFields
+from jaxcell.experiments.measurement.cell_finding import CellFinder
+from jaxcell.measures.cell_table import cell_table
+from jaxcell.measures.contacts import MAXIMUM_UM
+from jaxcell.measures.well import measure_well, record_field
+
+
+class Measured(NamedTuple):
+    """A measured well.
+
+    Attributes:
+      measures: as `measure_well` gives them, with `plate`, `well` and `fields`.
+      cells: one row a cell, see `cell_table`, with plate, well and field.
+      labels: field -> int32 [2, H, W], the number of the T cell and of the dendritic cell at each
+        pixel, 0 outside cells; numbers are those of the column `cell`.
+    """
+
+    measures: dict[str, Any]
+    cells: pd.DataFrame
+    labels: dict[int, np.ndarray]
+
+
+def check_settings(config: ConfigDict) -> None:
+    """Raises ValueError for numbers out of their range."""
+    measurement, pixel_um, threads = (
+        config.measurement,
+        config.plates.pixel_um,
+        config.machine.threads,
+    )
+    rules = {
+        "plates.pixel_um": (pixel_um, pixel_um > 0),
+        "measurement.minimum_area_um2": (
+            measurement.minimum_area_um2,
+            measurement.minimum_area_um2 >= 0,
+        ),
+        "measurement.granularity_steps": (
+            measurement.granularity_steps,
+            measurement.granularity_steps >= 0,
+        ),
+        "machine.threads": (threads, threads >= 1),
+    }
+    for name in ("contact_um", "near_um"):
+        rules[f"measurement.{name}"] = (measurement[name], 0 <= measurement[name] < MAXIMUM_UM)
+    bad = [f"{name} is {value}" for name, (value, good) in rules.items() if not good]
+    if bad:
+        raise ValueError(
+            f"{', '.join(bad)}: distances are from 0 to below {MAXIMUM_UM:g} µm, a pixel is wider "
+            "than 0, an area and a number of steps not negative, threads at least 1"
+        )
+
+
+def measure_one_well(
+    config: ConfigDict, fields: pd.DataFrame, *, flat: FlatFields, find: CellFinder
+) -> Measured:
+    """Measures one well.
+
+    Args:
+      config: as `configs/measure.py` describes.
+      fields: its rows of `select_fields`.
+      flat: what fields are corrected by; empty: by nothing.
+      find: finds masks and cells.
+
+    Returns:
+      Its measures, its cells and where they are.
+
+    Raises:
+      ValueError: an image cannot be read or measured; names plate, well and field.
+    """
+    place, records, tables, found = fields.iloc[0], [], [], {}
+    try:
+        for row in fields.itertuples():
+            views = read_field(row, flat)
+            masks, labels = find(views)
+            stacked = np.ascontiguousarray(np.moveaxis(views, -1, 0))
+            record = record_field(
+                *(stacked, masks, labels),
+                pixel_um=config.plates.pixel_um,
+                contact_um=config.measurement.contact_um,
+                near_um=config.measurement.near_um,
+            )
+            steps = config.measurement.granularity_steps
+            table = cell_table(stacked, labels, record, config.plates.pixel_um, steps)
+            records.append(record)
+            tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
+            found[int(row.field)] = labels
+        measures = measure_well(records)
+    except ValueError as error:
+        number = f", field {row.field}" if len(records) < len(fields) else ""
+        raise ValueError(f"{place.plate} {place.well}{number}: {error}") from error
+    cells = pd.concat(tables, ignore_index=True)
+    about = {"plate": place.plate, "well": place.well, "fields": len(records)}
+    return Measured(about | measures, cells, found)

@@ -1,0 +1,142 @@
+"""A well measured: its numbers, its cells, and a picture of both."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from ml_collections import ConfigDict
+
+from jaxcell.cells.kinds import VIEWS
+from jaxcell.configs.settings import changed, load_config
+from jaxcell.experiments.measurement.cell_finding import CellFinder, make_cell_finder
+from jaxcell.experiments.measurement.one_well import check_settings, measure_one_well
+from jaxcell.measures.catalogue import describe_measures
+from jaxcell.notebook.names import not_found
+from jaxcell.notebook.plates import Well
+from jaxcell.storage.run_folder import TRAINED
+
+if TYPE_CHECKING:  # slow to import, and needed for pictures alone
+    from matplotlib.axes import Axes
+
+# Settings of `jaxcell measure` that are of one well -> their sections.
+SETTINGS = {
+    "pixel_um": "plates",
+    **dict.fromkeys(("mask_method", "mask_scope", "window"), "dataset"),
+    **dict.fromkeys(
+        ("segmentation", "minimum_area_um2", "contact_um", "near_um", "granularity_steps"),
+        "measurement",
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Found:
+    """What was found in a well.
+
+    Attributes:
+      well: which.
+      measures: float64, the numbers of the well, by name as in `wells.csv`; the unit of each is in
+        `measures.attrs["units"]`, and what it means in `measures.attrs["definitions"]`.
+      answer: whether its cells interact or meet by chance, or that there are too few to say.
+      cells: one row a cell, as in `cells.parquet`.
+      labels: field -> kind of cell -> int32 [H, W], the number of the cell at each pixel, as in the
+        column `cell`; 0 outside cells.
+      pixel_um: width of a pixel.
+    """
+
+    well: Well
+    measures: pd.Series
+    answer: str
+    cells: pd.DataFrame
+    labels: dict[int, dict[str, np.ndarray]]
+    pixel_um: float
+
+    def show(self, field: int | None = None, axes: "Axes | None" = None) -> "Axes":
+        """Draws a field with the outlines of its cells and a scale bar.
+
+        Args:
+          field: its number; the first where none is given.
+          axes: where to draw; a new figure where none are given.
+
+        Returns:
+          The axes, in pixels: `axes.set(xlim=(0, 300), ylim=(300, 0))` shows the cells there.
+
+        Raises:
+          ValueError: the well has no such field.
+        """
+        from jaxcell.report.measurement.field import outlined_field
+
+        field = next(iter(self.labels)) if field is None else field
+        if field not in self.labels:
+            fields = ", ".join(map(str, self.labels))
+            raise ValueError(
+                f"{self.well.plate} {self.well.name} has no field {field}: its fields are {fields}"
+            )
+        labels = np.stack([self.labels[field][kind] for kind in VIEWS])
+        title = f"{self.well.plate} {self.well.name}, field {field}"
+        return outlined_field(self.well.images[field], labels, self.pixel_um, title, axes)
+
+    def __repr__(self) -> str:
+        units, labels = self.measures.attrs["units"], self.measures.attrs["labels"]
+        lines = [f"{labels[name]:<28} {self.measures[name]:10.4g} {units[name]}" for name in labels]
+        return "\n".join([f"{self.well!r}: {self.answer}", *lines])
+
+
+def measure(well: Well, **settings: float | str | Path) -> Found:
+    """Measures how the cells of a well interact, and every cell.
+
+    Args:
+      well: of `read_plate`.
+      **settings: of `jaxcell measure`, where they are to differ from its defaults: `contact_um`,
+        `near_um`, `minimum_area_um2`, `pixel_um`, `granularity_steps`, `mask_method`, `mask_scope`,
+        `window`, or `segmentation`, the folder of a run whose network then finds the cells.
+
+    Returns:
+      What was found: the numbers that `jaxcell measure` gives for the well.
+
+    Raises:
+      TypeError: there is no such setting.
+      ValueError: a setting is out of its range, or an image cannot be read or measured.
+    """
+    unknown = [name for name in settings if name not in SETTINGS]
+    if unknown:
+        raise TypeError(f"measure has no setting {not_found(unknown[0], list(SETTINGS))}")
+    given = {f"{SETTINGS[name]}.{name}": str(value) for name, value in settings.items()}
+    config: Any = changed(load_config("measure"), given)
+    check_settings(config)
+    trained = Path(config.measurement.segmentation) / TRAINED
+    find = _cell_finder(config.to_json(), trained.stat().st_mtime_ns if trained.exists() else 0)
+    measures, cells, labels = measure_one_well(config, well.fields, flat={}, find=find)
+    described = describe_measures(config.measurement.contact_um, config.measurement.near_um)
+    numbers = {name: value for name, value in measures.items() if isinstance(value, float | int)}
+    series = pd.Series(numbers, dtype=float, name=f"{well.plate} {well.name}")
+    series.attrs["units"] = {
+        name: described[name].unit if name in described else "" for name in numbers
+    }
+    series.attrs["labels"] = {name: measure.label for name, measure in described.items()}
+    series.attrs["definitions"] = {name: each.definition for name, each in described.items()}
+    by_kind: dict[int, dict[str, np.ndarray]] = {
+        field: dict(zip(VIEWS, both)) for field, both in labels.items()
+    }
+    return Found(well, series, measures["answer"], cells, by_kind, config.plates.pixel_um)
+
+
+@lru_cache(maxsize=1)
+def _cell_finder(settings: str, trained: int) -> CellFinder:
+    """How cells are found, kept from well to well: a network takes seconds to open and compile.
+
+    Args:
+      settings: the config as JSON.
+      trained: when the network was trained; another one is opened anew.
+    """
+    del trained
+    config: Any = ConfigDict(json.loads(settings))
+    if config.measurement.segmentation:
+        from jaxcell.compute import backend  # JAX: thresholds need none
+
+        backend.set_up()
+    return make_cell_finder(config)

@@ -230,7 +230,7 @@ def _why(row: tuple, odd: np.ndarray, usual_rmse: float, target: Quantity) -> st
         said.append(f"{row.faulty} of {row.patches} patches faulty")
     if odd[1]:
         said.append(
-            f"codes unlike the other {row.condition} wells "
+            f"codes unlike those of the other {row.condition} wells "
             f"({row.distance_sd:.1f} SD farther from their centre than usual)"
         )
     if odd[2]:

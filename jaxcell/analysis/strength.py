@@ -123,7 +123,7 @@ def compared(wells: pd.DataFrame, reference: pd.DataFrame, *, seed: int) -> dict
         return NOT_COMPARED | {
             "wells": 0,
             "reference_wells": 0,
-            "reason": ("no plate holds both: a difference between plates would look the same"),
+            "reason": "no plate holds both, and a difference between plates would look the same",
         }
     pair = [group[group["plate"].isin(shared)] for group in (wells, reference)]
     value = np.concatenate([group["value"] for group in pair]).astype(np.float64)
@@ -142,14 +142,14 @@ def compared(wells: pd.DataFrame, reference: pd.DataFrame, *, seed: int) -> dict
     if fewest < LEAST_WELLS:
         return result | {
             "reason": (
-                f"only {fewest} well{'s' * (fewest > 1)} of one of the two: an interval and a test "
-                f"need {LEAST_WELLS}"
+                f"only {fewest} well{'s' * (fewest > 1)} of one of the two, and an interval and a "
+                f"test need {LEAST_WELLS}"
             )
         }
     residuals, leverage, freedom = _fit(value, plate, first)
     sd = math.sqrt(residuals @ residuals / freedom)
     if sd <= 1e-12 * np.abs(value).max(initial=0):
-        return result | {"reason": "the wells of a group are all alike: no spread to compare with"}
+        return result | {"reason": "the wells of a group are all alike, so there is no spread"}
     result["hedges_g"] = (1 - 3 / (4 * freedom - 1)) * difference / sd
     random = np.random.default_rng(seed)
     modified = residuals / np.sqrt(1 - leverage)
@@ -162,7 +162,7 @@ def compared(wells: pd.DataFrame, reference: pd.DataFrame, *, seed: int) -> dict
     if arrangements < LEAST_ARRANGEMENTS:
         return result | {
             "reason": (
-                f"there are only {arrangements} ways to shuffle these wells: no test is possible"
+                f"there are only {arrangements} ways to shuffle these wells, too few for a test"
             )
         }
     return result | {"p": _p_value(value, plate, first, random), "reason": None}

@@ -1,7 +1,7 @@
 """A trained run over patches: predictions, scores of the images, codes, and small pictures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -34,7 +34,7 @@ class EvaluatedPatches(NamedTuple):
       raw_pixels: float32 [N, at most `PIXEL_DIRECTIONS`], the images' coordinates along their own
         directions of largest variance.
       intensity: float32 [N, 2], mean raw counts of each view.
-      thumbnails: uint8 [N, s, s, 3], dendritic cells red, T cells green.
+      thumbnails: uint8 [N, s, s, 3], red, green and blue.
     """
 
     patches: pd.DataFrame
@@ -46,7 +46,13 @@ class EvaluatedPatches(NamedTuple):
 
 
 def evaluate_patches(
-    run: Run, examples: Examples, rows: np.ndarray, batch_size: int, thumbnail_side: int, seed: int
+    run: Run,
+    examples: Examples,
+    rows: np.ndarray,
+    batch_size: int,
+    thumbnail_side: int,
+    colour: Callable[[Array], Array],
+    seed: int,
 ) -> EvaluatedPatches:
     """Runs both networks over patches, each read once but for those that find the directions.
 
@@ -55,6 +61,7 @@ def evaluate_patches(
       rows: int32 [N], which of them.
       batch_size: patches a batch.
       thumbnail_side: pixels.
+      colour: gives images [B, s, s, 2] in [0, 1] their colours, [B, s, s, 3].
       seed: of the patches that the directions of the raw pixels are found from.
     """
     mean, directions = _pixel_directions(examples, rows, batch_size, seed)
@@ -70,7 +77,7 @@ def evaluate_patches(
             "raw_pixels": (image.reshape(len(image), -1) - params["mean"][None])
             @ params["directions"],
             "intensity": batch["counts"].astype(jnp.float32).mean(axis=(1, 2)),
-            "thumbnail": _thumbnails(image, thumbnail_side),
+            "thumbnail": _thumbnails(image, thumbnail_side, colour),
         }
 
     params = run.params | {"mean": mean, "directions": directions}
@@ -147,10 +154,9 @@ def code_shape(run: Run, image_shape: tuple[int, ...]) -> tuple[int, ...]:
     return code.shape[1:]
 
 
-def _thumbnails(image: Array, side: int) -> Array:
+def _thumbnails(image: Array, side: int, colour: Callable[[Array], Array]) -> Array:
     """Images float32 [B, H, W, 2] as uint8 [B, side, side, 3]."""
-    small = jnp.clip(jax.image.resize(image, (len(image), side, side, 2), "linear"), 0, 1)
-    small = jnp.stack([small[..., 1], small[..., 0], jnp.zeros_like(small[..., 0])], axis=-1)
+    small = colour(jax.image.resize(image, (len(image), side, side, 2), "linear"))
     return jnp.round(255 * small).astype(jnp.uint8)
 
 

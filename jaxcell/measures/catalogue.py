@@ -41,8 +41,8 @@ class Quantity(NamedTuple):
 
     @property
     def difference_unit(self) -> str:
-        """Unit of a difference of two values: that of two percentages is points."""
-        return "points" if self.unit == "%" else self.unit
+        """Unit of a difference of two values: that of two percentages is percentage points."""
+        return "percentage points" if self.unit == "%" else self.unit
 
     @property
     def digits(self) -> int:

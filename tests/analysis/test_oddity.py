@@ -97,7 +97,7 @@ def test_planted_oddities_are_found_first_and_named():
     assert len(wells) == 24 and (wells["oddness"].diff().dropna() <= 0).all()
     why = wells.set_index("well")["why"]
     assert set(wells["well"][:3]) == {"B03", "B06", "B10"}
-    assert why["B03"].startswith("codes unlike the other OVA wells (")
+    assert why["B03"].startswith("codes unlike those of the other OVA wells (")
     assert why["B06"].startswith("predicted with an error of 19.8")
     assert "points (usual for ConA wells: 0." in why["B06"]
     assert why["B10"].startswith("7 of 10 patches faulty")

@@ -48,7 +48,7 @@ def test_every_measure_is_entered_under_its_own_name_with_bounds_in_order():
 
 def test_units_and_digits_of_differences():
     share, correlation = (MEASURES[name].quantity for name in ("iou", "pearson"))
-    assert (share.difference_unit, share.digits) == ("points", 2)
+    assert (share.difference_unit, share.digits) == ("percentage points", 2)
     assert (correlation.difference_unit, correlation.digits) == ("", 3)
 
 

@@ -7,7 +7,7 @@ import pytest
 from jaxcell.analysis.answers import answer
 from jaxcell.analysis.intervals.conformal import calibrate, fit_scale, well_numbers
 from jaxcell.measures.catalogue import OVERLAP, Quantity
-from jaxcell.report.interaction.page import Shown
+from jaxcell.report.interaction.page import Images
 
 # Share of patches exactly 0, and scale of the others in percent: as on the plate CK19.
 SPREAD = {"Unstimulated": (0.63, 2.7), "OVA": (0.54, 3.1), "ConA": (0.34, 5.7)}
@@ -95,7 +95,7 @@ def report_arguments(patches: pd.DataFrame, target: Quantity = OVERLAP, size: in
         "histories": {
             name: history(scale) for name, scale in (("autoencoder", 0.09), ("regressor", 9.0))
         },
-        "shown": Shown(
+        "images": Images(
             {name: (images, 0.8 * images, np.arange(6.0)) for name in names},
             (images, captions),
             (images, captions),

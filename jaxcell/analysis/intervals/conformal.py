@@ -137,13 +137,13 @@ def why_no_interval(calibration: dict, coverage: float = 0.9) -> str | None:
       ValueError: the coverage is no share between 0 and 1.
     """
     if not 0 < coverage < 1:
-        raise ValueError(f"coverage {coverage}: a share between 0 and 1 is needed")
+        raise ValueError(f"coverage is {coverage}: it must be a share between 0 and 1")
     needed = math.ceil(coverage / (1 - coverage) - ROUNDING)
     if calibration["reason"] or calibration["wells"] >= needed:
         return calibration["reason"]
     return (
-        f"an interval that holds for {100 * coverage:g} % of new wells' patches needs at least "
-        f"{needed} calibration wells, and there are {calibration['wells']}"
+        f"an interval that contains the true value of {100 * coverage:g} % of the patches of new "
+        f"wells needs at least {needed} calibration wells, and there are {calibration['wells']}"
     )
 
 

@@ -55,7 +55,7 @@ def _coverage_of(table: pd.DataFrame, seed: int, draws: int) -> dict:
         return result | {"wells": 0, "rows": 0, "reason": "there is no interval to judge"}
     shares = table.groupby(["plate", "well"], dropna=False)["inside"].mean().to_numpy()[:, None]
     mean, low, high = _over_wells(shares, seed, draws)
-    few = "one well tells nothing about others"
+    few = "one well says nothing about others"
     return {
         "coverage": float(mean[0]),
         "interval": None if low is None else [float(low[0]), float(high[0])],

@@ -1,7 +1,7 @@
 """Is there structure by condition in what a network saw, and can anything else explain it?
 
 Everything is judged by well: wells are split, wells are shuffled, wells are drawn again. Patches of
-a well share their dish, their light and their stain, and are no independent witnesses.
+a well share their dish, their light and their stain: they are not independent.
 """
 
 from collections.abc import Mapping
@@ -75,16 +75,16 @@ def structure(
         return result | {"answer": "unknown", "why": f"Cannot be said: {why}."}
     codes = {name: result["scores"][name] for name in (CODES, AVERAGED) if draws.get(name)}
     position = result["scores"]["position"]
-    told = max(codes, key=lambda name: codes[name]["probe"]["auroc"])
-    p = None if design.untestable else min(1.0, len(codes) * codes[told]["probe"]["p"])
+    best = max(codes, key=lambda name: codes[name]["probe"]["auroc"])
+    p = None if design.untestable else min(1.0, len(codes) * codes[best]["probe"]["p"])
     result |= {
-        "answered": told,
+        "answered": best,
         "p": p,
-        "leaky": _leaky(representations[told], design, seed),
-        "minus_position": minus_position(codes[told], position, draws[told], draws["position"]),
+        "leaky": _leaky(representations[best], design, seed),
+        "minus_position": minus_position(codes[best], position, draws[best], draws["position"]),
     }
     answer, why = conclude(
-        told, codes[told], p, position, result["minus_position"], design.untestable
+        best, codes[best], p, position, result["minus_position"], design.untestable
     )
     return result | {"answer": answer, "why": why}
 
@@ -185,25 +185,22 @@ def conclude(
     if untestable:
         return "unknown", f"Cannot be said: {untestable}."
     auroc = codes["probe"]["auroc"]
-    said = f"AUROC {auroc:.2f} over wells that it had not seen, 0.50 is guessing"
+    score = f"AUROC {auroc:.2f} on wells that it had not seen, where guessing gives 0.50"
     if p > SIGNIFICANT:
-        return "no", (
-            f"A classifier cannot tell conditions apart in the {name} ({said}): among wells with "
-            f"shuffled conditions that is nothing unusual (p = {p:.2f})."
-        )
+        return "no", f"A classifier cannot tell conditions apart by the {name} ({score})."
     place = max(position[name]["auroc"] for name in ("probe", "neighbours"))
     if min(position[name]["p"] for name in ("probe", "neighbours")) > SIGNIFICANT:
         return "yes", (
-            f"A classifier tells conditions apart in the {name} ({said}), and the place of a well "
+            f"A classifier tells conditions apart by the {name} ({score}), and the place of a well "
             f"on its plate does not give its condition away (AUROC {place:.2f})."
         )
     if difference["interval"][0] > 0:
         return "yes", (
-            f"A classifier tells conditions apart in the {name} ({said}), better than the place of "
-            f"a well on its plate does (AUROC {place:.2f})."
+            f"A classifier tells conditions apart by the {name} ({score}), and better than by the "
+            f"place of a well on its plate (AUROC {place:.2f})."
         )
     return "confounded", (
-        f"A classifier tells conditions apart in the {name} ({said}), but the place of a well on "
-        f"its plate gives its condition away as well (AUROC {place:.2f}): light, edges or seeding "
-        f"may be all that the codes see."
+        f"A classifier tells conditions apart by the {name} ({score}), but the place of a well on "
+        f"its plate gives its condition away too (AUROC {place:.2f}): illumination, edge effects "
+        f"or seeding may be all that the codes reflect."
     )

@@ -75,7 +75,7 @@ def batch_effects(features: np.ndarray, patches: pd.DataFrame, *, seed: int) -> 
     plates = sorted(patches["plate"].unique())
     result = {"reason": None, "plates": plates, "as_is": None, "standardised": None}
     if len(plates) < 2:
-        return result | {"reason": "there is one plate only, so plates cannot be compared"}
+        return result | {"reason": "there is only one plate, so plates cannot be compared"}
     result["as_is"] = _effects(np.asarray(features, np.float64), patches, seed)
     try:
         standardised = standardise_on_controls(features, patches)
@@ -88,7 +88,7 @@ def _effects(features: np.ndarray, patches: pd.DataFrame, seed: int) -> dict:
     good = ~patches["faulty"].to_numpy(bool)
     bad = int(np.count_nonzero(~np.isfinite(features[good]).all(axis=1)))
     if bad:
-        return {"reason": f"{bad:,} of {good.sum():,} patches hold values that are not numbers"}
+        return {"reason": f"{bad:,} of {good.sum():,} patches have values that are not numbers"}
     features, patches = features[good], patches[good]
     groups = patches.groupby(["plate", "well"], sort=True)
     wells = groups[["condition"]].first().reset_index()
@@ -107,7 +107,7 @@ def _plate_told(features: np.ndarray, well_of: np.ndarray, wells: pd.DataFrame, 
     names_of, labels = np.unique(wells["plate"], return_inverse=True)
     fewest = np.bincount(labels, minlength=1).min()
     if len(names_of) < 2 or fewest < 2:
-        reason = "two plates with two wells each that are not faulty are needed"
+        reason = "at least two plates with two wells that are not faulty are needed"
         return dict.fromkeys(names) | {"reason": reason}
     folds = design.fold_wells(
         labels, wells["condition"].to_numpy(), min(design.FOLDS, fewest), seed
@@ -132,7 +132,7 @@ def _condition_elsewhere(
     spread = known.groupby("condition")["plate"].nunique()
     shared = sorted(spread.index[spread > 1])
     if len(shared) < 2:
-        return dict.fromkeys(names) | {"reason": "fewer than two conditions are on two plates each"}
+        return dict.fromkeys(names) | {"reason": "fewer than two conditions are on two plates"}
     used = wells["condition"].isin(shared).to_numpy()
     rows = used[well_of]
     well_of = (np.cumsum(used) - 1)[well_of[rows]]

@@ -78,8 +78,8 @@ def choose(patches: pd.DataFrame) -> Chosen:
         reason = f"all wells are of one condition, {next(iter(wells))}"
     elif len(enough) < 2:
         reason = (
-            "two conditions with at least two wells each are needed, to learn from some wells and "
-            "test on others"
+            "at least two conditions with two wells each are needed, to fit on some wells and test "
+            "on others"
         )
     return Chosen(rows, enough, wells, reason)
 
@@ -121,8 +121,8 @@ def _untestable(ways: float) -> str | None:
     if ways < 2:
         return "no plate holds wells of two conditions whose labels could be swapped"
     return (
-        f"there are so few wells that their labels can be shuffled in {ways:.0f} ways only; a test "
-        f"needs {FEWEST_ARRANGEMENTS}"
+        f"there are so few wells that their labels can be shuffled in {ways:.0f} ways only, and a "
+        f"test needs {FEWEST_ARRANGEMENTS}"
     )
 
 

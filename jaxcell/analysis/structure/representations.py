@@ -33,7 +33,7 @@ def score_features(
     features = np.asarray(features, np.float64)[design.rows]
     bad = int(np.count_nonzero(~np.isfinite(features).all(axis=1)))
     if bad:
-        reason = f"{bad:,} of {len(features):,} patches hold values that are not finite numbers"
+        reason = f"{bad:,} of {len(features):,} patches have values that are not finite numbers"
         return _no_scores(reason), None
     classes = int(design.labels.max()) + 1
     linear = probes.probe(features, design.well_of, design.folds, design.labellings, classes)

@@ -1,6 +1,7 @@
 """A trained run against patches it never saw: measures, answers, tables, and the report."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ from jaxcell.inference.trained import Run, load
 from jaxcell.measures.catalogue import TARGETS, Quantity
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, is_simulated
+from jaxcell.report.common.images import colour_image
 from jaxcell.report.explorer import sprites
-from jaxcell.report.interaction.page import Shown, summary_lines, write_report
+from jaxcell.report.interaction.page import Images, write_report
+from jaxcell.report.interaction.sentences import summary_lines
 
 # Patches in each gallery.
 GALLERY = 12
@@ -143,8 +146,9 @@ def _evaluate(
     examples = open_examples(builder, memory_gib=0)
     rows, settings = examples.rows("test"), config.evaluation
     side = sprites.layout(len(rows), config.dataset.window).tile
+    colour = partial(colour_image, colours=settings.colours)
     evaluated = evaluate_patches(
-        run, examples, rows, settings.batch_size, side, config.training.seed
+        run, examples, rows, settings.batch_size, side, colour, config.training.seed
     )
     target = TARGETS[config.dataset.target].quantity
     answers = _answers(evaluated, target, calibrate(examples, evaluated.patches), config)
@@ -164,7 +168,7 @@ def _evaluate(
         answers=answers,
         codes=evaluated.codes,
         histories=run.histories,
-        shown=_images(run, config, examples, rows, answers.patches, evaluated.thumbnails, files),
+        images=_images(run, config, examples, rows, answers.patches, evaluated.thumbnails, files),
         findings=[finding[:6] for finding in findings],
         config=config.to_dict(),
         title=title,
@@ -211,7 +215,7 @@ def _images(
     patches: pd.DataFrame,
     thumbnails: np.ndarray,
     files: Mapping | None,
-) -> Shown:
+) -> Images:
     """The images of the report: a spread over the target, the worst predicted, the most unusual."""
     chosen = spread_over_target(patches)
     worst = _largest((patches["predicted"] - patches["target"]).abs())
@@ -231,7 +235,7 @@ def _images(
         for row in worst
     ]
     times = [f"{place[row]}\n{patches['unusual'].iloc[row]:.1f} ×" for row in unusual]
-    return Shown(
+    return Images(
         dict(zip(chosen, zip(originals, outputs, truth), strict=False)),
         (originals[-2], captions),
         (originals[-1], times),
@@ -239,6 +243,7 @@ def _images(
         files,
         config.dataset.window,
         config.plates.pixel_um,
+        config.evaluation.colours,
     )
 
 

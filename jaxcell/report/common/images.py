@@ -1,4 +1,4 @@
-"""Galleries of single patches: the worst predicted, the most unusual."""
+"""Pictures of cells: two views mixed to one, galleries of patches, scale bars."""
 
 import math
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def gallery(
     """Patches in rows of six, each above its caption.
 
     Args:
-      images: float [k, H, W, 2] in [0, 1], channel 0 T cell, channel 1 dendritic cell.
+      images: float [k, H, W, 2] in [0, 1], T cells and dendritic cells.
       captions: k texts of two lines, such as its well, and its true and predicted overlap.
       micrometres_per_pixel: µm, edge of a pixel of these images.
       colours: as for `colour_image`.
@@ -55,16 +55,10 @@ def gallery(
     cell = WIDTH / ACROSS
     side = cell - GAP
     tall = side * height / width
-    block = tall + CAPTION
-    total = -(-len(images) // ACROSS) * block
-    figure = style.new_figure(WIDTH, total)
-    # One set of axes in inches for all images: dozens of axes take seconds to lay out.
-    figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
+    axes = canvas(WIDTH, -(-len(images) // ACROSS) * (tall + CAPTION))
     for place, (picture, caption) in enumerate(zip(colour_image(images, colours), captions)):
-        x, y = cell * (place % ACROSS) + GAP / 2, block * (place // ACROSS)
-        axes.imshow(picture, extent=(x, x + side, y + tall, y), interpolation="nearest")
+        x, y = cell * (place % ACROSS) + GAP / 2, (tall + CAPTION) * (place // ACROSS)
+        draw_image(axes, picture, x, y, side)
         for line, text in enumerate(caption.split("\n")[:2]):
             # Shortened in the middle: a well's name stands at the end.
             axes.text(
@@ -77,8 +71,26 @@ def gallery(
                 color=(style.INK, style.MUTED)[line],
             )
     draw_scale_bar(axes, GAP / 2 + side, tall, width * micrometres_per_pixel, side)
-    axes.set(xlim=(0, WIDTH), ylim=(total, 0), aspect="auto")
-    return figure
+    return axes.figure
+
+
+def canvas(width: float, height: float) -> Axes:
+    """Axes in inches, downwards, over a whole new figure.
+
+    One for all images: dozens of axes take seconds to lay out.
+    """
+    figure = style.new_figure(width, height)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    return axes
+
+
+def draw_image(axes: Axes, picture: np.ndarray, left: float, top: float, width: float) -> None:
+    """A picture [H, W, 3] on a `canvas`, in its own shape; lengths in inches."""
+    bottom = top + width * picture.shape[0] / picture.shape[1]
+    axes.imshow(picture, extent=(left, left + width, bottom, top), aspect="auto")
 
 
 def colour_image(image, colours: str = DEFAULT_COLOURS):

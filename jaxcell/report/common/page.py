@@ -4,6 +4,7 @@ import base64
 import datetime
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,10 @@ TEMPLATES = Path(__file__).parents[1]
 FIGURE_DPI = 170
 # Up to this size the page holds the sharp SVG of a figure; larger ones as PNG.
 LARGEST_INLINE_SVG_BYTES = 350_000
+# Spaces between a number and its %, and inside `p = 0.44` and `p < 0.001`.
+UNBREAKABLE = re.compile(
+    r"(?<=\d) (?=%)|(?<=\b[pqr]) (?=(?:=|&lt;) \d)|(?<=\b[pqr] =) (?=\d)|(?<=\b[pqr] &lt;) (?=\d)"
+)
 
 
 def write_page(
@@ -89,6 +94,7 @@ def write_page(
             **content,
         )
     )
+    page = UNBREAKABLE.sub("\N{NO-BREAK SPACE}", page)
     (temporary / "index.html").write_text(page, encoding="utf-8")
     replace(temporary, folder)
     return folder / "index.html"
@@ -119,7 +125,7 @@ def _save_figure(path: Path, draw: Callable[[], Figure]) -> dict[str, str]:
 
 
 def environment() -> jinja2.Environment:
-    """Where templates find each other, with the filters `number`, `p` and `spaced`."""
+    """Where templates find each other, with functions of `words` as filters."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
         autoescape=True,
@@ -127,7 +133,9 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"number": words.number, "p": words.p_value, "spaced": spaced}
+    filters = (words.number, words.signed, words.amount, words.count, words.joined, spaced)
+    found.filters |= {function.__name__: function for function in filters}
+    found.filters["p"] = words.p_value
     return found
 
 

@@ -4,17 +4,21 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from jaxcell.analysis.conditions import NO_CONDITION
+from jaxcell.analysis.conditions import NO_CONDITION, condition_names
 
 # Okabe and Ito 2008: told apart with any kind of colour vision.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 SKY, VERMILION, PURPLE, YELLOW = "#56B4E9", "#D55E00", "#CC79A7", "#F0E442"
 INK, MUTED, FAINT = "#1a1a1a", "#5c5c5c", "#dddddd"
+# A white edge, by which points are told apart that lie on one another.
+EDGED = {"edgecolors": "white", "linewidths": 0.5}
 
 
 class Mark(NamedTuple):
@@ -32,6 +36,8 @@ KNOWN = {
     "ConA": Mark(GREEN, "^"),
     NO_CONDITION: Mark(MUTED, "o"),
 }
+# Characters of a condition's name in a legend.
+LONGEST_NAME = 24
 # Colour and marker change together, so that neighbours differ in both.
 SPARE = tuple(
     Mark((PURPLE, VERMILION, SKY, YELLOW)[index % 4], "DvPX"[(index + index // 4) % 4])
@@ -117,6 +123,42 @@ def panels(figure: Figure, count: int, **shared: bool) -> list[Axes]:
     for axes in grid[max(count - columns, 0) : count]:
         axes.tick_params(labelbottom=True)
     return grid[:count]
+
+
+def finite(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The rows in which these columns are finite numbers."""
+    return table[np.isfinite(table[list(columns)].astype(float)).all(axis=1)]
+
+
+def by_condition(table: pd.DataFrame, palette: Palette) -> list[tuple[str, Mark, pd.DataFrame]]:
+    """Name, mark and rows of each condition that has any, in the order of the palette."""
+    names = condition_names(table)
+    groups = ((name, mark, table[names == name]) for name, mark in palette.items())
+    return [group for group in groups if len(group[2])]
+
+
+def points(axes: Axes, x: object, y: object, mark: Mark, **look: object) -> None:
+    """Points in the look of a mark."""
+    axes.scatter(x, y, c=mark.colour, marker=mark.marker, **{"linewidths": 0} | look)
+
+
+def note(axes: Axes, x: float, y: float, text: str, **look: object) -> None:
+    """Grey words at a place of a panel, from 0 to 1 in both directions."""
+    axes.text(x, y, text, **{"transform": axes.transAxes, "size": 8.5, "color": MUTED} | look)
+
+
+def handle(mark: Mark, label: str, **line: object) -> Line2D:
+    """Legend entry of a mark."""
+    look = {"ls": "", "ms": 6, "marker": mark.marker, "color": mark.colour} | line
+    return Line2D([], [], label=label, **look)
+
+
+def handles(groups: Iterable[tuple], counted: bool = False) -> list[Line2D]:
+    """Legend entries of conditions as `by_condition` gives them; long names lose their middle."""
+    return [
+        handle(mark, shortened(name, LONGEST_NAME) + (f" ({len(rows)})" if counted else ""))
+        for name, mark, rows in groups
+    ]
 
 
 def grid_shape(count: int) -> tuple[int, int]:

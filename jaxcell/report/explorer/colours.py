@@ -1,6 +1,6 @@
 """What the explorer's dots are coloured by: names with colour and marker, numbers with a bar."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import matplotlib
@@ -67,47 +67,30 @@ def colourings(
     target: Quantity,
 ) -> list[dict]:
     """What dots can be coloured by, in the order of the menu; what the table lacks is left out."""
-    unit = target.unit
-    values = {"predicted": style.with_unit(f"{target.label}, predicted", unit)}
-    if target != OVERLAP:
-        values = {"target": style.with_unit(f"{target.label}, measured", unit)} | values
     names = conditions(table) if "condition" in table else []
-    marks = dict(palette) | {
-        name: mark for name, mark in style.palette(names).items() if name not in palette
-    }
+    marks = style.palette(names) | dict(palette)
     wells = table["well"].astype(str).str.extract(r"^([A-Za-z]+)", expand=False)
     letters = dict(zip(table["row"], wells)) if "row" in table else {}
     flagged = {"good": style.Mark(style.BLUE, "o"), "faulty": style.Mark(style.VERMILION, "X")}
+
+    def measured(name: str, which: str, quantity: Quantity) -> dict | None:
+        words = style.with_unit(f"{quantity.label}, {which}", quantity.unit)
+        return _by_number(name, words, columns, clipped=True)
+
+    error = style.with_unit("error, predicted − measured", target.difference_unit)
     choices = [
         _by_category("condition", "condition", columns, marks),
         _by_category("compound", "compound", columns, _compounds(table, columns)),
-        _by_number(
-            LOG_DOSE, "dose, µM (logarithmic)", columns, text=lambda value: f"{10.0**value:.3g}"
-        ),
+        _by_number(LOG_DOSE, "dose, µM (logarithmic)", columns, lambda x: f"{10.0**x:.3g}"),
         _by_category("plate", "plate", columns, _marks(columns["plate"].names)),
-        _by_number(
-            "row",
-            "row of the well",
-            columns,
-            text=lambda value: letters.get(round(value), f"{value:.0f}"),
-        ),
+        _by_number("row", "row of the well", columns, lambda x: letters.get(round(x), f"{x:.0f}")),
         _by_number("column", "column of the well", columns),
-        _by_number("overlap", f"{OVERLAP.label}, measured, %", columns, clipped=True),
-        *(_by_number(name, text, columns, clipped=True) for name, text in values.items()),
-        _by_number(
-            DIFFERENCE,
-            style.with_unit("error, predicted − measured", target.difference_unit),
-            columns,
-            clipped=True,
-            diverging=True,
-        ),
+        measured("overlap", "measured", OVERLAP),
+        measured("target", "measured", target) if target.name != OVERLAP.name else None,
+        measured("predicted", "predicted", target),
+        _by_number(DIFFERENCE, error, columns, clipped=True, diverging=True),
         _by_category("faulty", "faulty", columns, flagged),
-        _by_number(
-            "unusual",
-            "unusual, distance to other wells' codes, × the middle",
-            columns,
-            clipped=True,
-        ),
+        _by_number("unusual", "distance from other wells’ codes, × median", columns, clipped=True),
     ]
     return [choice for choice in choices if choice]
 
@@ -155,8 +138,7 @@ def _by_number(
     name: str,
     title: str,
     columns: Mapping[str, Column],
-    *,
-    text=lambda value: f"{value:.3g}".replace("-", "−"),
+    text: Callable[[float], str] = lambda value: f"{value:.3g}".replace("-", "−"),
     clipped: bool = False,
     diverging: bool = False,
 ) -> dict | None:

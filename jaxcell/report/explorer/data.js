@@ -88,6 +88,6 @@ async function draw(canvas, i) {
   canvas.dataset.drawn = there ? i : "none";
   if (canvas.id === "image")
     element("caption").textContent = there
-      ? `${MICROMETRES} µm across; T cells green, dendritic cells red`
+      ? `${MICROMETRES} µm across; ${about.colours}`
       : "No image of this patch";
 }

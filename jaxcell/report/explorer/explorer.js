@@ -18,26 +18,26 @@ function answers(i) {
 }
 
 function factsOf(i) {
-  const { name, label, digits } = about.target;
+  const { label, digits } = about.target;
   const [target, predicted] = answers(i);
   const low = value("low", i);
   const high = value("high", i);
   const dose = value("concentration_um", i);
   const overlap = value("overlap", i);
   const interval =
-    low === null || high === null ? "" : ` (likely ${fixed(low, digits - 1)} to ${fixed(high, digits - 1)})`;
+    low === null || high === null ? "" : ` (interval ${fixed(low, digits - 1)} to ${fixed(high, digits - 1)})`;
   return [
     ["condition", value("condition", i)],
     ["compound", value("compound", i)],
     ["dose", dose === null ? null : `${tidy(dose)} µM`],
-    ...(name === "iou" ? [] : [["overlap (IoU)", overlap === null ? "–" : `${fixed(overlap, 1)} %`]]),
+    ...(about.target.name === "iou" ? [] : [["overlap (IoU)", overlap === null ? "–" : `${fixed(overlap, 1)} %`]]),
     [`${label}, measured`, target],
     [`${label}, predicted`, predicted + interval],
-    ["faulty", value("faulty", i) ? "yes: empty, or out of order" : "no"],
+    ["faulty", value("faulty", i) ? "yes: no pixel is brighter than background" : "no"],
   ].map(([name, text]) => [name, text ?? "not stated"]);
 }
 
-// Where the patch was cut from.
+// Where the patch comes from.
 function originOf(i) {
   fields ??= decode("fields", "int32");
   return [
@@ -55,12 +55,12 @@ function list(id, facts) {
   );
 }
 
-// The patch pointed at, else the one kept; the last one stays for reading.
+// The patch pointed at, else the one pinned; the last one stays for reading.
 function showCard() {
   const i = state.hovered >= 0 ? state.hovered : state.pinned;
   element("unpin").hidden = state.pinned < 0;
   if (i < 0) return;
-  element("which").textContent = wellName(i) + (i === state.pinned ? ", kept" : "");
+  element("which").textContent = wellName(i) + (i === state.pinned ? ", pinned" : "");
   list("facts", factsOf(i));
   draw(element("image"), i);
 }

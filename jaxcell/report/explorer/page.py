@@ -24,6 +24,7 @@ from bokeh.resources import Resources
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
+from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS
 from jaxcell.report.common.page import TEMPLATES, environment
 from jaxcell.report.explorer import sprites
 from jaxcell.report.explorer.colours import Column, colourings, derived
@@ -50,6 +51,8 @@ def write_explorer(
     title: str,
     window: int,
     micrometres_per_pixel: float,
+    colours: str = DEFAULT_COLOURS,
+    simulated: bool = False,
 ) -> Path:
     """Writes one HTML file that needs nothing else: no network, no file beside it.
 
@@ -72,6 +75,8 @@ def write_explorer(
       title: of the page.
       window: pixels, edge of a patch.
       micrometres_per_pixel: µm, edge of a pixel.
+      colours: of the thumbnails, one of `COLOURS`.
+      simulated: whether the plates were simulated, which the page then says.
 
     Returns:
       The path.
@@ -93,6 +98,7 @@ def write_explorer(
         "count": len(table),
         "window": window,
         "micrometres_per_pixel": micrometres_per_pixel,
+        "colours": COLOURS[colours],
         "target": target._asdict()
         | {"difference_unit": target.difference_unit, "digits": target.digits},
         "exported": list(columns),
@@ -108,6 +114,7 @@ def write_explorer(
     about["layout"], sheets = _sheets(thumbnails, len(table))
     content = {
         "title": title,
+        "simulated": simulated,
         "size_by": target.label,
         "about": _json(plain(about)),
         "plot": _json(_plot()),

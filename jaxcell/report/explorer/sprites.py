@@ -15,8 +15,8 @@ SMALLEST_TILE = 32
 # A sheet is decoded whole: small enough that the first look into it costs a few milliseconds, and
 # large enough that the tables in a JPEG's head are little beside its tiles.
 SHEET_PIXELS = 320
-# The views are pure red and pure green, which JPEG's and WebP's halved colour would smear: with
-# full colour JPEG keeps 3 dB more than WebP of the same size.
+# The views are drawn in pure colours, which JPEG's and WebP's halved colour would smear: with full
+# colour JPEG keeps 3 dB more than WebP of the same size.
 JPEG = {"format": "JPEG", "quality": 80, "subsampling": 0}
 
 

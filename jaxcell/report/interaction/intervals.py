@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from jaxcell.analysis.conditions import NO_CONDITION, condition_names
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
+from jaxcell.report.common.words import count, signed
 
 # Wells up to which each gets its name, and those that one row of intervals holds.
 NAMED_WELLS, ROW_WELLS = 40, 100
+PREDICTED = style.Mark(style.INK, "_")
+NO_WELLS = "There are no wells with finite means to show."
 
 
 @style.legible
@@ -34,55 +36,33 @@ def calibration(curves: Mapping, palette: style.Palette) -> Figure:
         return style.sentence_figure(f"No calibration to show: {curves['reason']}.")
     figure = style.new_figure(7.2, 3.9)
     axes = figure.subplots()
-    levels, overall = curves["levels"], curves["overall"]
+    levels, overall, conditions = curves["levels"], curves["overall"], curves["by_condition"]
     axes.plot([0, 1], [0, 1], color=style.MUTED, lw=1, ls="--", label="as promised")
     if overall["low"] is not None:
-        axes.fill_between(
-            levels, overall["low"], overall["high"], color=style.FAINT, lw=0, label="all: 95 % band"
-        )
-    for name, mark in palette.items():
-        curve = curves["by_condition"].get(name)
-        if curve is not None and len(curves["by_condition"]) > 1:
-            axes.plot(
-                levels,
-                curve["observed"],
-                color=mark.colour,
-                marker=mark.marker,
-                ms=5,
-                lw=1.2,
-                label=f"{style.shortened(name, 24)} ({curve['wells']})",
-            )
-    axes.plot(
-        levels,
-        overall["observed"],
-        color=style.INK,
-        marker=".",
-        ms=8,
-        label=f"all ({overall['wells']})",
-    )
-    start = min(levels[0], *(min(curve["observed"]) for curve in _curves(curves))) - 0.05
+        band = {"color": style.FAINT, "lw": 0, "label": "all: 95 % band"}
+        axes.fill_between(levels, overall["low"], overall["high"], **band)
+    curves = {
+        name: (conditions[name], {"color": mark.colour, "marker": mark.marker, "ms": 5, "lw": 1.2})
+        for name, mark in palette.items()
+        if name in conditions and len(conditions) > 1
+    }
+    curves["all"] = (overall, {"color": style.INK, "marker": ".", "ms": 8})
+    for name, (curve, look) in curves.items():
+        label = f"{style.shortened(name, style.LONGEST_NAME)} ({curve['wells']})"
+        axes.plot(levels, curve["observed"], label=label, **look)
+    shares = [curve["observed"] for curve in (overall, *conditions.values())]
+    ends = (min(levels[0], np.min(shares)) - 0.05, 1.01)
     axes.set(
-        xlim=(start, 1.01),
-        ylim=(start, 1.01),
-        xlabel="promised: share of patches inside",
-        ylabel="found in test wells",
-        title="Do the intervals hold?",
+        xlim=ends,
+        ylim=ends,
+        xlabel="promised: share of patches inside their interval",
+        ylabel="found in the test wells",
+        title="Do intervals contain the true value?",
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     figure.legend(loc="outside right upper", title="wells of the test set", alignment="left")
     return figure
-
-
-def _curves(curves: Mapping) -> list[Mapping]:
-    """The curve of all wells and those of the conditions."""
-    return [curves["overall"], *curves["by_condition"].values()]
-
-
-def _signed(value: float, digits: int) -> str:
-    """A number with its sign, and none where it rounds to zero."""
-    text = f"{value:+.{digits}f}".replace("-", "−")
-    return text[1:] if not text.strip("+−0.") else text
 
 
 @style.legible
@@ -100,36 +80,30 @@ def wells_with_intervals(
     Returns:
       The figure: wells by condition and rising truth; a true mean outside its interval is ringed.
     """
-    finite = np.isfinite(wells[["target_mean", "predicted_mean"]].astype(float)).all(axis=1)
-    frame = wells[finite]
-    if frame.empty:
-        return style.sentence_figure("There are no wells with finite means to show.")
-    rank = {name: place for place, name in enumerate(palette)}
-    frame = frame.assign(condition=condition_names(frame))
-    frame["rank"] = frame["condition"].map(rank).fillna(len(rank))
-    frame = frame.sort_values(["rank", "target_mean"], kind="stable").reset_index(drop=True)
+    groups = style.by_condition(style.finite(wells, "target_mean", "predicted_mean"), palette)
+    if not groups:
+        return style.sentence_figure(NO_WELLS)
+    ordered = [rows.sort_values("target_mean", kind="stable") for *_, rows in groups]
+    frame = pd.concat(ordered, ignore_index=True)
     frame["name"] = frame["well"].astype(str)
     if frame["plate"].nunique() > 1:
         frame["name"] = frame["plate"].astype(str) + " " + frame["name"]
-    if not {"low", "high"} <= set(frame):
-        frame = frame.assign(low=np.nan, high=np.nan)
+    frame = frame.reindex(columns=[*dict.fromkeys([*frame, "low", "high"])])
+    true = frame["target_mean"]
+    frame["outside"] = (true < frame["low"]) | (true > frame["high"])
     lines = -(-len(frame) // ROW_WELLS)
+    across = -(-len(frame) // lines)
     figure = style.new_figure(7.2, 1.2 + 2.3 * lines + 0.5 * (lines == 1))
     grid = figure.subplots(lines, 1, squeeze=False)[:, 0]
-    across = -(-len(frame) // lines)
+    words = textwrap.fill(style.with_unit(f"mean {target.label} of a well", target.unit), 26)
     for line, axes in enumerate(grid):
         part = frame.iloc[line * across : (line + 1) * across].reset_index(drop=True)
         _draw_wells(axes, part, palette, across)
-        axes.set_ylabel(
-            textwrap.fill(style.with_unit(f"mean {target.label} of a well", target.unit), 26)
-        )
+        axes.set_ylabel(words)
     grid[-1].set_xlabel("wells, by condition and rising true mean")
-    grid[0].set_title(_missed(frame))
-    handles = [_handle(mark, style.shortened(name, 24)) for name, mark in palette.items()
-               if (frame["condition"] == name).any()]  # fmt: skip
-    handles.append(
-        Line2D([], [], ls="", marker="_", ms=8, mew=1.6, color=style.INK, label="predicted")
-    )
+    grid[0].set_title(_inside(frame))
+    handles = style.handles(groups)
+    handles.append(style.handle(PREDICTED, "predicted", ms=8, mew=1.6))
     if frame["low"].notna().any():
         handles.append(Line2D([], [], lw=6, color=style.MUTED, alpha=0.4, label="interval"))
     figure.legend(handles=handles, loc="outside lower left", ncols=3 if len(handles) > 5 else 5)
@@ -139,73 +113,28 @@ def wells_with_intervals(
 def _draw_wells(axes: Axes, part: pd.DataFrame, palette: style.Palette, across: int) -> None:
     """One row of wells: marks for the truth, dashes for predictions, bars for intervals."""
     size = float(np.clip(1100 / across, 10, 30))
-    dash = min(14, 380 / across)
-    for name in part["condition"].unique():
-        mark = palette.get(name) or style.KNOWN[NO_CONDITION]
-        rows = part[part["condition"] == name]
-        axes.vlines(
-            rows.index,
-            rows["low"],
-            rows["high"],
-            color=mark.colour,
-            alpha=0.35,
-            lw=min(14, 290 / across),
-        )
-        axes.scatter(
-            rows.index,
-            rows["target_mean"],
-            s=size,
-            c=mark.colour,
-            marker=mark.marker,
-            edgecolors="white",
-            linewidths=0.4,
-            zorder=3,
-        )
-    axes.scatter(
-        part.index,
-        part["predicted_mean"],
-        s=dash**2,
-        c=style.INK,
-        marker="_",
-        linewidths=1.0,
-        zorder=2.5,
-    )
-    missed = part[_outside(part)]
-    axes.scatter(
-        missed.index,
-        missed["target_mean"],
-        s=6 * size + 20,
-        facecolors="none",
-        edgecolors=style.INK,
-        linewidths=0.9,
-        zorder=5,
-    )
+    bar, dash = min(14, 290 / across), min(14, 380 / across) ** 2
+    for _, mark, rows in style.by_condition(part, palette):
+        axes.vlines(rows.index, rows["low"], rows["high"], color=mark.colour, alpha=0.35, lw=bar)
+        style.points(axes, rows.index, rows["target_mean"], mark, s=size, zorder=3, **style.EDGED)
+    style.points(axes, part.index, part["predicted_mean"], PREDICTED, s=dash, linewidths=1)
+    missed = part[part["outside"]]
+    ring = {"facecolors": "none", "edgecolors": style.INK, "linewidths": 0.9, "zorder": 5}
+    axes.scatter(missed.index, missed["target_mean"], s=6 * size + 20, **ring)
     axes.set_xlim(-1, across)
+    axes.set_xticks([])
     if len(part) <= NAMED_WELLS:
         upright = len(part) > 14 or part["name"].str.len().max() > 4
         axes.set_xticks(part.index, part["name"], rotation=90 if upright else 0, size=7.5)
-    else:
-        axes.set_xticks([])
 
 
-def _outside(frame: pd.DataFrame) -> pd.Series:
-    """Wells whose true mean lies outside its interval."""
-    return (frame["target_mean"] < frame["low"]) | (frame["target_mean"] > frame["high"])
-
-
-def _missed(frame: pd.DataFrame) -> str:
+def _inside(frame: pd.DataFrame) -> str:
     """How many wells have their true mean inside the interval, in words."""
-    known = int(frame["low"].notna().sum())
+    known, outside = int(frame["low"].notna().sum()), int(frame["outside"].sum())
     if not known:
         return f"{len(frame)} wells; there are no intervals"
-    outside = int(_outside(frame).sum())
     ringed = " (the others are ringed)" if outside else ""
     return f"{known - outside} of {known} wells lie inside their interval{ringed}"
-
-
-def _handle(mark: style.Mark, label: str) -> Line2D:
-    """Legend entry of a condition."""
-    return Line2D([], [], ls="", marker=mark.marker, ms=6, color=mark.colour, label=label)
 
 
 @style.legible
@@ -223,51 +152,30 @@ def bland_altman(
     Returns:
       The figure: bias and limits of agreement as lines, their 95 % confidence intervals shaded.
     """
-    finite = np.isfinite(wells[["target_mean", "predicted_mean"]].astype(float)).all(axis=1)
-    frame = wells[finite]
-    if frame.empty:
-        return style.sentence_figure("There are no wells with finite means to show.")
+    groups = style.by_condition(style.finite(wells, "target_mean", "predicted_mean"), palette)
+    if not groups:
+        return style.sentence_figure(NO_WELLS)
     figure = style.new_figure(7.2, 4.3)
     axes = figure.subplots()
-    names = condition_names(frame)
-    difference = frame["predicted_mean"] - frame["target_mean"]
-    average = (frame["predicted_mean"] + frame["target_mean"]) / 2
-    for name, mark in palette.items():
-        rows = names == name
-        if rows.any():
-            axes.scatter(
-                average[rows],
-                difference[rows],
-                s=32,
-                c=mark.colour,
-                marker=mark.marker,
-                alpha=0.8,
-                edgecolors="white",
-                linewidths=0.5,
-                label=f"{style.shortened(name, 24)} ({int(rows.sum())})",
-            )
+    for _, mark, rows in groups:
+        difference = rows["predicted_mean"] - rows["target_mean"]
+        average = rows["target_mean"] + difference / 2
+        style.points(axes, average, difference, mark, s=32, alpha=0.8, **style.EDGED)
     axes.axhline(0, color=style.MUTED, lw=0.8, ls=":")
-    unit = target.difference_unit
-    _draw_limits(axes, limits, unit, target.digits)
+    _draw_limits(axes, limits, target)
     words = style.with_unit(f"average of true and predicted {target.label} of a well", target.unit)
     axes.set(
         xlabel=textwrap.fill(words, 70),
-        ylabel=style.with_unit("predicted − true", unit),
         title=_limits_title(limits),
+        ylabel=style.with_unit("predicted − true", target.difference_unit),
     )
     axes.margins(x=0.05, y=0.12)
-    handles, _ = axes.get_legend_handles_labels()
-    figure.legend(
-        handles=handles,
-        loc="outside lower left",
-        ncols=3,
-        alignment="left",
-        title="condition (wells)",
-    )
+    legend = {"title": "condition (wells)", "alignment": "left", "ncols": 3}
+    figure.legend(handles=style.handles(groups, True), loc="outside lower left", **legend)
     return figure
 
 
-def _draw_limits(axes: Axes, limits: Mapping, unit: str, digits: int) -> None:
+def _draw_limits(axes: Axes, limits: Mapping, target: Quantity) -> None:
     """Lines with their values at the right edge, as far as they are defined."""
     lines = {"bias": ("bias", "-"), "low": ("lower limit", "--"), "high": ("upper limit", "--")}
     for name, (words, dashes) in lines.items():
@@ -278,30 +186,24 @@ def _draw_limits(axes: Axes, limits: Mapping, unit: str, digits: int) -> None:
         axes.axhline(at, color=style.INK, lw=1.2, ls=dashes)
         if around is not None:
             axes.axhspan(*around, color=style.FAINT, alpha=0.6, lw=0, zorder=0)
-        axes.annotate(
-            f"{words} {_signed(at, digits)} {unit}".strip(),
-            (1, at),
-            (6, 0),
-            va="center",
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            size=8.5,
-        )
+        text = f"{words} {signed(at, target.digits)}"
+        axes.text(1.01, at, text, transform=axes.get_yaxis_transform(), va="center", size=8.5)
 
 
 def _limits_title(limits: Mapping) -> str:
     """Correlation and number of wells; the reason where limits are missing."""
+    wells = count(limits["n"], "well")
     if limits["low"] is None:
-        return f"{limits['n']} wells: {limits['reason']}" if limits["reason"] else ""
+        return f"{wells}: {limits['reason']}" if limits["reason"] else ""
     correlation = "" if limits["r"] is None else f", r = {limits['r']:.3f}"
-    return f"Agreement over {limits['n']} wells{correlation}"
+    return f"Agreement over {wells}{correlation}"
 
 
 @style.legible
 def strength(
     result: Mapping, wells: pd.DataFrame, palette: style.Palette, target: Quantity = OVERLAP
 ) -> Figure:
-    """Wells of each condition, their means with intervals, and the differences in words.
+    """Wells of each condition, and their mean with its interval.
 
     Args:
       result: as `strength.strength` gives for these wells.
@@ -310,74 +212,24 @@ def strength(
       target: what was measured.
 
     Returns:
-      The figure: a dot a well, the mean and its 95 % interval; on the right, each condition against
-      the reference.
+      The figure: a dot a well, the mean and its 95 % interval.
     """
-    names = [name for name in palette if name in result["conditions"]]
-    if not names:
-        return style.sentence_figure(f"No strength to show: {result['reason']}.")
     if "role" in wells:
         wells = wells[wells["role"] != "empty"]
-    of_well = condition_names(wells)
-    figure = style.new_figure(7.2, 1.2 + 0.62 * max(len(names), 2))
-    axes, told = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    for place, name in enumerate(names):
-        values = wells[result["value"]][of_well == name].astype(float)
-        _draw_condition(
-            axes, place, values[np.isfinite(values)], result["conditions"][name], palette[name]
-        )
-        told.text(0, place, _against(result, name, target), va="center", size=8.5)
-    axes.set_yticks(range(len(names)), [textwrap.fill(name, 20) for name in names])
-    axes.set(ylim=(len(names) - 0.4, -0.6))
-    axes.set_xlabel(
-        textwrap.fill(style.with_unit(f"mean {target.label} of a well", target.unit), 46)
-    )
-    axes.set_title("Wells, mean and 95 % interval")
-    told.set_axis_off()
-    if result["reference"] is not None and len(names) > 1:
-        told.set_title(f"Against {style.shortened(result['reference'], 20)}")
+    groups = style.by_condition(style.finite(wells, result["value"]), palette)
+    if not groups:
+        return style.sentence_figure(f"No strength to show: {result['reason']}.")
+    figure = style.new_figure(7.2, 1.0 + 0.62 * max(len(groups), 2))
+    axes = figure.subplots()
+    for place, (name, mark, rows) in enumerate(groups):
+        shift = 0.24 * np.random.default_rng(0).uniform(-1, 1, len(rows))
+        size, opacity = (9, 0.4) if len(rows) > 60 else (20, 0.6)
+        style.points(axes, rows[result["value"]], place + shift, mark, s=size, alpha=opacity)
+        summary = result["conditions"][name]
+        if summary["interval"] is not None:
+            axes.plot(summary["interval"], [place] * 2, color=style.INK, lw=2.2)
+        axes.plot(summary["mean"], place, marker="o", ms=6.5, mfc="white", mec=style.INK, mew=1.5)
+    axes.set_yticks(range(len(groups)), [textwrap.fill(name, 20) for name, *_ in groups])
+    words = style.with_unit(f"mean {target.label} of a well", target.unit)
+    axes.set(xlabel=textwrap.fill(words, 70), ylim=(len(groups) - 0.4, -0.6))
     return figure
-
-
-def _draw_condition(
-    axes: Axes, place: int, values: pd.Series, summary: Mapping, mark: style.Mark
-) -> None:
-    """Dots of the wells beside one another, mean and interval on top."""
-    shift = 0.24 * np.random.default_rng(0).uniform(-1, 1, len(values))
-    many = len(values) > 60
-    axes.scatter(
-        values,
-        place + shift,
-        s=9 if many else 20,
-        c=mark.colour,
-        marker=mark.marker,
-        alpha=0.4 if many else 0.6,
-        linewidths=0,
-    )
-    if summary["interval"] is not None:
-        axes.plot(
-            summary["interval"], [place, place], color=style.INK, lw=2.2, solid_capstyle="butt"
-        )
-    axes.plot(summary["mean"], place, marker="o", ms=6.5, mfc="white", mec=style.INK, mew=1.5)
-
-
-def _against(result: Mapping, name: str, target: Quantity) -> str:
-    """Difference from the reference with its interval, ratio, p and g, and what is missing."""
-    if name == result["reference"]:
-        wells = result["conditions"][name]["wells"]
-        return f"reference, {wells} well{'s' * (wells != 1)}"
-    found = result["against_reference"].get(name)
-    if found is None or found["difference"] is None:
-        return textwrap.fill(found["reason"] if found else "not compared", 34)
-    digits, unit = target.digits, target.difference_unit
-    text = _signed(found["difference"], digits)
-    if found["interval"] is not None:
-        text += " ({} to {})".format(*(_signed(end, digits) for end in found["interval"]))
-    text = f"{text} {unit}".strip()
-    parts = [] if found["ratio"] is None else [f"× {found['ratio']:.2f}"]
-    if found["p"] is not None:
-        parts.append(f"p = {found['p']:.4f}" if found["p"] >= 0.0002 else "p ≤ 0.0001")
-    if found["hedges_g"] is not None:
-        parts.append(f"g = {found['hedges_g']:.1f}")
-    lines = [text, ", ".join(parts), textwrap.fill(found["reason"] or "", 40)]
-    return "\n".join(line for line in lines if line)

@@ -10,37 +10,38 @@ from matplotlib.figure import Figure
 from jaxcell.analysis.answers import Answers
 from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.scores.summary import summarise
+from jaxcell.analysis.structure.answer import SIGNIFICANT
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import OVERLAP, Quantity
-from jaxcell.report.common import images, style, words
-from jaxcell.report.common.images import MICROMETRES_PER_PIXEL
+from jaxcell.report.common import style
+from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS, MICROMETRES_PER_PIXEL, gallery
 from jaxcell.report.common.page import write_page
-from jaxcell.report.common.words import number
-from jaxcell.report.interaction import intervals, plates, predictions, training, verdicts
-from jaxcell.report.interaction import structure as projection_figures
+from jaxcell.report.interaction import intervals, plates, predictions, sentences, training
+from jaxcell.report.interaction import structure as structure_figures
 from jaxcell.storage import anndata
 from jaxcell.storage.atomic import plain
 from jaxcell.storage.provenance import versions
 
-# Odd wells that are listed, and what is told of how a report was made.
+# Odd wells that are listed, and what is said of how a report was made.
 ODD_WELLS = 12
 MADE = ("seed", "split", "wells", "patches", "latent_size", "standardised")
 
 
-class Shown(NamedTuple):
+class Images(NamedTuple):
     """Images for the page and the explorer.
 
     Attributes:
-      reconstructions: condition -> originals and reconstructions float [k, H, W, 2] in [0, 1] and,
-        if wanted, true targets float [k]; see `spread_over_target` for which to take.
+      reconstructions: condition -> originals and reconstructions float [k, H, W, 2] in [0, 1] and
+        true targets float [k]; see `spread_over_target` for which to take.
       worst: images float [k, H, W, 2] in [0, 1] of the worst-predicted patches, worst first, and
         their captions.
       unusual: likewise of the most unusual.
-      thumbnails: uint8 [N, s, s, 3], one a patch.
+      thumbnails: uint8 [N, s, s, 3], one a patch, mixed by the same colours.
       sources: (plate, well, field) -> view -> folder and name of the image file; None where not
         known.
       window: side of a patch in pixels.
       micrometres_per_pixel: µm, edge of a pixel of all images but the thumbnails.
+      colours: how the two views are mixed, see `colour_image`.
     """
 
     reconstructions: Mapping[str, Sequence[np.ndarray]]
@@ -50,6 +51,7 @@ class Shown(NamedTuple):
     sources: Mapping | None
     window: int
     micrometres_per_pixel: float = MICROMETRES_PER_PIXEL
+    colours: str = DEFAULT_COLOURS
 
 
 def write_report(
@@ -59,7 +61,7 @@ def write_report(
     answers: Answers,
     codes: np.ndarray,
     histories: Mapping[str, Sequence[Mapping]],
-    shown: Shown,
+    images: Images,
     findings: Sequence[Sequence] = (),
     config: Mapping,
     title: str,
@@ -71,17 +73,17 @@ def write_report(
     Args:
       folder: the report folder itself, such as `RUN/report`.
       metrics: as `summarise` gives, plus any of `target` (the fields of a `Quantity`), `split`,
-        `wells`, `patches`, `seed`, `left_out`; what `summarise` gives and is not there
-        is added, and so are `target`: overlap, and the numbers of the answers.
+        `wells`, `patches`, `seed`, `left_out`; what `summarise` gives and is not there is added,
+        and so are `target`: overlap, and the numbers of the answers.
       answers: of the patches.
       codes: float32 [N, D] of the patches, for patches.h5ad.
-      histories: `autoencoder` and `regressor` -> rows of metrics.jsonl; see `figures.loss_curves`.
-      shown: images.
+      histories: `autoencoder` and `regressor` -> rows of metrics.jsonl; see `loss_curves`.
+      images: for the page and the explorer.
       findings: what was left out: problem, plate, well, path, message, cure.
       config: nested settings of the run.
       title: of the page.
       simulated: whether the plates were simulated.
-      flat_fields: what fields were corrected by, where they were; see `plate_figures.flat_fields`.
+      flat_fields: what fields were corrected by, where they were; see `plates.flat_fields`.
 
     Returns:
       Path of index.html.
@@ -95,22 +97,10 @@ def write_report(
         metrics = summarise(answers.patches, None) | metrics
     metrics = plain(metrics | answers.numbers)
     palette = style.palette(conditions(answers.patches))
-    figures = _builders(target, palette, answers, histories, shown)
+    figures = _figures(target, palette, answers, histories, images)
     if flat_fields:
         figures["flat_fields"] = lambda: plates.flat_fields(flat_fields)
-    files = {
-        "patches.parquet": lambda path: answers.patches.to_parquet(path, index=False),
-        "wells.csv": lambda path: answers.wells.to_csv(path, index=False),
-    }
-    if np.isfinite(codes).all():
-        files["patches.h5ad"] = lambda path: anndata.patches_with_codes(
-            answers.patches, codes, pixel_um=shown.micrometres_per_pixel, versions=versions()
-        ).write_h5ad(path)
-    drawn = _drawn(answers.projections)
-    if any(not isinstance(item, str) for item in drawn.values()):
-        files["explorer.html"] = lambda path: _explorer(
-            path, title, target, palette, answers, drawn, shown
-        )
+    files = _files(title, target, palette, answers, codes, images, simulated)
     return write_page(
         folder,
         "interaction/page.html.jinja",
@@ -119,179 +109,131 @@ def write_report(
         simulated=simulated,
         figures=figures,
         files=files,
-        content=_content(metrics, answers, findings, flat_fields or {}, files),
+        content={
+            **_content(metrics, target, answers, flat_fields or {}),
+            "colours": COLOURS[images.colours],
+            "explorer": "explorer.html" in files,
+            "h5ad": "patches.h5ad" in files,
+        },
         made={key: metrics[key] for key in MADE if metrics.get(key) is not None},
         config=config,
         findings=findings,
     )
 
 
-def _builders(
+def _figures(
     target: Quantity,
     palette: style.Palette,
     answers: Answers,
     histories: Mapping[str, Sequence[Mapping]],
-    shown: Shown,
+    images: Images,
 ) -> dict[str, Callable[[], Figure]]:
     """Name of each figure -> what draws it."""
     patches, wells, numbers = answers.patches, answers.wells, answers.numbers
-    pixel_um = shown.micrometres_per_pixel
-    builders = {
-        "reconstructions": lambda: training.reconstructions(
-            shown.reconstructions, palette, pixel_um, target
-        ),
-        "projections": lambda: projection_figures.projections(
+    pixel_um, colours = images.micrometres_per_pixel, images.colours
+    figures = {
+        "strength": lambda: intervals.strength(numbers["strength"], wells, palette, target),
+        "projections": lambda: structure_figures.projections(
             answers.projections, patches, palette, target
         ),
-        "strength": lambda: intervals.strength(numbers["strength"], wells, palette, target),
         "scatter": lambda: predictions.scatter(patches, palette, target),
         "errors": lambda: predictions.errors(patches, palette, target),
         "wells": lambda: intervals.wells_with_intervals(wells, palette, target),
         "agreement": lambda: intervals.bland_altman(wells, palette, target, numbers["agreement"]),
         "plate_map": lambda: plates.plate_map(wells, target),
         "histograms": lambda: predictions.histograms(patches, palette, target),
-        "worst": lambda: images.gallery(*shown.worst, pixel_um),
-        "unusual": lambda: images.gallery(*shown.unusual, pixel_um),
+        "reconstructions": lambda: training.reconstructions(
+            images.reconstructions, palette, pixel_um, target, colours
+        ),
+        "worst": lambda: gallery(*images.worst, pixel_um, colours),
+        "unusual": lambda: gallery(*images.unusual, pixel_um, colours),
         "loss_curves": lambda: training.loss_curves(histories, target),
     }
     if numbers["structure"].get("scores"):
-        builders["structure"] = lambda: projection_figures.structure(numbers["structure"])
+        figures["structure"] = lambda: structure_figures.structure(numbers["structure"])
     if not numbers["calibration_curve"]["reason"]:
-        builders["calibration"] = lambda: intervals.calibration(
-            numbers["calibration_curve"], palette
-        )
+        curve = numbers["calibration_curve"]
+        figures["calibration"] = lambda: intervals.calibration(curve, palette)
     if len(patches[["plate", "well", "field"]].drop_duplicates()) == 1:
-        builders["field_map"] = lambda: plates.field_map(
-            patches, target, micrometres_per_pixel=pixel_um, window=shown.window
-        )
-    return builders
+        figures["field_map"] = lambda: plates.field_map(patches, target, images.window, pixel_um)
+    return figures
 
 
-def _drawn(projections: Mapping) -> dict[str, np.ndarray | str]:
-    """Coordinates by name, or why there are none; the last method, the study's UMAP, first."""
-    return {
-        f"{method} of {source}": item if isinstance(item, str) else item.coordinates
-        for source, items in projections.items()
-        for method, item in reversed(items.items())
-    }
-
-
-def _explorer(
-    path: Path,
+def _files(
     title: str,
     target: Quantity,
     palette: style.Palette,
     answers: Answers,
-    drawn: Mapping[str, np.ndarray | str],
-    shown: Shown,
-) -> None:
-    # Importing bokeh takes a second, and only the explorer needs it.
-    from jaxcell.report.explorer.page import write_explorer
+    codes: np.ndarray,
+    images: Images,
+    simulated: bool,
+) -> dict[str, Callable[[Path], object]]:
+    """Name of each file beside the page -> what writes it."""
+    patches, pixel_um = answers.patches, images.micrometres_per_pixel
+    files = {
+        "patches.parquet": lambda path: patches.to_parquet(path, index=False),
+        "wells.csv": lambda path: answers.wells.to_csv(path, index=False),
+    }
+    if np.isfinite(codes).all():
+        files["patches.h5ad"] = lambda path: anndata.patches_with_codes(
+            patches, codes, pixel_um=pixel_um, versions=versions()
+        ).write_h5ad(path)
+    # The last method first: the study's UMAP, where it was asked for.
+    drawn = {
+        f"{method} of {source}": item if isinstance(item, str) else item.coordinates
+        for source, items in answers.projections.items()
+        for method, item in reversed(items.items())
+    }
+    if all(isinstance(item, str) for item in drawn.values()):
+        return files
 
-    write_explorer(
-        path,
-        table=answers.patches,
-        thumbnails=shown.thumbnails,
-        projections=drawn,
-        neighbours=answers.neighbours,
-        sources=shown.sources,
-        palette=palette,
-        target=target,
-        title=title,
-        window=shown.window,
-        micrometres_per_pixel=shown.micrometres_per_pixel,
-    )
+    def write_explorer(path: Path) -> None:
+        # Importing bokeh takes a second, and only the explorer needs it.
+        from jaxcell.report.explorer.page import write_explorer
+
+        write_explorer(
+            path,
+            table=patches,
+            thumbnails=images.thumbnails,
+            projections=drawn,
+            neighbours=answers.neighbours,
+            sources=images.sources,
+            palette=palette,
+            target=target,
+            title=title,
+            window=images.window,
+            micrometres_per_pixel=pixel_um,
+            colours=images.colours,
+            simulated=simulated,
+        )
+
+    return files | {"explorer.html": write_explorer}
 
 
 def _content(
-    metrics: Mapping,
-    answers: Answers,
-    findings: Sequence[Sequence],
-    flat_fields: plates.FlatFields,
-    files: Mapping,
-) -> dict:
-    """What the template names."""
-    regressor, autoencoder = metrics["regressor"], metrics["autoencoder"]
-    structure, coverage = metrics["structure"], metrics["coverage"]
-    target = Quantity(**metrics["target"])
-    level = coverage.get("level")
-    odd = answers.odd_wells
+    metrics: Mapping, target: Quantity, answers: Answers, flat_fields: plates.FlatFields
+) -> dict[str, object]:
+    """What the template names besides the numbers."""
+    odd, coverage = answers.odd_wells, metrics["coverage"]
     fields = answers.patches[["plate", "well", "field"]].drop_duplicates()
-    return dict(
-        target=target,
-        unseen=metrics.get("split") != "random_patch",
-        regressor=regressor,
-        autoencoder=autoencoder,
-        structure=structure,
-        structure_answer=verdicts.ANSWERS[structure["answer"]],
-        structure_lead=verdicts.lead_of(structure),
-        level=level,
-        covered=(coverage.get("overall") or {}).get("coverage"),
-        on_input=words.on_input(
-            metrics["evaluated"],
-            regressor.get("by_condition", {}),
-            metrics["left_out"],
-            len(findings),
-            target,
-        ),
-        on_reconstruction=words.on_reconstruction(autoencoder),
-        on_structure=verdicts.on_structure(structure),
-        on_batches=verdicts.on_batches(metrics["batches"]),
-        on_strength=verdicts.on_strength(metrics["strength"], target),
-        on_regression=words.on_regression(regressor, target),
-        on_intervals=verdicts.on_intervals(coverage, level, target),
-        on_agreement=verdicts.on_agreement(metrics["agreement"], target),
-        on_odd=verdicts.on_odd(odd),
-        odd_wells=odd[odd["why"] != ""].head(ODD_WELLS).to_dict("records") if len(odd) else [],
-        field_shown=" ".join(f"{name} {value}" for name, value in fields.iloc[0].items()),
-        lit=[
+    return {
+        "target": target,
+        "significant": SIGNIFICANT,
+        "answer": sentences.ANSWERS[metrics["structure"]["answer"]],
+        "covered": None if coverage["reason"] else coverage["overall"]["coverage"],
+        "on_structure": sentences.on_structure(metrics["structure"]),
+        "corrected_p": structure_figures.corrected_p,
+        "on_strength": sentences.on_strength(metrics["strength"], target),
+        "on_compounds": sentences.on_compounds(metrics["strength"], target),
+        "on_regression": sentences.on_regression(metrics["regressor"], target),
+        "odd_count": int((odd["why"] != "").sum()) if len(odd) else 0,
+        "odd_wells": odd[odd["why"] != ""].head(ODD_WELLS).to_dict("records") if len(odd) else [],
+        "field": fields.iloc[0].to_dict(),
+        "lit": [
             f"{plate}, {kind.plural} {flat_fields[plate, view].min():.2f} to "
             f"{flat_fields[plate, view].max():.2f}"
             for plate in sorted({plate for plate, _ in flat_fields})
             for view, kind in KINDS.items()
             if (plate, view) in flat_fields
         ],
-        explorer="explorer.html" in files,
-        h5ad="patches.h5ad" in files,
-    )
-
-
-def summary_lines(metrics: Mapping) -> dict[str, str]:
-    """What a run came to, for the terminal.
-
-    Args:
-      metrics: the content of metrics.json.
-
-    Returns:
-      Name -> text.
-    """
-    autoencoder, regressor = metrics["autoencoder"], metrics["regressor"]
-    target = Quantity(**metrics["target"])
-    return {
-        **{
-            unit: ", ".join(f"{count} {split}" for split, count in metrics[unit].items())
-            for unit in ("wells", "patches")
-        },
-        "reconstruction": (
-            f"cross-entropy {number(autoencoder['bce'], 4)} over a floor of "
-            f"{number(autoencoder['bce_floor'], 4)} nats, PSNR "
-            f"{number(autoencoder['psnr_db'], 1)} dB, SSIM {number(autoencoder['ssim'], 3)}, "
-            f"{metrics['latent_size']:,} numbers a code"
-        ),
-        target.label: _errors(regressor, target),
-        **{
-            f"  {name}": _errors(scores, target)
-            for name, scores in regressor["by_condition"].items()
-        },
-        "intervals": verdicts.coverage_in_words(metrics["coverage"]),
-        "structure": f"{metrics['structure']['answer']}: {metrics['structure']['why']}",
     }
-
-
-def _errors(scores: Mapping, target: Quantity) -> str:
-    rmse, sd = (
-        f"{number(scores[name], target.digits)} {target.difference_unit}".strip()
-        for name in ("rmse", "sd_true")
-    )
-    ratio = number(scores["rmse_over_sd"], 3)
-    return f"RMSE {rmse}, SD of truth {sd}, RMSE / SD {ratio} ({scores['n']:,} patches)"

@@ -2,32 +2,31 @@
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.image import AxesImage
 
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import MICROMETRES_PER_PIXEL
+from jaxcell.report.common.words import number
 
-# Rows and columns of the plates in use: 384 wells, else 1,536.
-PLATE_FORMATS = ((16, 24), (32, 48))
 # The colours of the plate map span at least this many points, so that a small error looks small;
 # for other units, at least this share of the range of the wells' means.
 SMALLEST_ERROR_SPAN, SMALLEST_SPAN_SHARE = 0.5, 0.05
+# Columns up to which two plates stand side by side, and at most are numbered one by one.
+NARROW_COLUMNS, NUMBERED_COLUMNS = 12, 24
 # Side in pixels that a flat field is drawn with: it is smooth.
 FLAT_FIELD_SIDE = 128
-# T cells first, as everywhere.
 # (plate, view) -> float32 [H, W], mean 1.
 FlatFields = Mapping[tuple[str, str], np.ndarray]
-# Plates whose flat fields are drawn; the caption gives the numbers of all.
+# Plates that are drawn; for flat fields the caption gives the numbers of all.
 PLATES_DRAWN = 8
 # Patches along an edge of a field up to which their values are written.
 WRITTEN_PATCHES = 12
@@ -43,76 +42,53 @@ def plate_map(wells: pd.DataFrame, target: Quantity = OVERLAP) -> Figure:
       target: what was predicted.
 
     Returns:
-      The figure, one panel a plate (the first eight); places without a well stay empty.
+      The figure, one panel a plate (the first eight), down to the last row and column in use;
+      places without a well stay empty.
     """
-    frame = wells[np.isfinite(wells["error"].astype(float))]
-    places = [place(well) for well in frame["well"]]
-    frame = frame[[place is not None for place in places]]
-    found = np.array([place for place in places if place is not None]).reshape(-1, 2)
+    frame = style.finite(wells, "error")
+    frame = frame.assign(plate=frame["plate"].astype(str), place=frame["well"].map(place))
+    frame = frame[frame["place"].notna()]
     if frame.empty:
         return style.sentence_figure("No well with a finite error and a place on a plate.")
-    plates = sorted(frame["plate"].astype(str).unique())[:8]
-    lines, columns = next(
-        (size for size in PLATE_FORMATS if (found < size).all()), tuple(found.max(axis=0) + 1)
-    )
-    across = 1 if len(plates) == 1 else 2
+    plates = sorted(frame["plate"].unique())[:PLATES_DRAWN]
+    rows, columns = np.maximum(np.max([*frame["place"]], axis=0) + 1, (2, 6))
+    across = 2 if len(plates) > 1 and columns <= NARROW_COLUMNS else 1
     down = -(-len(plates) // across)
-    height = down * (6.2 / across * lines / columns + 0.5)
+    height = down * (6.0 / across * rows / columns + 0.6)
     figure = style.new_figure(7.2, min(height, 14.0))
     grid = np.ravel(figure.subplots(down, across, squeeze=False))
     span = SMALLEST_ERROR_SPAN
     if target.unit != "%":
         span = SMALLEST_SPAN_SHARE * float(np.ptp(frame["target_mean"])) or 1.0
     limit = max(float(frame["error"].abs().max()), span)
-    # A well of the map holds four characters; the sign is one of them.
-    decimals = 0 if limit >= 10 else target.digits - 1
-    norm = TwoSlopeNorm(0.0, -limit, limit)
+    size = min(8.0, 150 / across / columns)
     for axes, plate in zip(grid, plates):
-        rows = (frame["plate"].astype(str) == plate).to_numpy()
-        image = np.full((lines, columns), np.nan)
-        image[tuple(found[rows].T)] = frame["error"][rows]
-        picture = axes.imshow(image, cmap="PuOr", norm=norm)
+        own = frame[frame["plate"] == plate]
+        found = np.array([*own["place"]])
+        image = np.full((rows, columns), np.nan)
+        image[tuple(found.T)] = own["error"]
+        picture = axes.imshow(image, cmap="PuOr", norm=TwoSlopeNorm(0.0, -limit, limit))
         axes.set_title(f"Plate {plate}")
-        step = 1 if across == 1 and columns <= 24 else 2 if columns <= 24 else 4
+        step = 1 if columns <= NUMBERED_COLUMNS else 4
         axes.set_xticks(range(0, columns, step), range(1, columns + 1, step), size=8)
-        axes.set_yticks(range(0, lines, step), [row_name(i) for i in range(0, lines, step)], size=8)
-        axes.vlines(np.arange(columns + 1) - 0.5, -0.5, lines - 0.5, color=style.FAINT, lw=0.6)
-        axes.hlines(np.arange(lines + 1) - 0.5, -0.5, columns - 0.5, color=style.FAINT, lw=0.6)
-        # Outlined, since an error of nothing has the colour of no well.
-        wells_drawn = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in found[rows]]
-        axes.add_collection(
-            PatchCollection(wells_drawn, facecolor="none", edgecolor=style.MUTED, linewidth=0.6)
-        )
+        axes.set_yticks(range(0, rows, step), map(row_name, range(0, rows, step)), size=8)
+        axes.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, color=style.FAINT, lw=0.6)
+        axes.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, color=style.FAINT, lw=0.6)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        if across == 1 and columns <= 24:
-            for (row, column), value in zip(found[rows], frame["error"][rows]):
-                dark = abs(value) > 0.6 * limit
-                text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
-                axes.text(
-                    column,
-                    row,
-                    text,
-                    ha="center",
-                    va="center",
-                    size=6,
-                    color="white" if dark else style.INK,
-                )
+        if columns <= NUMBERED_COLUMNS:
+            # A well of the map holds four characters; the sign is one of them.
+            decimals = 0 if limit >= 10 else target.digits - 1
+            _write_values(axes, picture, found[:, ::-1], own["error"], size, decimals)
     for axes in grid[len(plates) :]:
         axes.set_axis_off()
-    figure.colorbar(
-        picture,
-        ax=list(grid),
-        shrink=0.75,
-        aspect=28,
-        pad=0.01,
-        label=style.with_unit("mean error\n(predicted − true)", target.difference_unit),
-    )
+    words = style.with_unit("mean error (predicted − true)", target.difference_unit)
+    figure.colorbar(picture, ax=list(grid), aspect=28, pad=0.01, label=textwrap.fill(words, 30))
     return figure
 
 
 @style.legible
-def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
+def flat_fields(fields: FlatFields) -> Figure:
     """How brightly each place of a field is lit, estimated for each plate and view.
 
     Args:
@@ -136,13 +112,11 @@ def flat_fields(fields: Mapping[tuple[str, str], np.ndarray]) -> Figure:
                 continue
             field = fields[plate, view]
             step = max(1, max(field.shape) // FLAT_FIELD_SIDE)
-            picture = axes.imshow(
-                field[::step, ::step], cmap="PuOr_r", vmin=1 - limit, vmax=1 + limit
-            )
+            ends = {"vmin": 1 - limit, "vmax": 1 + limit}
+            picture = axes.imshow(field[::step, ::step], cmap="PuOr_r", **ends)
             axes.set_title(f"{plate}, {KINDS[view].plural}")
-    figure.colorbar(
-        picture, ax=list(grid.flat), shrink=0.8, aspect=28, pad=0.02, label="relative illumination"
-    )
+    words = "relative illumination"
+    figure.colorbar(picture, ax=list(grid.flat), shrink=0.8, aspect=28, pad=0.02, label=words)
     return figure
 
 
@@ -164,85 +138,65 @@ def field_map(
     Returns:
       The figure: measured and predicted share their colours; faulty patches are crossed.
     """
-    finite = np.isfinite(patches[["target", "predicted"]].astype(float)).all(axis=1)
-    if not finite.any():
+    if style.finite(patches, "target", "predicted").empty:
         return style.sentence_figure("This field has no patch with a finite prediction.")
-    step, first, shape = _grid_of(patches, window)
+    corners = micrometres_per_pixel * patches[["y", "x"]].to_numpy(float)
+    steps = [np.diff(np.unique(values)) for values in corners.T]
+    step = np.array([gaps.min() if len(gaps) else window * micrometres_per_pixel for gaps in steps])
+    first = corners.min(axis=0)
+    places = ((corners - first) / step).round().astype(int)
+    shape = places.max(axis=0) + 1
+    bottom, right = first + shape * step
     error = patches["predicted"] - patches["target"]
-    low = min(0.0, float(patches[["target", "predicted"]].min().min()))
-    high = float(patches[["target", "predicted"]].max().max())
-    high = high if high > low else low + 1.0
+    both = patches[["target", "predicted"]].to_numpy(float)
+    low, high = min(0.0, np.nanmin(both)), np.nanmax(both)
+    ends = (low, high if high > low else low + 1.0)
     largest = float(error.abs().max()) or 1.0
-    looks = (
-        ("measured", patches["target"], "viridis", (low, high)),
-        ("predicted", patches["predicted"], "viridis", (low, high)),
-        ("predicted − measured", error, "PuOr", (-largest, largest)),
-    )
+    value_words = style.with_unit(target.label, target.unit)
+    error_words = style.with_unit("error", target.difference_unit)
+    panels = {
+        "measured": (patches["target"], "viridis", ends, value_words),
+        "predicted": (patches["predicted"], "viridis", ends, value_words),
+        "predicted − measured": (error, "PuOr", (-largest, largest), error_words),
+    }
     figure = style.new_figure(7.2, 1.25 + 2.2 * min(shape[0] / shape[1], 2))
     grid = figure.subplots(1, 3, sharex=True, sharey=True)
-    start = (first * micrometres_per_pixel).tolist()
-    side = step * micrometres_per_pixel
-    extent = (start[1], start[1] + shape[1] * side[1], start[0] + shape[0] * side[0], start[0])
-    rows, columns = ((patches[["y", "x"]].to_numpy() - first) / step).round().astype(int).T
-    for axes, (title, values, colours, limits) in zip(grid, looks):
+    centres = (corners + step / 2)[:, ::-1]
+    faulty = patches["faulty"].to_numpy(bool)
+    for axes, (title, (values, colours, (low, high), words)) in zip(grid, panels.items()):
         image = np.full(shape, np.nan)
-        image[rows, columns] = values
-        picture = axes.imshow(image, cmap=colours, vmin=limits[0], vmax=limits[1], extent=extent)
+        image[tuple(places.T)] = values
+        extent = (first[1], right, bottom, first[0])
+        picture = axes.imshow(image, cmap=colours, vmin=low, vmax=high, extent=extent)
         axes.set(title=title, xlabel="x, µm")
-        _write_values(axes, patches, values, picture, micrometres_per_pixel, step, shape)
-        words = (
-            style.with_unit("error", target.difference_unit)
-            if values is error
-            else style.with_unit(target.label, target.unit)
-        )
-        figure.colorbar(
-            picture, ax=axes, location="bottom", shrink=0.9, label=textwrap.fill(words, 28)
-        )
+        axes.scatter(*centres[faulty].T, marker="x", s=14, c=style.MUTED, linewidths=0.9)
+        if shape.max() <= WRITTEN_PATCHES:
+            size = min(7.5, 52 / shape.max())
+            _write_values(axes, picture, centres[~faulty], values[~faulty], size)
+        label = textwrap.fill(words, 28)
+        figure.colorbar(picture, ax=axes, location="bottom", shrink=0.9, label=label)
     grid[0].set_ylabel("y, µm")
     return figure
 
 
-def _grid_of(patches: pd.DataFrame, window: int) -> tuple[np.ndarray, np.ndarray, tuple]:
-    """Distance of patches (y, x), place of the first in pixels, and rows and columns."""
-    corners = patches[["y", "x"]].to_numpy(float)
-    first = corners.min(axis=0)
-    steps = [np.diff(np.unique(values)) for values in corners.T]
-    step = np.array([float(gaps.min()) if len(gaps) else float(window) for gaps in steps])
-    shape = tuple((((corners - first) / step).round().astype(int).max(axis=0) + 1).tolist())
-    return step, first, shape
-
-
 def _write_values(
     axes: Axes,
-    patches: pd.DataFrame,
-    values: pd.Series,
-    picture,
-    scale: float,
-    step: np.ndarray,
-    shape: tuple[int, int],
+    picture: AxesImage,
+    centres: np.ndarray,
+    values: Sequence[float],
+    size: float,
+    decimals: int | None = None,
 ) -> None:
-    """Each value in its patch where there is room, and a cross over faulty patches."""
-    y, x = ((patches[["y", "x"]].to_numpy(float) + step / 2) * scale).T
-    faulty = patches["faulty"].to_numpy(bool)
-    axes.scatter(x[faulty], y[faulty], marker="x", s=14, c=style.MUTED, linewidths=0.9)
-    if max(shape) > WRITTEN_PATCHES:
-        return
-    size = min(7.5, 52 / max(shape))
-    for place in np.flatnonzero(~faulty & np.isfinite(values.to_numpy(float))):
-        value = float(values.iloc[place])
+    """Each value at its x and y, white on dark colours; decimals by its size unless given."""
+    for (x, y), value in zip(centres, values):
+        if not np.isfinite(value):
+            continue
         red, green, blue, _ = picture.cmap(picture.norm(value))
         dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
-        decimals = 1 if abs(value) < 10 else 0
-        text = f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
-        axes.text(
-            x[place],
-            y[place],
-            text,
-            ha="center",
-            va="center",
-            size=size,
-            color="white" if dark else style.INK,
-        )
+        digits = (1 if abs(value) < 10 else 0) if decimals is None else decimals
+        text = number(round(float(value), digits) + 0.0, digits)
+        colour = "white" if dark else style.INK
+        axes.text(x, y, text, ha="center", va="center", size=size, color=colour)
 
 
 def place(well: str) -> tuple[int, int] | None:

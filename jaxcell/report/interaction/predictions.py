@@ -1,6 +1,7 @@
 """Figures on the regressor: predicted against true values, and where it errs."""
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
-from jaxcell.analysis.conditions import condition_names
 from jaxcell.analysis.scores.regression import scores
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
+from jaxcell.report.common.words import number
 
+NOTHING = "There are no finite predictions to show."
 # Characters in a line along a panel of three, and along one that is wider.
 NARROW, WIDE = 28, 46
 
@@ -27,47 +29,28 @@ def scatter(patches: pd.DataFrame, palette: style.Palette, target: Quantity = OV
       target: what was predicted.
 
     Returns:
-      The figure; one panel a condition, equal axes, RMSE and RMSE / SD in the titles.
+      The figure; one panel a condition, equal axes, RMSE and RMSE / SD above each.
     """
-    frame = _finite(patches)
-    if frame.empty:
-        return style.sentence_figure("There are no finite predictions to show.")
-    names = condition_names(frame)
-    shown = [name for name in palette if (names == name).any()]
-    lines, columns = style.grid_shape(len(shown))
+    frame = style.finite(patches, "target", "predicted")
+    groups = style.by_condition(frame, palette)
+    if not groups:
+        return style.sentence_figure(NOTHING)
+    lines, columns = style.grid_shape(len(groups))
     figure = style.new_figure(7.2, 0.45 + lines * {1: 4.2, 2: 3.6, 3: 2.75}[columns])
-    grid = style.panels(figure, len(shown), sharex=True, sharey=True)
-    low, high = _limits(frame["target"], frame["predicted"], target)
-    for axes, name in zip(grid, shown):
-        rows = frame[names == name]
-        mark, result = palette[name], scores(rows["target"], rows["predicted"])
+    grid = style.panels(figure, len(groups), sharex=True, sharey=True)
+    low, high = _limits(frame, target)
+    for axes, (name, mark, rows) in zip(grid, groups):
         axes.plot([low, high], [low, high], color=style.MUTED, lw=1)
-        axes.scatter(
-            rows["target"],
-            rows["predicted"],
-            s=9,
-            c=mark.colour,
-            marker=mark.marker,
-            alpha=_alpha(len(rows)),
-            linewidths=0,
-            rasterized=True,
-        )
-        axes.set_title(f"{name}\n", color=style.INK)
-        axes.text(
-            0,
-            1.02,
-            _score_line(result, target),
-            transform=axes.transAxes,
-            size=8.5,
-            color=style.MUTED,
-        )
+        _draw_points(axes, rows["target"], rows["predicted"], mark, len(rows))
+        axes.set_title(style.shortened(name, NARROW - 6) + "\n")
+        style.note(axes, 0, 1.02, _score_line(rows, target))
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    _label_outside(grid, columns, _axis("true", target, NARROW), _axis("predicted", target, NARROW))
-    if len(shown) > 1:
-        together = _score_line(scores(frame["target"], frame["predicted"]), target)
-        figure.suptitle(f"All conditions: {together}", size=10.5, x=0.01, ha="left")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    _label_outside(grid, columns, _axis("true", target), _axis("predicted", target))
+    if len(groups) > 1:
+        together = f"All conditions: {_score_line(frame, target)}"
+        figure.suptitle(together, size=10.5, x=0.01, ha="left")
     return figure
 
 
@@ -83,50 +66,32 @@ def histograms(patches: pd.DataFrame, palette: style.Palette, target: Quantity =
     Returns:
       The figure; counts on a log scale, common bins.
     """
-    frame = _finite(patches)
-    if frame.empty:
-        return style.sentence_figure("There are no finite predictions to show.")
-    names = condition_names(frame)
-    shown = [name for name in palette if (names == name).any()]
-    lines, columns = style.grid_shape(len(shown))
+    frame = style.finite(patches, "target", "predicted")
+    groups = style.by_condition(frame, palette)
+    if not groups:
+        return style.sentence_figure(NOTHING)
+    lines, columns = style.grid_shape(len(groups))
     figure = style.new_figure(7.2, 0.3 + 2.6 * lines)
-    grid = style.panels(figure, len(shown), sharex=True, sharey=True)
-    low, high = _limits(frame["target"], frame["predicted"], target)
+    grid = style.panels(figure, len(groups), sharex=True, sharey=True)
+    low, high = _limits(frame, target)
     width = _bin_width(high - low, target)
     bins = np.arange(np.floor(low / width) * width, high + width, width)
-    for axes, name in zip(grid, shown):
-        rows = frame[names == name]
-        axes.hist(rows["target"], bins, color=palette[name].colour, alpha=0.45, label="true")
-        axes.hist(
-            rows["predicted"], bins, histtype="step", color=style.INK, lw=1.4, label="predicted"
-        )
+    for axes, (name, mark, rows) in zip(grid, groups):
+        axes.hist(rows["target"], bins, color=mark.colour, alpha=0.45, label="true")
+        outline = {"histtype": "step", "color": style.INK, "lw": 1.4}
+        axes.hist(rows["predicted"], bins, label="predicted", **outline)
         zero = 100 * float((rows["target"] == 0).mean())
-        axes.set_title(name)
-        told = f"{len(rows):,} patches"
+        text = f"{len(rows):,} patches"
         if zero or target.unit == "%":
-            told += f"\n{zero:.0f} % truly 0"
-        axes.text(
-            0.98,
-            0.72,
-            told,
-            ha="right",
-            va="top",
-            transform=axes.transAxes,
-            size=8.5,
-            color=style.MUTED,
-        )
-        axes.set_yscale("log")
+            text += f"\n{zero:.0f} % truly 0"
+        style.note(axes, 0.98, 0.72, text, ha="right", va="top")
+        axes.set(title=style.shortened(name, NARROW - 6), yscale="log")
         axes.set_ylim(bottom=0.7)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend(loc="upper right")
-    every = f"{width:g} {target.unit}".strip()
-    _label_outside(
-        grid,
-        columns,
-        _axis("", target, NARROW),
-        f"patches in {every}" + (" of overlap" if target == OVERLAP else ""),
-    )
+    bin_words = f"{width:g} {target.unit}".strip()
+    _label_outside(grid, columns, _axis("", target), f"patches per {bin_words}")
     return figure
 
 
@@ -142,55 +107,49 @@ def errors(patches: pd.DataFrame, palette: style.Palette, target: Quantity = OVE
     Returns:
       The figure; error is predicted - true, in the unit of the target.
     """
-    frame = _finite(patches)
-    if frame.empty:
-        return style.sentence_figure("There are no finite predictions to show.")
-    names = condition_names(frame)
-    shown = [name for name in palette if (names == name).any()]
-    error = frame["predicted"] - frame["target"]
+    frame = style.finite(patches, "target", "predicted")
+    frame = frame.assign(error=frame["predicted"] - frame["target"])
+    groups = style.by_condition(frame, palette)
+    if not groups:
+        return style.sentence_figure(NOTHING)
     figure = style.new_figure(7.2, 3.5)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    left.axhline(0, color=style.MUTED, lw=1)
-    for name in shown:
-        rows, mark = names == name, palette[name]
-        left.scatter(
-            frame["target"][rows],
-            error[rows],
-            s=9,
-            c=mark.colour,
-            marker=mark.marker,
-            alpha=_alpha(len(frame)),
-            linewidths=0,
-            rasterized=True,
-        )
-        left.scatter([], [], s=22, c=mark.colour, marker=mark.marker, label=name)
-    _draw_running_mean(left, frame["target"].to_numpy(float), error.to_numpy(float))
-    unit = target.difference_unit
-    left.set(
-        xlabel=_axis("true", target, WIDE),
-        title="Against the truth",
-        ylabel=style.with_unit("error (predicted − true)", unit),
-    )
-    left.legend(loc="best", ncols=2, handletextpad=0.2, columnspacing=0.9)
-    right.axhline(0, color=style.MUTED, lw=1)
+    for axes in (left, right):
+        axes.axhline(0, color=style.MUTED, lw=1)
+    for _, mark, rows in groups:
+        _draw_points(left, rows["target"], rows["error"], mark, len(frame))
+    mean = _draw_running_mean(left, frame["target"].to_numpy(float), frame["error"].to_numpy(float))
+    words = style.with_unit("error (predicted − true)", target.difference_unit)
+    left.set(xlabel=_axis("true", target, WIDE), ylabel=textwrap.fill(words, NARROW))
+    left.set_title("Against the truth")
+    handles = style.handles(groups) + mean
+    left.legend(handles=handles, loc="best", ncols=2, handletextpad=0.2, columnspacing=0.9)
     # Without outliers, which the left panel shows: with them on the axis the boxes are slits.
     boxes = right.boxplot(
-        [error[names == name] for name in shown],
+        [rows["error"] for *_, rows in groups],
         whis=(5, 95),
         widths=0.55,
         patch_artist=True,
         showfliers=False,
         medianprops={"color": style.INK, "lw": 1.6},
     )
-    for box, name in zip(boxes["boxes"], shown):
-        box.set(facecolor=palette[name].colour, alpha=0.55)
-    labels = [name if len(name) < 13 else f"{name[:11]}…" for name in shown]
-    right.set_xticks(range(1, len(shown) + 1), labels, rotation=20 if len(shown) > 3 else 0)
-    right.set(title="By condition", ylabel=style.with_unit("error", unit))
+    for box, (_, mark, _) in zip(boxes["boxes"], groups):
+        box.set(facecolor=mark.colour, alpha=0.55)
+    labels = [style.shortened(name, 12) for name, *_ in groups]
+    right.set_xticks(range(1, len(groups) + 1), labels)
+    if len(groups) > 3 or sum(map(len, labels)) > 24:
+        right.tick_params(axis="x", rotation=90)
+    right.set_title("By condition")
     return figure
 
 
-def _label_outside(grid: list[Axes], columns: int, x_label: str, y_label: str) -> None:
+def _draw_points(axes: Axes, x: pd.Series, y: pd.Series, mark: style.Mark, crowd: int) -> None:
+    """Points, the more transparent the more there are in a panel."""
+    opacity = float(np.clip(60 / max(crowd, 1) ** 0.75, 0.18, 0.8))
+    style.points(axes, x, y, mark, s=9, alpha=opacity, rasterized=True)
+
+
+def _label_outside(grid: Sequence[Axes], columns: int, x_label: str, y_label: str) -> None:
     """Axis labels on the outer panels only."""
     for axes in grid[::columns]:
         axes.set_ylabel(y_label)
@@ -198,21 +157,17 @@ def _label_outside(grid: list[Axes], columns: int, x_label: str, y_label: str) -
         axes.set_xlabel(x_label)
 
 
-def _finite(patches: pd.DataFrame) -> pd.DataFrame:
-    """Rows with a finite true and predicted target."""
-    return patches[np.isfinite(patches[["target", "predicted"]].astype(float)).all(axis=1)]
-
-
-def _axis(which: str, target: Quantity, width: int) -> str:
+def _axis(which: str, target: Quantity, width: int = NARROW) -> str:
     """Words of an axis, such as `true overlap, %`, in lines of so many characters."""
     words = style.with_unit(f"{which} {target.label}".strip(), target.unit)
     return textwrap.fill(words, width)
 
 
-def _limits(first: pd.Series, second: pd.Series, target: Quantity) -> tuple[float, float]:
+def _limits(frame: pd.DataFrame, target: Quantity) -> tuple[float, float]:
     """Common limits of both axes: a little more than all values, 0 and, in percent, 1."""
-    high = max(float(first.max()), float(second.max()), 1.0 if target.unit == "%" else 0.0)
-    low = min(float(first.min()), float(second.min()), 0.0)
+    both = frame[["target", "predicted"]].to_numpy(float)
+    high = max(both.max(), 1.0 if target.unit == "%" else 0.0)
+    low = min(both.min(), 0.0)
     high = high if high > low else low + 1.0
     return low - 0.03 * (high - low), high + 0.03 * (high - low)
 
@@ -225,26 +180,21 @@ def _bin_width(span: float, target: Quantity) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
 
 
-def _alpha(count: int) -> float:
-    """Opacity of one of many points."""
-    return float(np.clip(60 / max(count, 1) ** 0.75, 0.18, 0.8))
-
-
-def _score_line(result: dict, target: Quantity) -> str:
+def _score_line(rows: pd.DataFrame, target: Quantity) -> str:
     """RMSE and its ratio to the spread of the truth, as far as they are defined."""
+    result = scores(rows["target"], rows["predicted"])
     if result["rmse"] is None:
         return result["reason"]
-    line = f"RMSE {result['rmse']:.{target.digits}f}"
-    if result["rmse_over_sd"] is not None:
-        line += f", RMSE / SD {result['rmse_over_sd']:.2f}"
-    return line
+    ratio = result["rmse_over_sd"]
+    text = f"RMSE {number(result['rmse'], target.digits)}"
+    return text if ratio is None else f"{text}, RMSE / SD {ratio:.2f}"
 
 
-def _draw_running_mean(axes: Axes, true: np.ndarray, error: np.ndarray) -> None:
+def _draw_running_mean(axes: Axes, true: np.ndarray, error: np.ndarray) -> list:
     """Mean error in ten groups of rising truth: shows large overlaps predicted too small."""
     edges = np.unique(np.quantile(true, np.linspace(0, 1, 11)))
     if len(true) < 50 or len(edges) < 3:
-        return
+        return []
     group = np.clip(np.searchsorted(edges, true, side="right") - 1, 0, len(edges) - 2)
     means = [(true[group == g].mean(), error[group == g].mean()) for g in np.unique(group)]
-    axes.plot(*np.array(means).T, color=style.INK, lw=1.6, marker="o", ms=3, label="mean")
+    return axes.plot(*np.array(means).T, color=style.INK, lw=1.6, marker="o", ms=3, label="mean")

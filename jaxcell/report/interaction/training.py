@@ -8,10 +8,17 @@ from matplotlib.figure import Figure
 
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
-from jaxcell.report.common.images import MICROMETRES_PER_PIXEL, colour_image, draw_scale_bar
+from jaxcell.report.common.images import (
+    DEFAULT_COLOURS,
+    MICROMETRES_PER_PIXEL,
+    canvas,
+    colour_image,
+    draw_image,
+    draw_scale_bar,
+)
 
-# Height of the line of labels above a row of images.
-LABEL_INCHES = 0.19
+# Inches: width of the figure, left margin, gap between images, heading of a condition, labels.
+WIDTH, MARGIN, GAP, HEADING, LABELS = 7.2, 0.25, 0.04, 0.27, 0.19
 
 
 @style.legible
@@ -20,15 +27,17 @@ def reconstructions(
     palette: style.Palette,
     micrometres_per_pixel: float = MICROMETRES_PER_PIXEL,
     target: Quantity = OVERLAP,
+    colours: str = DEFAULT_COLOURS,
 ) -> Figure:
     """For each condition a row of originals above the row of their reconstructions.
 
     Args:
-      examples: condition -> originals float [k, H, W, 2] and reconstructions float [k, H, W, 2] in
-        [0, 1] and, where wanted as labels, true targets float [k].
+      examples: condition -> originals and reconstructions float [k, H, W, 2] in [0, 1], and their
+        true targets float [k].
       palette: marks of the conditions.
       micrometres_per_pixel: µm, edge of a pixel of these images.
       target: what the labels are.
+      colours: as for `colour_image`.
 
     Returns:
       The figure, a scale bar in its first image.
@@ -38,29 +47,23 @@ def reconstructions(
         return style.sentence_figure("There are no patches to show.")
     columns = max(2, *(len(item[0]) for item in examples.values()))
     height, width = next(iter(examples.values()))[0].shape[1:3]
-    # One set of axes in inches for all images: dozens of axes take seconds to lay out.
-    across, margin, gap = 7.2, 0.25, 0.04
-    cell = (across - margin) / columns
-    side = (cell - gap) * height / width
-    heading = 0.27
-    figure = style.new_figure(
-        across, sum(_block_height(item, side, gap, heading) for item in examples.values())
-    )
-    figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    top = 0.0
-    for name, (originals, outputs, *truth) in examples.items():
-        mark = palette.get(name) or style.KNOWN[style.NO_CONDITION]
-        axes.plot(
-            margin + 0.06, top + heading / 2, ls="", marker=mark.marker, color=mark.colour, ms=7
-        )
-        axes.text(margin + 0.18, top + heading / 2, name, va="center", weight="bold", size=10.5)
-        start = top + heading + (LABEL_INCHES if truth else 0.0)
+    cell = (WIDTH - MARGIN) / columns
+    side = (cell - GAP) * height / width
+    block = HEADING + LABELS + 2 * (side + GAP)
+    axes = canvas(WIDTH, len(examples) * block)
+    for place, (name, (originals, outputs, truth)) in enumerate(examples.items()):
+        mark, top = palette.get(name, style.KNOWN[style.NO_CONDITION]), place * block
+        middle = {"y": top + HEADING / 2, "va": "center"}
+        axes.plot(MARGIN + 0.06, middle["y"], marker=mark.marker, color=mark.colour, ms=7)
+        axes.text(MARGIN + 0.18, s=name, weight="bold", size=10.5, **middle)
+        for column, value in enumerate(truth):
+            x = MARGIN + column * cell + (cell - GAP) / 2
+            y = top + HEADING + LABELS - 0.035
+            axes.text(x, y, _value(value, target), ha="center", va="bottom", size=8.5)
         for line, (images, word) in enumerate(((originals, "original"), (outputs, "rebuilt"))):
-            y = start + line * (side + gap)
+            y = top + HEADING + LABELS + line * (side + GAP)
             axes.text(
-                margin / 2,
+                MARGIN / 2,
                 y + side / 2,
                 word,
                 rotation=90,
@@ -69,35 +72,17 @@ def reconstructions(
                 color=style.MUTED,
                 size=9,
             )
-            for place, picture in enumerate(colour_image(images)):
-                x = margin + place * cell
-                axes.imshow(picture, extent=(x, x + cell - gap, y + side, y))
-                if truth and line == 0:
-                    axes.text(
-                        x + (cell - gap) / 2,
-                        y - 0.035,
-                        ha="center",
-                        va="bottom",
-                        size=8.5,
-                        s=_value(truth[0][place], target, long=True),
-                    )
-        if top == 0.0:
-            right, bottom = margin + cell - gap, start + side
-            draw_scale_bar(axes, right, bottom, width * micrometres_per_pixel, cell - gap)
-        top = start + 2 * (side + gap)
-    axes.set(xlim=(0, across), ylim=(top, 0), aspect="auto")
-    return figure
+            for column, picture in enumerate(colour_image(images, colours)):
+                draw_image(axes, picture, MARGIN + column * cell, y, cell - GAP)
+    width_um = width * micrometres_per_pixel
+    draw_scale_bar(axes, MARGIN + cell - GAP, HEADING + LABELS + side, width_um, cell - GAP)
+    return axes.figure
 
 
-def _value(value: float, target: Quantity, long: bool = False) -> str:
-    """`5.3 %`; with `long`, what it is of too, where that is a short word."""
+def _value(value: float, target: Quantity) -> str:
+    """`5.3 % overlap`; the name of the target only where that is a short word."""
     text = f"{value:.{target.digits - 1}f} {target.unit}".strip()
-    return f"{text} {target.label}" if long and len(target.label) < 9 else text
-
-
-def _block_height(item: Sequence[np.ndarray], side: float, gap: float, heading: float) -> float:
-    """Inches of one condition: heading, labels where there are any, two rows of images."""
-    return heading + (LABEL_INCHES if len(item) > 2 else 0.0) + 2 * (side + gap)
+    return f"{text} {target.label}" if len(target.label) < 9 else text
 
 
 @style.legible
@@ -117,32 +102,31 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], target: Quantity = O
         return style.sentence_figure("No history of the training was found.")
     figure = style.new_figure(7.2, 3.1)
     for axes, (name, rows) in zip(np.ravel(figure.subplots(1, len(histories))), histories.items()):
-        lines = {key: _series(rows, key) for key in ("train_loss", "validation_loss")}
-        for (key, (epochs, values)), colour in zip(lines.items(), (style.BLUE, style.VERMILION)):
-            if len(epochs):
-                axes.plot(
-                    epochs,
-                    values,
-                    color=colour,
-                    label=key.split("_")[0],
-                    marker="o" if len(epochs) < 25 else None,
-                    ms=3,
-                )
-        values = np.concatenate([line[1] for line in lines.values()])
+        _draw_losses(axes, rows)
         _mark_learning_rate_steps(axes, rows)
-        # A log scale shows a loss that falls by factors, and needs positive numbers.
-        if len(values) and values.min() > 0 and values.max() > 20 * values.min():
-            axes.set_yscale("log")
-        unit = "cross-entropy, nats"
-        if name != "autoencoder":
-            unit = target.difference_unit
-            squared = unit and (f"({unit})²" if "²" in unit else f"{unit}²")
-            unit = style.with_unit("squared error", squared)
-        axes.set(title=name.capitalize(), xlabel="epoch", ylabel=unit)
+        unit = target.difference_unit
+        squared = unit and (f"({unit})²" if {" ", "²"} & set(unit) else f"{unit}²")
+        regression = style.with_unit("squared error", squared)
+        loss = "cross-entropy, nats" if name == "autoencoder" else regression
+        axes.set(title=name.capitalize(), xlabel="epoch", ylabel=loss)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="upper right")
     return figure
+
+
+def _draw_losses(axes: Axes, rows: Sequence[Mapping]) -> None:
+    """Training and validation loss, on a log scale where they fall by factors."""
+    lowest, highest = np.inf, -np.inf
+    for name, colour in (("train", style.BLUE), ("validation", style.VERMILION)):
+        epochs, values = _series(rows, f"{name}_loss")
+        if len(epochs):
+            few = "o" if len(epochs) < 25 else None
+            words = {"train": "training"}.get(name, name)
+            axes.plot(epochs, values, color=colour, label=words, marker=few, ms=3)
+            lowest, highest = min(lowest, values.min()), max(highest, values.max())
+    if highest > 20 * lowest > 0:
+        axes.set_yscale("log")
+    if axes.lines:
+        axes.legend(loc="upper right")
 
 
 def _series(rows: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarray]:

@@ -107,9 +107,9 @@ def test_one_row_a_well_and_wells_of_two_plates_stay_apart():
 
 
 @pytest.mark.parametrize(
-    ("unit", "difference", "digits"), [("%", "points", 2), ("µm", "µm", 2), ("", "", 3)]
+    ("unit", "difference", "digits"), [("%", "percentage points", 2), ("µm", "µm", 2), ("", "", 3)]
 )
-def test_a_difference_of_percentages_is_in_points(unit, difference, digits):
+def test_a_difference_of_percentages_is_in_percentage_points(unit, difference, digits):
     target = Quantity("name", "label", unit)
     assert (target.difference_unit, target.digits) == (difference, digits)
     assert OVERLAP.name == "iou" and OVERLAP.unit == "%"

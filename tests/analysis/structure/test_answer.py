@@ -149,6 +149,6 @@ def test_a_spatial_code_is_asked_in_two_forms_and_pays_for_it():
     result = structure({"codes": nothing, "codes, averaged over places": codes}, patches, **FEW)
     assert result["answered"] == "codes, averaged over places"
     assert result["p"] == 2 / 200 and result["answer"] == "yes"
-    assert "in the codes, averaged over places (" in result["why"]
+    assert "by the codes, averaged over places (" in result["why"]
     alone = structure({"codes": codes}, patches, **FEW)
     assert alone["answered"] == "codes" and alone["p"] == 1 / 200

@@ -19,7 +19,7 @@ from jaxcell.inference import segmenter
 from jaxcell.inference.trained import load
 from jaxcell.models.build import make_models
 from jaxcell.plates.findings import BadPlates
-from jaxcell.report.interaction.page import summary_lines
+from jaxcell.report.interaction.sentences import summary_lines
 from jaxcell.simulator.plates import simulate_plates
 
 

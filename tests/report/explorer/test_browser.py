@@ -133,7 +133,7 @@ def test_pointing_at_a_dot_shows_its_well_and_its_own_image(page, table, colours
     facts = page.inner_text("#facts")
     assert row["condition"] in facts and row["compound"] in facts
     assert f"{row['target']:.1f} %" in facts
-    assert f"{row['predicted']:.1f} % (likely {row['low']:.1f} to {row['high']:.1f})" in facts
+    assert f"{row['predicted']:.1f} % (interval {row['low']:.1f} to {row['high']:.1f})" in facts
     assert page.evaluate("getComputedStyle(element('image')).imageRendering") == "pixelated"
 
 

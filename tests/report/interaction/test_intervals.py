@@ -105,9 +105,8 @@ def test_figures_say_what_they_show():
     assert "30 wells lie inside" in drawn["wells"] and "A01" in drawn["wells"]
     assert "mean overlap (IoU) of a well, %" in drawn["wells"]
     assert "upper limit +" in drawn["agreement"] and "r = " in drawn["agreement"]
-    assert "Against Unstimulated" in drawn["strength"] and "× " in drawn["strength"]
-    assert "reference, 10 wells" in drawn["strength"] and "points" in drawn["strength"]
-    assert "x, µm" in drawn["field"] and "error, points" in drawn["field"]
+    assert "mean overlap of a well, %" in drawn["strength"] and "ConA" in drawn["strength"]
+    assert "x, µm" in drawn["field"] and "error, percentage points" in drawn["field"]
 
 
 def test_a_target_without_a_unit_has_none_on_its_axes():

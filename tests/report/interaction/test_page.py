@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from jaxcell.measures.catalogue import Quantity
-from jaxcell.report.common import style
-from jaxcell.report.common.page import _flat as flat
+from jaxcell.report.common import style, words
+from jaxcell.report.common.page import _flat
 from jaxcell.report.interaction import page as page_writer
 from jaxcell.report.interaction.page import write_report
+from jaxcell.report.interaction.sentences import summary_lines
 from jaxcell.storage.atomic import plain
 
 FIGURES = {
@@ -35,11 +36,11 @@ VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 class Page(HTMLParser):
-    """Collects text, images and links, and fails on tags that do not close."""
+    """Collects text, images, links and rows of tables, and fails on tags that do not close."""
 
     def __init__(self, html: str):
         super().__init__()
-        self.open, self.images, self.links, self.text = [], [], [], ""
+        self.open, self.images, self.links, self.rows, self.text = [], [], [], [], ""
         self.feed(html)
         assert not self.open, self.open
 
@@ -48,6 +49,9 @@ class Page(HTMLParser):
         self.images += [attributes["src"]] if tag == "img" else []
         self.links += [attributes[key] for key in ("href", "src") if key in attributes]
         assert tag != "script"
+        self.rows += [[]] if tag == "tr" else []
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
         if tag not in VOID:
             self.open.append(tag)
 
@@ -57,6 +61,8 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if "style" not in self.open:
             self.text += data
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += " " + data
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,7 @@ def report(tmp_path_factory, make_patches, make_report_arguments):
 @pytest.fixture
 def draw_only(monkeypatch):
     """Function (names): only these figures are drawn, for the others stands a sentence."""
-    builders = page_writer._builders
+    builders = page_writer._figures
 
     def restrict(*names):
         def some(*arguments):
@@ -78,7 +84,7 @@ def draw_only(monkeypatch):
                 for name, build in builders(*arguments).items()
             }
 
-        monkeypatch.setattr(page_writer, "_builders", some)
+        monkeypatch.setattr(page_writer, "_figures", some)
 
     return restrict
 
@@ -135,21 +141,59 @@ def test_the_target_is_named_in_the_numbers(report):
     assert metrics["target"]["name"] == "iou" and metrics["target"]["unit"] == "%"
     text = " ".join(Page(report.read_text(encoding="utf-8")).text.split())
     assert "How well is overlap predicted from an image?" in text
-    assert "Area in both masks over area in either" in text
+    assert "Overlap is the share of pixels in either cell mask that lie in both" in text
+
+
+def test_the_answers_stand_before_all_else_with_the_numbers_of_the_tables(report):
+    metrics = json.loads((report.parent / "metrics.json").read_text(encoding="utf-8"))
+    html = report.read_text(encoding="utf-8")
+    head = Page(re.search('<div class="answers">.*?(?=<div class="tiles">)', html, re.DOTALL)[0])
+    text, answered = " ".join(head.text.split()), metrics["structure"]["answered"]
+    assert [row[0].strip() for row in head.rows] == [
+        "Condition", *metrics["strength"]["conditions"], "Classified from", answered,
+        "position",
+    ]  # fmt: skip
+    rows = {row[0].strip(): " ".join(" ".join(row[1:]).split()) for row in head.rows}
+    assert rows["Condition"].endswith("p Differs? p ≤ 0.05")
+    for name, item in metrics["strength"]["conditions"].items():
+        low, high = item["interval"]
+        numbers = f"{item['wells']} {item['mean']:.2f} {low:.2f} to {high:.2f}"
+        assert rows[name].startswith(numbers)
+        found = metrics["strength"]["against_reference"].get(name)
+        if found:
+            verdict = "yes" if found["p"] <= 0.05 else "not shown"
+            assert rows[name].endswith(f" {words.p_value(found['p'])} {verdict}")
+            difference, low = map(words.signed, (found["difference"], found["interval"][0]))
+            assert f"{difference} {low} to" in rows[name]
+            assert f"× {found['ratio']:.2f}, g {words.signed(found['hedges_g'], 1)}" in rows[name]
+        else:
+            assert rows[name].endswith(" reference")
+    assert words.p_value(metrics["structure"]["p"], "p") in text
+    assert rows[answered].endswith(f" {words.p_value(metrics['structure']['p'])}")
+
+
+def test_the_same_p_is_printed_everywhere(report):
+    metrics = json.loads((report.parent / "metrics.json").read_text(encoding="utf-8"))
+    page = Page(report.read_text(encoding="utf-8"))
+    answered = metrics["structure"]["answered"]
+    top, table = [row for row in page.rows if row[0].strip() == answered]
+    assert top[2].strip() == table[2].strip() == words.p_value(metrics["structure"]["p"])
+    line = summary_lines(metrics | {"patches": {"test": 1}, "latent_size": 16})["structure"]
+    assert words.p_value(metrics["structure"]["p"], "p") in line
 
 
 def test_another_target_is_told_in_its_own_words(
     tmp_path, make_patches, make_report_arguments, draw_only
 ):
     draw_only()
-    said = "In contact within 1.5 µm."
-    target = Quantity("contact_share", "T cells in contact", "%", definition=said)
+    target = Quantity("contact_share", "T cells in contact", "%", "In contact within 1.5 µm.")
     arguments = make_report_arguments(make_patches(wells=1), target)
     page = write_report(tmp_path / "report", **arguments)
     html = page.read_text(encoding="utf-8")
     text = " ".join(Page(html).text.split())
-    assert "How good is the prediction of T cells in contact?" in text
-    assert "error of T cells in contact as a share of its spread" in text
+    assert "How strong is it: T cells in contact" in text
+    assert "How well is T cells in contact predicted" in text
+    assert "error of predicted T cells in contact over its spread" in text
     assert "overlap" not in html.split('id="prediction"')[1].split("All settings")[0].lower()
     metrics = json.loads((page.parent / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["target"] == target._asdict()
@@ -158,7 +202,7 @@ def test_another_target_is_told_in_its_own_words(
 def test_flat_fields_are_shown_where_there_are_any(
     tmp_path, report, make_patches, make_report_arguments, draw_only
 ):
-    assert "Uneven light" not in report.read_text(encoding="utf-8")
+    assert "Uneven illumination" not in report.read_text(encoding="utf-8")
     draw_only()
     y, _ = np.mgrid[-1:1:64j, -1:1:64j]
     arguments = make_report_arguments(make_patches(wells=1))
@@ -166,7 +210,7 @@ def test_flat_fields_are_shown_where_there_are_any(
     page = write_report(tmp_path / "report", **arguments)
     found = Page(page.read_text(encoding="utf-8"))
     text = " ".join(found.text.split())
-    assert "Uneven light" in text and "SIM01, T cells 0.75 to 1.25" in text
+    assert "Uneven illumination" in text and "SIM01, T cells 0.75 to 1.25" in text
     # One well a condition tells nothing of structure.
     assert len(found.images) == len(FIGURES - {"structure"} | {"flat_fields"})
     assert (page.parent / "figures" / "flat_fields.png").stat().st_size > 5000
@@ -182,8 +226,8 @@ def test_findings_are_listed_and_cannot_inject_markup(
     ]
     html = write_report(tmp_path / "report", **arguments).read_text(encoding="utf-8")
     text = Page(html).text
-    for words in ("CK90", "D07", "b.tif", "<b>bold</b> & found", "cure it", "1 finding"):
-        assert words in text
+    for expected in ("CK90", "D07", "b.tif", "<b>bold</b> & found", "cure it", "1 finding"):
+        assert expected in text
     assert "<b>bold" not in html
 
 
@@ -198,8 +242,8 @@ def test_codes_that_are_not_finite_cost_their_own_answers_only(
     arguments |= {"codes": codes, "answers": ask_questions(patches, codes)}
     page = write_report(tmp_path / "report", **arguments)
     text = " ".join(Page(page.read_text(encoding="utf-8")).text.split())
-    assert "Cannot be said. " in text and "3 of" in text
-    assert "Measured mean overlap (IoU) (%) of a well" in text and "RMSE / SD" in text
+    assert "Cannot be said. 3 of" in text
+    assert "Mean overlap" in text and "RMSE / SD" in text
     table = pd.read_parquet(page.parent / "patches.parquet")
     assert table[["codes_pca_1", "unusual"]].isna().all(axis=1).tolist() == [True] * 3 + [False] * (
         len(patches) - 3)  # fmt: skip
@@ -212,7 +256,7 @@ def test_a_figure_that_fails_leaves_a_sentence(
     draw_only("reconstructions")
     arguments = make_report_arguments(make_patches(wells=2))
     broken = {"OVA": (np.zeros((2, 8)), np.zeros((2, 8)))}
-    arguments["shown"] = arguments["shown"]._replace(reconstructions=broken)
+    arguments["images"] = arguments["images"]._replace(reconstructions=broken)
     found = Page(write_report(tmp_path / "report", **arguments).read_text(encoding="utf-8"))
     assert "This figure could not be drawn" in found.text
     assert len(found.images) == len(FIGURES) - 1
@@ -267,4 +311,4 @@ def test_a_folder_that_is_not_a_report_is_left_alone(tmp_path, make_patches, mak
 
 def test_values_for_json_and_nested_settings():
     assert plain({"a": np.float32("inf"), 1: (np.int64(3), True)}) == {"a": None, "1": [3, True]}
-    assert flat({"a": {"b": 1, "c": {}}, "d": 2}) == {"a.b": 1, "a.c": {}, "d": 2}
+    assert _flat({"a": {"b": 1, "c": {}}, "d": 2}) == {"a.b": 1, "a.c": {}, "d": 2}

@@ -1,0 +1,207 @@
+"""The numbers of metrics.json in plain words, for the page and the terminal."""
+
+from collections.abc import Mapping
+
+from jaxcell.analysis.structure.answer import SIGNIFICANT
+from jaxcell.measures.catalogue import OVERLAP, Quantity
+from jaxcell.report.common.words import (
+    amount,
+    count,
+    joined,
+    number,
+    p_value,
+    sentence,
+    signed,
+)
+
+ANSWERS = {
+    "yes": "Yes",
+    "no": "None found",
+    "confounded": "Confounded with plate position",
+    "unknown": "Cannot be said",
+}
+# Ratios of the root-mean-square error to the spread of the truth, and what to call them.
+QUALITY = ((0.15, "very closely"), (0.3, "closely"), (0.5, "fairly well"), (0.8, "roughly"))
+# False discoveries among the compounds that are called different.
+FALSE_DISCOVERIES = 0.05
+
+
+def against_threshold(p: float) -> str:
+    """`p = 0.0077, below 0.05`."""
+    return f"{p_value(p, 'p')}, {'above' if p > SIGNIFICANT else 'below'} {SIGNIFICANT:g}"
+
+
+def on_structure(structure: Mapping) -> str:
+    """The answer on structure in a sentence or two, with the p that decided it."""
+    why = sentence(structure["why"].removeprefix("Cannot be said: "))
+    if structure["p"] is None:
+        return why
+    return f"{why} By shuffling the conditions of wells, {against_threshold(structure['p'])}."
+
+
+def on_strength(strength: Mapping, target: Quantity = OVERLAP) -> list[str]:
+    """Which conditions differ from the reference, each verdict beside its threshold.
+
+    Args:
+      strength: as `analysis.strength.strength` gives.
+      target: what is compared.
+
+    Returns:
+      Sentences.
+    """
+    if strength["reason"]:
+        return [sentence(strength["reason"])]
+    tested = {
+        name: item for name, item in strength["against_reference"].items() if item["p"] is not None
+    }
+    found = [
+        f"{name} ({signed(item['difference'], target.digits)} {target.difference_unit}".rstrip()
+        + f", {p_value(item['p'], 'p')})"
+        for name, item in tested.items()
+        if item["p"] <= SIGNIFICANT
+    ]
+    none = [name for name, item in tested.items() if item["p"] > SIGNIFICANT]
+    untested = [name for name in strength["against_reference"] if name not in tested]
+    reference, sentences = strength["reference"], []
+    if found:
+        sentences.append(
+            f"The mean {target.label} of a well differs from {reference} in {joined(found)}."
+        )
+    if none:
+        shown = "no difference is shown" if found else f"no difference from {reference} is shown"
+        sentences.append(f"For {joined(none)} {shown} (p above {SIGNIFICANT:g}).")
+    if untested:
+        sentences.append(f"Not tested: {joined(untested)}.")
+    return sentences
+
+
+def on_compounds(strength: Mapping, target: Quantity = OVERLAP) -> str:
+    """Which compounds differ from their vehicle, or why that is not known."""
+    if strength["compounds_reason"]:
+        return f"Compounds are not compared with their vehicle: {strength['compounds_reason']}."
+    tested = [item for item in strength["compounds"] if item["q"] is not None]
+    found = [item for item in tested if item["q"] <= FALSE_DISCOVERIES]
+    found.sort(key=lambda item: item["q"])
+    named = joined(
+        [
+            f"{item['compound']} with {item['condition']} "
+            f"({signed(item['difference'], target.digits)}, {p_value(item['q'], 'q')})"
+            for item in found[:10]
+        ]
+    )
+    if not tested:
+        return ""
+    return (
+        f"Of {count(len(tested), 'pair')} of compound and condition, compared with the vehicle "
+        f"wells of that condition, {len(found)} differ at a false discovery rate of "
+        f"{100 * FALSE_DISCOVERIES:.0f} % (q){f': {named}' if named else ''}."
+    )
+
+
+def on_regression(regressor: Mapping, target: Quantity = OVERLAP) -> list[str]:
+    """How well a measure is predicted, in words, next to predicting the mean."""
+    if not regressor.get("n") or regressor.get("rmse") is None:
+        reason = regressor.get("reason") or "there are no patches"
+        return [f"The prediction of {target.label} has no score: {reason}."]
+    rmse, mean = regressor["rmse"], regressor["predicting_the_mean"]["rmse"]
+    sentences = [f"The prediction of {target.label} is off by {amount(rmse, target)} (RMSE)."]
+    ratio = regressor["rmse_over_sd"]
+    if ratio is not None:
+        word = next((word for limit, word in QUALITY if ratio <= limit), "hardly at all")
+        sentences.append(
+            f"The truth varies by {amount(regressor['sd_true'], target)} (standard deviation), so "
+            f"the error is {ratio:.2f} of that: the predictions follow the truth {word}."
+        )
+    else:
+        sentences.append(f"There is no spread to compare this with: {regressor['reason']}.")
+    if mean is not None:
+        gain = (
+            f"the regressor removes {100 * (1 - rmse / mean):.0f} % of that error"
+            if rmse < mean
+            else "the regressor is no better than that and of no use here"
+        )
+        sentences.append(
+            f"Predicting the mean of the training patches for every patch would be off by "
+            f"{amount(mean, target)}: {gain}."
+        )
+    bias = regressor.get("bias")
+    if bias is not None and abs(bias) > 0.25 * rmse:
+        direction = "much" if bias > 0 else "little"
+        sentences.append(f"On average it predicts {amount(abs(bias), target)} too {direction}.")
+    return sentences + _on_conditions(regressor, target)
+
+
+def _on_conditions(regressor: Mapping, target: Quantity) -> list[str]:
+    """Where the regressor is worst, and where it is no better than predicting the mean."""
+    scored = {
+        name: item
+        for name, item in regressor.get("by_condition", {}).items()
+        if item["rmse"] is not None
+    }
+    if len(scored) < 2:
+        return []
+    best, *_, worst = sorted(scored, key=lambda name: scored[name]["rmse"])
+    sentences = [
+        f"The error is smallest for {best} ({number(scored[best]['rmse'], target.digits)}) and "
+        f"largest for {worst} ({number(scored[worst]['rmse'], target.digits)})."
+    ]
+    losing = [
+        name
+        for name, item in scored.items()
+        if item["predicting_the_mean"]["rmse"] is not None
+        and item["rmse"] >= item["predicting_the_mean"]["rmse"]
+    ]
+    if losing:
+        sentences.append(f"It is no better than the training mean for {joined(losing)}.")
+    return sentences
+
+
+def on_coverage(coverage: Mapping) -> str:
+    """How often intervals contain the true value, in a line, or why there are none."""
+    share = None if coverage["reason"] else coverage["overall"]["coverage"]
+    if share is None:
+        return coverage["reason"] or coverage["overall"]["reason"]
+    return (
+        f"{100 * share:.1f} % of intervals contain the true value; "
+        f"{100 * coverage['level']:.0f} % promised"
+    )
+
+
+def summary_lines(metrics: Mapping) -> dict[str, str]:
+    """What a run came to, for the terminal.
+
+    Args:
+      metrics: the content of metrics.json.
+
+    Returns:
+      Name -> text.
+    """
+    autoencoder, regressor = metrics["autoencoder"], metrics["regressor"]
+    target, structure = Quantity(**metrics["target"]), metrics["structure"]
+    by_condition = regressor["by_condition"].items()
+    return {
+        "wells": _counts(metrics["wells"]),
+        "patches": _counts(metrics["patches"]),
+        "interaction": " ".join(on_strength(metrics["strength"], target)),
+        "structure": f"{ANSWERS[structure['answer']]}. {on_structure(structure)}",
+        target.label: _errors(regressor, target),
+        **{f"  {name}": _errors(scores, target) for name, scores in by_condition},
+        "intervals": on_coverage(metrics["coverage"]),
+        "reconstruction": (
+            f"cross-entropy {number(autoencoder['bce'], 4)} nats over a floor of "
+            f"{number(autoencoder['bce_floor'], 4)}, PSNR {number(autoencoder['psnr_db'], 1)} dB, "
+            f"SSIM {number(autoencoder['ssim'], 3)}, {metrics['latent_size']:,} numbers a code"
+        ),
+    }
+
+
+def _counts(by_split: Mapping[str, int]) -> str:
+    return ", ".join(f"{number(many)} {split}" for split, many in by_split.items())
+
+
+def _errors(scores: Mapping, target: Quantity) -> str:
+    return (
+        f"RMSE {amount(scores['rmse'], target)}, SD of the truth "
+        f"{amount(scores['sd_true'], target)}, RMSE / SD {number(scores['rmse_over_sd'])} "
+        f"({count(scores['n'], 'patch', 'patches')})"
+    )

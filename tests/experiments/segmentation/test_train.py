@@ -11,7 +11,7 @@ from jaxcell.configs import nuclei
 from jaxcell.experiments.segmentation import train
 from jaxcell.experiments.segmentation.evaluate import baselines, evaluate_segmentation
 from jaxcell.inference import segmenter as segmenter_module
-from jaxcell.inference.segmenter import segment
+from jaxcell.inference.segmenter import load, segment
 from jaxcell.simulator.field import simulate_field
 
 
@@ -46,7 +46,8 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("segmentation")
     _write_discs(root / "discs")
     config = _config(root / "discs")
-    return root, config, train.train(config, root / "run")
+    train.train(config, root / "run")
+    return root, config, load(root / "run")[1]
 
 
 def test_cells_are_found_and_reported(run):
@@ -62,8 +63,11 @@ def test_cells_are_found_and_reported(run):
 
 def test_a_trained_run_is_opened_and_not_trained_again(run):
     root, config, segmenter = run
-    again = train.train(config, root / "run")
+    made = (root / "run" / "trained.json").stat().st_mtime_ns
+    train.train(config, root / "run")
+    assert (root / "run" / "trained.json").stat().st_mtime_ns == made
     image = train.read_fields(config).images[0]
+    again = load(root / "run")[1]
     np.testing.assert_array_equal(segment(again, image), segment(segmenter, image))
 
 
@@ -97,14 +101,14 @@ def test_another_config_and_another_folder_are_refused(run, tmp_path):
     root, config, _ = run
     other = config.copy_and_resolve_references()
     other.training.epochs = 3
-    with pytest.raises(ValueError, match="another config.*training.epochs"):
+    with pytest.raises(ValueError, match="other settings.*training.epochs"):
         train.train(other, root / "run")
-    with pytest.raises(ValueError, match="not a segmentation run"):
-        train.load(tmp_path)
+    with pytest.raises(ValueError, match="not a run whose training has ended"):
+        load(tmp_path)
     for image in (root / "discs").glob("00_image.tif"):
         before = image.read_bytes()
         tifffile.imwrite(image, 255 - tifffile.imread(image))
-        with pytest.raises(ValueError, match="content of its fields.*checksums"):
+        with pytest.raises(ValueError, match="other content.*checksums"):
             train.train(config, root / "run")
         image.write_bytes(before)
     other.training.crop = 36

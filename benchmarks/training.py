@@ -15,7 +15,6 @@ one seed, then of all together. The study's hosted GPU took about 73 minutes. Pa
 what is measured is time.
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +25,7 @@ import pandas as pd
 from ml_collections import ConfigDict
 
 from benchmarks.networks import WINDOW
-from benchmarks.timing import Timing, as_it_is, keep, seconds, table, take_turns
+from benchmarks.timing import Timing, arguments, as_it_is, keep, seconds, table, take_turns
 from jaxcell.compute.backend import prepare_cpu
 from jaxcell.configs import dissertation, latent_sweep
 from jaxcell.dataset.batches import Examples
@@ -102,15 +101,13 @@ def train_whole(training: Training, seeds: int) -> tuple[float, float]:
 
 def main() -> None:
     """Measures, prints a table and keeps the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, repeats=7)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=16, help="of a step")
-    parser.add_argument("--repeats", type=int, default=7, help="of a step")
     parser.add_argument("--whole", action="store_true", help="the study's whole training")
     parser.add_argument("--patches", type=int, default=PATCHES, help="with --whole")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="with --whole")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--json", default="", help="file for the figures; printed without it")
     given = parser.parse_args()
     prepare_cpu()
     result: dict[str, Any] = {"settings": vars(given)}

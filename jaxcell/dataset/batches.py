@@ -151,16 +151,22 @@ def evaluation_batches(
     Returns:
       A function that starts anew. Batches as in `train_batches`, `symmetry` 0.
     """
-    missing = -len(rows) % batch_size
-    weight = np.r_[np.ones(len(rows)), np.zeros(missing)].astype(np.float32)
-    padded = np.r_[rows, np.repeat(rows[-1:], missing)].astype(np.int32)
+    rows, weight = padded(rows.astype(np.int32), batch_size)
 
     def load(position: np.ndarray) -> dict:
         symmetry = np.zeros(len(position), np.int32)
-        return _batch(examples, padded[position], weight[position], symmetry)
+        return _batch(examples, rows[position], weight[position], symmetry)
 
-    batches = grain.MapDataset.range(len(padded)).batch(batch_size).map(load)
+    batches = grain.MapDataset.range(len(rows)).batch(batch_size).map(load)
     return lambda: iter(batches.to_iter_dataset(_reading(examples)))
+
+
+def padded(rows: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [N, ...], the last repeated until whole batches are full, and the weight float32 of
+    each: 1, or 0 of a repeated one."""
+    missing = -len(rows) % batch_size
+    weight = np.r_[np.ones(len(rows)), np.zeros(missing)].astype(np.float32)
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]), weight
 
 
 def _reading(examples: Examples) -> grain.ReadOptions:

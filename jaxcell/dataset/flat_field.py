@@ -1,4 +1,4 @@
-"""How unevenly plates are lit: one flat field a plate and view, kept beside the data set."""
+"""Uneven illumination: estimated over the fields of a plate, kept beside the data, divided out."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,14 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
+from scipy.stats import trim_mean
 from tqdm import tqdm
 
-from jaxcell.dataset.illumination import correct_field, estimate_flat_field
 from jaxcell.plates.images import read_view
 
 FILE = "flat_fields.npz"
 # Fields that an estimate is made from at most: more hardly change it, and take time to read.
 MOST_FIELDS = 100
+# Counts of the camera in the dark, added to the light and not shaded by the lamp. The simulator's
+# camera; under the droplet of a real field the darkest hundredth of the pixels has it too.
+DARK = 48.0
+MINIMUM_FIELDS = 8
+# The field is looked at in blocks of this many pixels, at as many places a side.
+BLOCK, SAMPLES = 16, 8
+# Standard deviation of the smoothing, in blocks: wider than clumps of cells.
+SMOOTHING = 3.0
+# Blocks where most fields had a cell stand alone: a median over so many blocks a side forgets them.
+OUTLIERS = 5
+# A lamp that leaves less light than this share is not divided by.
+FAINTEST = 0.05
 # (plate, view) -> float32 [H, W], mean 1.
 FlatFields = Mapping[tuple[str, str], np.ndarray]
 
@@ -96,3 +109,111 @@ def read_flat_fields(folder: Path) -> dict[tuple[str, str], np.ndarray]:
         return {}
     with np.load(folder / FILE) as arrays:
         return {tuple(key.rsplit(" ", 1)): arrays[key] for key in arrays.files}
+
+
+def estimate_flat_field(fields: Iterable[np.ndarray]) -> np.ndarray:
+    """Estimates the illumination that many fields of one view have in common.
+
+    Each field is reduced to the background of blocks of 16 x 16 pixels (the mean of the middle half
+    of its grey values, which cells do not reach while they cover less than a quarter), above the
+    dark level and relative to the field's median, so that bright and dim wells count alike. The
+    median over the fields, which forgets droplets and clumps, is smoothed and brought to full size.
+    A field takes a few dozen kilobytes, so a plate can be streamed.
+
+    Args:
+      fields: uint8 or uint16 [H, W] each, raw counts of one view, at least `MINIMUM_FIELDS`; an
+        array [N, H, W] or an iterable that reads one after the other.
+
+    Returns:
+      float32 [H, W], positive, mean 1: the light that falls on a pixel, relative to the mean.
+
+    Raises:
+      ValueError: the fields differ in size or are not raw counts, or fewer than `MINIMUM_FIELDS`
+        are brighter than the dark level.
+
+    Source: retrospective correction by the median over images, as CellProfiler's
+    CorrectIlluminationCalculate ("Background", block size, median filter over all images).
+    """
+    shape, backgrounds, seen = None, [], 0
+    for field in fields:
+        _require_counts(field)
+        shape, seen = shape or field.shape, seen + 1
+        if field.shape != shape:
+            raise ValueError(
+                f"field {seen} has {field.shape[0]} x {field.shape[1]} pixels, those before it "
+                f"{shape[0]} x {shape[1]}: estimate each size on its own"
+            )
+        background = _background(field) - DARK
+        level = np.median(background)
+        if level > 0:
+            backgrounds.append((background / level).astype(np.float32))
+    if len(backgrounds) < MINIMUM_FIELDS:
+        raise ValueError(
+            f"{len(backgrounds)} of {seen} fields are brighter than the dark level of {DARK:g} "
+            f"counts, {MINIMUM_FIELDS} are needed to tell illumination from cells: give more "
+            "fields of this view"
+        )
+    flat = _smooth(np.median(backgrounds, axis=0), shape)
+    flat = np.maximum(flat, FAINTEST * flat.mean())
+    return (flat / flat.mean(dtype=np.float64)).astype(np.float32)
+
+
+def correct_field(field: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    """Divides uneven illumination out of a field: `(field - DARK) / flat + DARK`.
+
+    The dark level is the camera's and stays where it is; only light above it was shaded. Pixels
+    that were saturated are divided like the others and may end above the camera's full scale.
+
+    Args:
+      field: uint8 or uint16 [H, W], raw counts.
+      flat: float [H, W], positive, from `estimate_flat_field`.
+
+    Returns:
+      uint16 [H, W], rounded and clipped to 0..65535.
+
+    Raises:
+      ValueError: the field is not raw counts, the sizes differ, or `flat` is not positive.
+    """
+    _require_counts(field)
+    if field.shape != flat.shape:
+        raise ValueError(
+            f"the field has {field.shape[0]} x {field.shape[1]} pixels, its illumination "
+            f"{' x '.join(map(str, flat.shape))}: estimate it from fields of this size"
+        )
+    if not (flat > 0).all():  # NaN is not, either
+        raise ValueError("illumination must be positive everywhere: estimate_flat_field gives such")
+    even = (field - np.float32(DARK)) / flat.astype(np.float32) + np.float32(DARK)
+    return np.clip(np.rint(even), 0, np.iinfo(np.uint16).max).astype(np.uint16)
+
+
+def _require_counts(field: np.ndarray) -> None:
+    if field.dtype not in (np.uint8, np.uint16) or field.ndim != 2 or not field.size:
+        raise ValueError(
+            f"a field is uint8 or uint16 [H, W], this one is {field.dtype} {list(field.shape)}: "
+            "pass one view of raw counts (replace NaN, round, then .astype(np.uint16))"
+        )
+
+
+def _background(field: np.ndarray) -> np.ndarray:
+    """Background of each block of a field, float64 [H / 16, W / 16] (at least 1), counts."""
+    rows, columns = (max(side // BLOCK, 1) for side in field.shape)
+    y, x = (
+        ((np.arange(SAMPLES * blocks) + 0.5) * side / (SAMPLES * blocks)).astype(int)
+        for blocks, side in zip((rows, columns), field.shape)
+    )
+    samples = field[y[:, None], x].reshape(rows, SAMPLES, columns, SAMPLES).swapaxes(1, 2)
+    return trim_mean(samples.reshape(rows, columns, -1), 0.25, axis=-1)
+
+
+def _smooth(shade: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Smooths the blocks' values widely and interpolates between their centres, float64 [H, W].
+
+    Borders are reflected in value too (one block is kept to interpolate to), so that a slope keeps
+    its steepness up to the border.
+    """
+    reach = int(4 * SMOOTHING)
+    wide = np.pad(shade, reach + 1, mode="reflect", reflect_type="odd")
+    wide = ndimage.median_filter(wide, OUTLIERS)
+    wide = ndimage.gaussian_filter(wide, SMOOTHING)[reach:-reach, reach:-reach]
+    step = np.divide(shade.shape, shape)
+    return ndimage.affine_transform(wide, step, 0.5 * step + 0.5, shape, order=1, mode="nearest")

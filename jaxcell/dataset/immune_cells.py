@@ -22,7 +22,7 @@ from jaxcell.dataset.flat_field import FlatFields, estimate_flat_fields, write_f
 from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.measures.patch import check_target
 from jaxcell.plates.folder import Plates
-from jaxcell.plates.images import _fingerprint
+from jaxcell.plates.images import fingerprint
 from jaxcell.storage.provenance import code_digest
 
 # What decides the content of a data set, besides the plates and its config.
@@ -248,7 +248,7 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     order = ["plate", "well", "field", "role"]
     images = plates.images.sort_values(order)
     wells = plates.wells.drop(columns="source", errors="ignore").sort_values(order[:2])
-    prints = [_fingerprint(Path(path)) for path in images["path"]]
+    prints = [fingerprint(Path(path)) for path in images["path"]]
     content = [images[order].to_csv(), prints, wells.to_csv(index=False)]
     content += [dataclasses.asdict(config), code_digest(*CODE)]
     digest = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]

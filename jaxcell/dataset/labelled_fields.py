@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from jaxcell.cells.instances import distance_map
 from jaxcell.cells.kinds import VIEWS
-from jaxcell.dataset.batches import SYMMETRIES, transform
+from jaxcell.dataset.batches import SYMMETRIES, padded, transform
 from jaxcell.dataset.fields import read_field, select_fields
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.splits import FRACTIONS, assign
@@ -195,12 +195,8 @@ def train_crops(
         chosen = random.choice(len(rows), batch_size, p=share)
         corner = random.random((batch_size, 2)) * np.maximum(sizes[chosen] - side + 1, 1)
         y, x = corner.astype(np.int32).T
-        return {
-            "index": rows[chosen],
-            "y": y,
-            "x": x,
+        return _untouched(rows[chosen], y, x) | {
             "symmetry": random.integers(SYMMETRIES, size=batch_size, dtype=np.int32),
-            "weight": np.ones(batch_size, np.float32),
             "gain": np.exp(0.25 * random.standard_normal(batch_size)).astype(np.float32),
             "noise": (0.05 * random.random(batch_size)).astype(np.float32),
         }
@@ -232,25 +228,22 @@ def validation_crops(fields: Labelled, side: int, batch_size: int) -> Callable[[
         for y in _corners(fields.images[row].shape[0], side)
         for x in _corners(fields.images[row].shape[1], side)
     ]
-    missing = -len(corners) % batch_size
-    weight = np.r_[np.ones(len(corners)), np.zeros(missing)].astype(np.float32)
-    index, y, x = np.array(corners + corners[:1] * missing, np.int32).T
+    corners, weight = padded(np.array(corners, np.int32), batch_size)
+    index, y, x = corners.T
 
     def batches() -> Iterator[dict]:
         for first in range(0, len(index), batch_size):
             part = slice(first, first + batch_size)
-            zeros = np.zeros(batch_size, np.int32)
-            yield {
-                "index": index[part],
-                "y": y[part],
-                "x": x[part],
-                "symmetry": zeros,
-                "weight": weight[part],
-                "gain": np.ones(batch_size, np.float32),
-                "noise": np.zeros(batch_size, np.float32),
-            }
+            yield _untouched(index[part], y[part], x[part]) | {"weight": weight[part]}
 
     return batches
+
+
+def _untouched(index: np.ndarray, y: np.ndarray, x: np.ndarray) -> dict:
+    """A batch of crops that are neither turned nor changed in brightness."""
+    ones, zeros = np.ones(len(index), np.float32), np.zeros(len(index), np.float32)
+    turned = {"symmetry": zeros.astype(np.int32), "gain": ones, "noise": zeros}
+    return {"index": index, "y": y, "x": x, "weight": ones, **turned}
 
 
 def _corners(length: int, side: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Who is trained on, who is validated on and who is tested on: wells, never patches of one well."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -9,10 +9,8 @@ import numpy as np
 FRACTIONS = {"train": 0.60, "validation": 0.15, "test": 0.25}
 
 
-def assign(
-    strata: Sequence[Hashable], seed: int, fractions: Mapping[str, float] = FRACTIONS
-) -> np.ndarray:
-    """Deals items into splits so that every stratum, and the whole, comes close to the fractions.
+def assign(strata: Sequence[Hashable], seed: int) -> np.ndarray:
+    """Deals items into splits so that every stratum, and the whole, comes close to `FRACTIONS`.
 
     Items are shuffled within their stratum and dealt one by one to the split that is furthest
     behind its share, in the stratum first and over all strata where that ties.
@@ -20,13 +18,12 @@ def assign(
     Args:
       strata: one label an item (a well's plate and condition, say).
       seed: the same seed deals the same splits.
-      fractions: share of each split; they sum to one.
 
     Returns:
       object [N], the name of each item's split.
     """
     random = np.random.default_rng(seed)
-    names, shares = list(fractions), np.array(list(fractions.values()))
+    names, shares = list(FRACTIONS), np.array(list(FRACTIONS.values()))
     result = np.empty(len(strata), dtype=object)
     dealt = np.zeros(len(names))
     for stratum in sorted(set(strata), key=str):

@@ -20,7 +20,6 @@ class Convolution(nn.Module):
       upsampled: whether the image is doubled by nearest neighbour first.
       pooled: whether the 2x2 maximum is taken last.
       activation: `prelu`, `relu` or `none`.
-      dtype: of the arithmetic; parameters stay float32.
     """
 
     features: int
@@ -59,7 +58,6 @@ class Conv(nn.Module):
       features: output channels.
       kernel_size: rows and columns, odd.
       kernel_init: of the kernel, as in flax; the bias starts at zero.
-      dtype: of the arithmetic; parameters stay float32.
     """
 
     features: int
@@ -97,7 +95,6 @@ class Residual(nn.Module):
     """Pre-activated residual block of two 3x3 convolutions with group normalisation.
 
     Attributes:
-      dtype: of the arithmetic; parameters stay float32.
       groups: of the normalisation; they divide the channels.
 
     Source: He et al. 2016 (identity mappings); Wu and He 2018 (group normalisation).

@@ -13,15 +13,11 @@ from jaxcell.models.nested import SizeAdjustment
 
 
 class Decoder(nn.Module):
-    """The reference study's decoder: convolutions with nearest-neighbour upsampling.
+    """The reference study's decoder: `Encoder` mirrored, with nearest-neighbour upsampling.
 
-    Attributes:
+    Attributes, beside those of `Encoder`:
       window: side of the patches in pixels.
-      features: of the encoder; used in reverse.
-      code_features: of the encoder; the first convolution's channels.
       nested_sizes: sizes of dense codes that it is called with, if several.
-      activation: `prelu` or `relu`.
-      dtype: of the arithmetic; parameters stay float32.
     """
 
     window: int = 192
@@ -47,16 +43,11 @@ class Decoder(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """The default decoder, `ResidualEncoder` mirrored; attributes as there.
+    """The default decoder: `ResidualEncoder` mirrored.
 
-    Attributes:
+    Attributes, beside those of `ResidualEncoder`:
       window: side of the patches in pixels.
-      patch: side of the squares that the last layer lays out as pixels.
-      features: of the encoder; used in reverse.
-      blocks: residual blocks a stage.
-      code_features: of the encoder.
       nested_sizes: sizes of dense codes that it is called with, if several.
-      dtype: of the arithmetic; parameters stay float32.
     """
 
     window: int = 192

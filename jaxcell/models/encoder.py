@@ -21,7 +21,6 @@ class Encoder(nn.Module):
       activation: `prelu` or `relu`.
       downsampling: how the side is halved: `pool`, 2x2 maximum after the convolution (the
         study), or `stride`, convolutions of stride 2.
-      dtype: of the arithmetic; parameters stay float32.
 
     Raises:
       ValueError: a downsampling that does not exist.
@@ -60,7 +59,6 @@ class ResidualEncoder(nn.Module):
       blocks: residual blocks a stage.
       code_features: channels of the spatial code.
       latent_dim: size of a dense bottleneck after it; 0 keeps the spatial code.
-      dtype: of the arithmetic; parameters stay float32.
     """
 
     patch: int = 8

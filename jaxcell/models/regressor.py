@@ -22,7 +22,6 @@ class DenseRegressor(nn.Module):
         that correlations and hundreds of micrometres train alike; 0 as in the study.
       sd: what the network's answer is multiplied by first. The target's SD; 1 as in the study.
       nested_sizes: sizes of codes that it is called with, if several.
-      dtype: of the arithmetic; parameters stay float32.
     """
 
     encoder: nn.Module
@@ -86,7 +85,6 @@ class SoftOverlapRegressor(nn.Module):
       hidden: units of the layers that score a threshold.
       target: what the shared area is divided by: for `iou` the union of the masks, for
         `overlap_share` the T cells.
-      dtype: of the hidden layers' arithmetic; parameters stay float32.
 
     Source: choosing among candidates by a softmax is the pointer of Vinyals, Fortunato and Jaitly
     2015; the statistics of the two sides are those of Otsu 1979.

@@ -24,7 +24,6 @@ class UNet(nn.Module):
         half the side before.
       patch: side of the squares moved into channels first; 2 saves three quarters of the
         arithmetic.
-      dtype: of the arithmetic; parameters stay float32.
 
     Source: Ronneberger et al. 2015; layer normalisation in place of batch normalisation.
     """

@@ -80,7 +80,7 @@ def check_images(images: pd.DataFrame) -> list[Finding]:
 
 
 def _sizes(group: Sequence[tuple]) -> list[Finding]:
-    """Returns a finding if the views of one field, pairs of row and shape, differ in size."""
+    """Of one field, whose views are pairs of row and shape."""
     (first, shape), *others = group
     if all(other == shape for _, other in others):
         return []
@@ -97,10 +97,9 @@ def _try_shape(path: str) -> tuple[int, int] | BadImage:
         return error
 
 
-def _fingerprint(path: Path, part: int = 2**16) -> list[int]:
+def fingerprint(path: Path) -> list[int]:
     """Size of a file, and a checksum of its beginning, middle and end; all of it takes too long."""
-    size = path.stat().st_size
-    checksum = 0
+    size, part, checksum = path.stat().st_size, 2**16, 0
     with path.open("rb") as file:
         for offset in (0, size // 2, max(0, size - part)):
             file.seek(offset)

@@ -77,7 +77,9 @@ def read_images(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
       finding for each row (or heading) that could not.
     """
     rows, findings = _read(path, IMAGE_COLUMNS, _image_row)
-    return images_table(rows.values()), findings
+    images = images_table(rows.values())
+    images["path"] = images["path"].map(lambda image: str((path.parent / image).absolute()))
+    return images, findings
 
 
 def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
@@ -105,29 +107,16 @@ def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     return wells_table(unique), findings
 
 
-def write_images(table: pd.DataFrame, path: Path) -> None:
-    """Writes an images table as CSV, paths as given; refuses to overwrite a file.
-
-    Raises:
-      FileExistsError: there is a file at `path` already.
-    """
-    _write(table[list(IMAGE_COLUMNS)], path)
-
-
 def write_wells(table: pd.DataFrame, path: Path) -> None:
     """Writes a wells table as CSV; refuses to overwrite a file.
 
     Raises:
       FileExistsError: there is a file at `path` already.
     """
-    _write(table[list(WELL_COLUMNS)], path)
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
     try:
         # Mode 'x' and not a test beforehand: nothing can come between test and writing.
         with open(path, "x", encoding="utf-8", newline="") as file:
-            table.to_csv(file, index=False, lineterminator="\n")
+            table[list(WELL_COLUMNS)].to_csv(file, index=False, lineterminator="\n")
     except FileExistsError:
         raise FileExistsError(
             f"{path} exists and is not overwritten: move it away or give another name"
@@ -135,9 +124,9 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 
 
 def _read(
-    path: Path, columns: Mapping[str, type], read_row: Callable[[dict[str, str], Path], dict]
+    path: Path, columns: Mapping[str, type], read_row: Callable[[dict[str, str]], dict]
 ) -> tuple[dict[int, dict], list[Finding]]:
-    """Returns the readable rows by line number, and the findings of the rest."""
+    """The readable rows by line number, and the findings of the rest."""
     try:
         # 'utf-8-sig' drops the mark that spreadsheet programs put before the first heading.
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -155,7 +144,7 @@ def _read(
     rows, findings = {}, []
     for line, row in lines:
         try:
-            rows[line] = read_row(_clean(row), path)
+            rows[line] = read_row(_clean(row))
         except ValueError as error:
             cure = "correct this line of the table"
             findings.append(_bad(path, f"line {line}: {error}", cure, *_place(row)))
@@ -174,30 +163,26 @@ def _clean(row: Mapping) -> dict[str, str]:
 
 
 def _place(row: Mapping) -> tuple[str, str]:
-    """Returns plate and well of a row that may be unreadable; well '' where it has none."""
+    """Plate and well of a row that may be unreadable; well '' where it has none."""
     try:
         return (row.get("plate") or "").strip(), well_name(row.get("well") or "")
     except ValueError:
         return (row.get("plate") or "").strip(), ""
 
 
-def _image_row(row: dict[str, str], table: Path) -> dict:
-    """Returns a row of the images table."""
+def _image_row(row: dict[str, str]) -> dict:
     if not row["field"].isdecimal():
         raise ValueError(f"field '{row['field']}' is not a whole number")
-    path = (table.parent / _required(row, "path")).absolute()
     return {
         "plate": _required(row, "plate"),
         "well": well_name(row["well"]),
         "field": int(row["field"]),
         "view": _required(row, "view"),
-        "path": str(path),
+        "path": _required(row, "path"),
     }
 
 
-def _well_row(row: dict[str, str], table: Path) -> dict:
-    """Returns a row of the wells table."""
-    del table
+def _well_row(row: dict[str, str]) -> dict:
     role = row["role"]
     if role not in ROLES:
         raise ValueError(f"role '{role}' is none of {', '.join(ROLES)}")
@@ -220,7 +205,6 @@ def _required(row: Mapping[str, str], name: str) -> str:
 
 
 def _dose(text: str, name: str) -> float:
-    """Returns the dose, NaN for an empty cell."""
     try:
         dose = float(text or "nan")
     except ValueError:

@@ -29,7 +29,6 @@ CODE = (
     "jaxcell.plates.readers",
     "jaxcell.dataset.fields",
     "jaxcell.dataset.flat_field",
-    "jaxcell.dataset.illumination",
     "jaxcell.inference.segmenter",
     "jaxcell.experiments.measurement",
 )

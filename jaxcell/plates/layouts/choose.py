@@ -33,7 +33,7 @@ def read_layouts(folder: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, list
 
 
 def _read_tables(folder: Path, images: pd.DataFrame) -> tuple[list[pd.DataFrame], list[Finding]]:
-    """Reads each wells.csv at the top or on the way down to an image."""
+    """Of each wells.csv at the top or on the way down to an image."""
     homes = {parent for path in images["path"].map(Path) for parent in path.parents}
     tables, findings = [], []
     for path in visible_files(folder, ("wells.csv",)):
@@ -48,7 +48,7 @@ def _read_tables(folder: Path, images: pd.DataFrame) -> tuple[list[pd.DataFrame]
 def _read_workbooks(
     folder: Path, wanted: set[str], covered: set[str]
 ) -> tuple[list[pd.DataFrame], list[Finding]]:
-    """Reads each layout workbook that is, or may be, of a plate that is wanted."""
+    """Of each workbook that is, or may be, of a plate that is wanted."""
     tables, findings = [], []
     for path in visible_files(folder, (".xlsx",)) if wanted else ():
         # '~$...' is the lock a spreadsheet program keeps beside a file that is open.
@@ -64,7 +64,7 @@ def _read_workbooks(
 
 
 def _join(tables: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[Finding]]:
-    """Returns all rows, those said twice once, and a finding for each plate with contradictions."""
+    """All rows, those said twice once, and a finding for each plate with contradictions."""
     wells = pd.concat([wells_table().assign(source=""), *tables], ignore_index=True)
     wells = wells.astype(WELL_COLUMNS | {"source": str}).drop_duplicates(list(WELL_COLUMNS))
     twice = wells.duplicated(["plate", "well"], keep=False)

@@ -131,7 +131,7 @@ def conditions_of_fills(
 
 
 def _resolve(colour: Color, theme: list[RGB]) -> RGB | None:
-    """Returns a colour of a cell without its tint; None where the workbook does not state it."""
+    """A colour without its tint; None where the workbook does not state it."""
     if colour.type == "theme":
         return theme[colour.theme] if colour.theme < len(theme) else None
     if colour.type == "indexed":

@@ -88,7 +88,7 @@ def find_grid(cells: Cells) -> Grid | None:
 
 
 def _letters(cells: Cells, number_row: int, first_column: int) -> dict[str, int]:
-    """Returns the sheet row of each row letter, left of the column numbers; {} for none."""
+    """Sheet row of each row letter, left of the column numbers; {} for none."""
     for column in range(first_column - 1, 0, -1):
         # Rows of headers and doses may stand between the numbers and row A.
         for top in range(number_row + 1, number_row + 5):

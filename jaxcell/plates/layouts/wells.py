@@ -96,7 +96,7 @@ def _is_empty(place: WellCell) -> bool:
 
 
 def _headless(wells: list[WellCell], reading: Reading) -> dict[int, list[WellCell]]:
-    """Returns, by sheet column, the wells that hold something but have no condition."""
+    """By sheet column the wells that hold something but have no condition."""
     groups: dict[int, list[WellCell]] = {}
     for place in wells:
         blank = place.cell.value is None or _is_empty(place)
@@ -113,7 +113,6 @@ def _headless_finding(group: list[WellCell]) -> Finding:
 
 
 def _read_well(place: WellCell, reading: Reading) -> dict | Finding:
-    """Returns the row of a well, without plate, or why it cannot be read."""
     cell = place.cell
     content = parse_content(cell.value, reading.words)
     if content is None:
@@ -163,7 +162,6 @@ def parse_content(value: object, words: frozenset[str]) -> tuple[str, str] | Non
 
 
 def _well_cells(cells: Cells, grid: Grid) -> list[WellCell]:
-    """Returns the wells of the grid in reading order."""
     return [
         WellCell(well_name(f"{letter}{number}"), column, cells[row, column])
         for letter, row in grid.rows.items()
@@ -174,7 +172,7 @@ def _well_cells(cells: Cells, grid: Grid) -> list[WellCell]:
 def _read_fills(
     cells: Cells, grid: Grid, wells: list[WellCell]
 ) -> tuple[dict[RGB, str], list[Finding]]:
-    """Returns the condition of each fill colour; nothing where the sheet has no colour legend."""
+    """Condition of each fill colour; nothing where the sheet has no colour legend."""
     legend = read_legend(texts_outside(cells, grid))
     if not legend:
         return {}, []
@@ -187,7 +185,7 @@ def _read_fills(
 
 
 def _explained_words(cells: Cells, grid: Grid) -> frozenset[str]:
-    """Returns the words that notes of the sheet explain, other than names of conditions."""
+    """Words that notes explain, other than names of conditions."""
     matches = (EXPLANATION.fullmatch(text) for _, text in texts_outside(cells, grid))
     words = {match["word"] for match in matches if match}
     return frozenset(word for word in words if canonical_condition(word) is None)

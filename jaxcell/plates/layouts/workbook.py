@@ -1,6 +1,6 @@
 """A laboratory's layout workbook becomes a wells table.
 
-`python -m jaxcell.plates.workbook "CK22 plate layout.xlsx" --plate CK22 --out wells.csv`
+`python -m jaxcell.plates.layouts.workbook "CK22 plate layout.xlsx" --plate CK22 --out wells.csv`
 """
 
 import argparse
@@ -77,7 +77,6 @@ def open_layout(path: Path, plate: str | None = None) -> Layout | None:
 
 
 def _layout_sheets(workbook: Workbook) -> list[tuple[Cells, Grid]]:
-    """Returns cells and grid of each sheet with a plate layout."""
     theme = theme_colours(workbook.loaded_theme)
     sheets = [read_cells(sheet, theme) for sheet in workbook.worksheets]
     texts = {str(cell.value).casefold() for cells in sheets for cell in cells.values()}
@@ -89,7 +88,6 @@ def _layout_sheets(workbook: Workbook) -> list[tuple[Cells, Grid]]:
 
 
 def _read_sheets(sheets: list[tuple[Cells, Grid]], path: Path, plate: str | None) -> Layout:
-    """Reads the layout of a workbook that has at least one sheet with a grid."""
     cells, grid = sheets[0]
     title = next(cell for _, cell in sorted(cells.items()) if cell.value is not None)
     ids = _plate_ids(title, path, plate)
@@ -109,7 +107,7 @@ def _read_sheets(sheets: list[tuple[Cells, Grid]], path: Path, plate: str | None
 
 
 def _plate_ids(title: SheetCell | None, path: Path, plate: str | None) -> tuple[str, ...]:
-    """Returns the plate ids that the user, the file name and the sheet's title state, once each."""
+    """What the user, the file name and the sheet's title state, once each."""
     in_name = re.match(PLATE_ID.pattern + r"(?![A-Za-z0-9])", path.stem)
     in_sheet = PLATE_ID.fullmatch(str(title.value)) if title is not None else None
     found = (plate, in_name and in_name[0], in_sheet and in_sheet[0])
@@ -119,10 +117,9 @@ def _plate_ids(title: SheetCell | None, path: Path, plate: str | None) -> tuple[
 def _check_ids(
     ids: tuple[str, ...], title: SheetCell, path: Path, plate: str | None
 ) -> list[Finding]:
-    """Returns a finding where the ids of a layout disagree or there is none."""
     if len(ids) == 1:
         return []
-    command = f'python -m jaxcell.plates.workbook "{path.name}" --plate'
+    command = f'python -m jaxcell.plates.layouts.workbook "{path.name}" --plate'
     if not ids:
         message = f"neither the file name nor {title.name} ('{title.value}') is a plate id"
         cure = f"give the id yourself: {command} ID --out wells.csv"
@@ -138,7 +135,9 @@ def _check_ids(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the wells table of a layout workbook as CSV; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m jaxcell.plates.workbook", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxcell.plates.layouts.workbook", description=__doc__
+    )
     parser.add_argument("layout", type=Path, help="layout workbook, .xlsx")
     parser.add_argument("--plate", help="plate id, where the workbook does not state it plainly")
     parser.add_argument("--out", type=Path, required=True, help="CSV file to write; must not exist")

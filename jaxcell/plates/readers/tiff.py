@@ -52,13 +52,13 @@ def image_shape(path: Path | str) -> tuple[int, int]:
 
 
 def _open(path: Path | str, decode: bool) -> tuple[tuple[int, int], np.ndarray | None]:
-    """Returns the shape and, if asked or needed for the check, the pixels of a grey image."""
+    """Shape of a grey image and, if asked or needed for the check, its pixels."""
     try:
         with tifffile.TiffFile(path) as file:
             page = _only_page(file)
             _check_tags(page, file.filehandle.size)
-            if not decode and _tags_suffice(page):
-                return page.shape, None
+            if not decode and page.compression == 1:
+                return page.shape, None  # of a compressed image only decoding tells
             # Files of other machines may be big-endian: the same numbers, another dtype.
             return page.shape, page.asarray().astype(np.uint16, copy=False)
     except BadImage:
@@ -79,7 +79,6 @@ def _open(path: Path | str, decode: bool) -> tuple[tuple[int, int], np.ndarray |
 
 
 def _only_page(file: tifffile.TiffFile) -> tifffile.TiffPage:
-    """Returns the page of a file that must have just one."""
     pages = len(file.pages)
     if pages == 0:
         raise BadImage("the file is truncated: it has a heading but no image", COPY)
@@ -113,9 +112,3 @@ def _plain_bytes(page: tifffile.TiffPage) -> int:
     """Bytes of the uncompressed image; the pixels of some cameras are packed 12-bit."""
     height, width = page.shape
     return height * ((width * page.bitspersample + 7) // 8)
-
-
-def _tags_suffice(page: tifffile.TiffPage) -> bool:
-    """Whether the tags alone show that the image is complete and can be decoded here."""
-    # Of a compressed image only decoding tells.
-    return page.compression == 1

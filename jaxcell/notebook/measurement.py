@@ -14,7 +14,7 @@ from jaxcell.cells.kinds import VIEWS
 from jaxcell.configs.settings import changed, load_config
 from jaxcell.experiments.measurement.cell_finding import CellFinder, make_cell_finder
 from jaxcell.experiments.measurement.one_well import check_settings, measure_one_well
-from jaxcell.measures.catalogue import describe_measures
+from jaxcell.measures.catalogue import quantities
 from jaxcell.notebook.names import not_found
 from jaxcell.notebook.plates import Well
 from jaxcell.storage.run_folder import TRAINED
@@ -39,8 +39,8 @@ class Found:
 
     Attributes:
       well: which.
-      measures: float64, the numbers of the well, by name as in `wells.csv`; the unit of each is in
-        `measures.attrs["units"]`, and what it means in `measures.attrs["definitions"]`.
+      measures: float64, the numbers of the well by name, as in `wells.csv`; what each is called,
+        its unit and its meaning are in `measures.attrs`: "labels", "units" and "definitions".
       answer: whether its cells interact or meet by chance, or that there are too few to say.
       cells: one row a cell, as in `cells.parquet`.
       labels: field -> kind of cell -> int32 [H, W], the number of the cell at each pixel, as in the
@@ -82,7 +82,11 @@ class Found:
 
     def __repr__(self) -> str:
         units, labels = self.measures.attrs["units"], self.measures.attrs["labels"]
-        lines = [f"{labels[name]:<28} {self.measures[name]:10.4g} {units[name]}" for name in labels]
+        width = max(map(len, labels.values()))
+        lines = [
+            f"{label:<{width}} {self.measures[name]:10.5g} {units[name]}".rstrip()
+            for name, label in labels.items()
+        ]
         return "\n".join([f"{self.well!r}: {self.answer}", *lines])
 
 
@@ -111,14 +115,13 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
     trained = Path(config.measurement.segmentation) / TRAINED
     find = _cell_finder(config.to_json(), trained.stat().st_mtime_ns if trained.exists() else 0)
     measures, cells, labels = measure_one_well(config, well.fields, flat={}, find=find)
-    described = describe_measures(config.measurement.contact_um, config.measurement.near_um)
-    numbers = {name: value for name, value in measures.items() if isinstance(value, float | int)}
-    series = pd.Series(numbers, dtype=float, name=f"{well.plate} {well.name}")
-    series.attrs["units"] = {
-        name: described[name].unit if name in described else "" for name in numbers
-    }
-    series.attrs["labels"] = {name: measure.label for name, measure in described.items()}
-    series.attrs["definitions"] = {name: each.definition for name, each in described.items()}
+    words = quantities(config.measurement.contact_um, config.measurement.near_um)
+    series = pd.Series(
+        {name: measures[name] for name in words}, dtype=float, name=f"{well.plate} {well.name}"
+    )
+    series.attrs["labels"] = {name: quantity.label for name, quantity in words.items()}
+    series.attrs["units"] = {name: quantity.unit for name, quantity in words.items()}
+    series.attrs["definitions"] = {name: quantity.definition for name, quantity in words.items()}
     by_kind: dict[int, dict[str, np.ndarray]] = {
         field: dict(zip(VIEWS, both)) for field, both in labels.items()
     }

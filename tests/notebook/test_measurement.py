@@ -65,7 +65,7 @@ def test_every_number_has_a_unit(found):
     assert units["contact_share"] == "%" and units["distance_um"] == "µm"
     assert "1.5 µm" in found.measures.attrs["definitions"]["contact_share"]
     said = repr(found)
-    assert f"{found.measures['contact_share']:.4g} %" in said and found.answer in said
+    assert f"{found.measures['contact_share']:.5g} %" in said and found.answer in said
 
 
 def test_settings_change_what_is_measured_and_said(folder):

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from jaxcell.cells.kinds import VIEW_NAMES
+from jaxcell.cells.kinds import KINDS
 from jaxcell.report.common import style
 from jaxcell.report.common.images import colour_image, draw_scale_bar
 from jaxcell.report.common.outlines import brightness, draw_outlines
@@ -39,7 +39,7 @@ def outlined_field(
     counts = []
     for (kind, (word, line)), numbers in zip(LINES.items(), labels):
         draw_outlines(axes, numbers, "white", line)
-        counts.append(f"{np.unique(numbers[numbers > 0]).size} {VIEW_NAMES[kind]} ({word})")
+        counts.append(f"{np.unique(numbers[numbers > 0]).size} {KINDS[kind].plural} ({word})")
     axes.set_title(f"{title}\n{', '.join(counts)}")
     axes.set(xticks=[], yticks=[])
     draw_scale_bar(axes, width, height, width * pixel_um, width)

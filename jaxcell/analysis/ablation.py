@@ -23,13 +23,9 @@ FRONT = ("code_bytes", "bce_excess", "rmse_over_sd", "auroc")
 
 
 class Criterion(NamedTuple):
-    """What members are judged by.
+    """A column that members are judged by.
 
     Attributes:
-      name: of its column.
-      label: in words.
-      unit: empty where it has none.
-      lower_is_better: else higher.
       useless: what a code that holds nothing gets; None where that is not known.
     """
 
@@ -53,10 +49,7 @@ class Sufficient(NamedTuple):
     """The smallest code that is as good as the best one, as far as seeds can tell.
 
     Attributes:
-      setting: values of the other axes, in words.
-      kind: `separate` or `nested`.
-      best_size: size of the best mean; the smaller one of equals.
-      best: that mean.
+      best: best mean, that of `best_size`.
       best_se: its standard error over seeds; None where that size has one seed.
       size: the smallest whose mean is within one `best_se` of `best`; `best_size` where that is
         None.
@@ -84,7 +77,7 @@ def by_size(members: pd.DataFrame) -> pd.DataFrame:
       One row a (setting, kind, latent_size), in order of appearance, of `KINDS` and of size:
       `seeds`, their number; `NAME_mean` of each criterion and cost; for criteria `NAME_se`, the
       standard error, and `NAME_low`, `NAME_high`, the 95 % interval by Student's t, NaN for one
-      seed. Values that are not finite are left out; NaN where none is left.
+      seed. Values that are not finite are left out.
     """
     # The size of a spatial code may be unknown until it is done, which makes the column float.
     done = members[members["state"] == "done"].astype({"latent_size": int})
@@ -120,22 +113,13 @@ def _over_seeds(values: Sequence[float]) -> tuple[float, float, float, float]:
 
 
 def _quantile(freedom: float) -> float:
-    """How many standard errors an interval reaches to each side."""
     return float(student.ppf((1 + LEVEL) / 2, freedom))
 
 
 def smallest_sufficient(sizes: pd.DataFrame, criterion: Criterion) -> list[Sufficient]:
     """The smallest code within one standard error of the best, for each setting and kind.
 
-    A spatial code has one size alone, so that it is not asked. Where the criterion is nowhere
-    known there is no answer.
-
-    Args:
-      sizes: of `by_size`.
-      criterion: one of `CRITERIA`.
-
-    Returns:
-      An answer for each setting and kind of `SIZED` that has a size with a value.
+    A spatial code has one size alone, so that it is not asked; nor is a criterion without values.
 
     Source: Breiman, Friedman, Olshen and Stone 1984, section 3.4.3, the one-standard-error rule.
     """
@@ -162,17 +146,11 @@ def smallest_sufficient(sizes: pd.DataFrame, criterion: Criterion) -> list[Suffi
 
 
 def pareto(sizes: pd.DataFrame, names: Sequence[str] = FRONT) -> pd.Series:
-    """Which rows no other row of their setting dominates.
+    """Which rows of `by_size` no other row of their setting dominates, bool, one value a row.
 
-    One row dominates another where it is as good or better in everything that is known of both,
-    better in something, and a criterion is among what is known.
-
-    Args:
-      sizes: of `by_size`.
-      names: of criteria and costs; of costs less is better.
-
-    Returns:
-      bool, one value a row; False for rows of which no criterion is known.
+    One row dominates another where it is as good or better in everything that is known of both
+    (of costs less is better), better in something, and a criterion is among what is known. False
+    for rows of which no criterion is known.
     """
     higher = {criterion.name for criterion in CRITERIA if not criterion.lower_is_better}
     values = sizes[[f"{name}_mean" for name in names]].to_numpy(np.float64)
@@ -196,13 +174,10 @@ def nested_gap(members: pd.DataFrame) -> pd.DataFrame:
     pairs of the same seed where both kinds have the same two seeds or more, else of two
     independent means with the degrees of freedom of Welch and Satterthwaite.
 
-    Args:
-      members: as `by_size` takes.
-
     Returns:
-      One row a setting and latent size that both kinds have: `setting`, `latent_size`, `gap`,
-      `low` and `high` (95 %; NaN where either has one seed), `seeds` (of the kind with fewer),
-      `paired`.
+      One row a setting and latent size that both kinds of `members` have: `setting`,
+      `latent_size`, `gap`, `low` and `high` (95 %; NaN where either has one seed), `seeds` (of the
+      kind with fewer), `paired`.
     """
     done = members[(members["state"] == "done") & members["bce_excess"].notna()]
     rows = []
@@ -251,14 +226,10 @@ def _half_of_means(above: np.ndarray, below: np.ndarray) -> float:
 def nested_shares(members: pd.DataFrame) -> pd.DataFrame:
     """What a nested run takes next to the runs that it can stand for, in each setting.
 
-    Args:
-      members: as `by_size` takes.
-
     Returns:
-      One row a setting with done members of both kinds: `setting`; `sizes`, how many separate ones
-      there are; `time_share`, seconds of a nested seed over the sum of one seed of each separate
-      size; `share_of_sweep`, seconds of one nested seed over those of all separate and spatial
-      members of the setting.
+      One row a setting with done `members` of both kinds: `setting`; `sizes`, how many separate
+      ones there are; `time_share`, seconds of a nested seed over the sum of one seed of each
+      separate size; `share_of_sweep`, the same over all separate and spatial members.
     """
     done = members[(members["state"] == "done") & members["train_seconds"].notna()]
     rows = []

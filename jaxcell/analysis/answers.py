@@ -68,17 +68,12 @@ def answer(
       codes: float32 [N, D].
       baselines: name -> float32 [N, k], what codes are compared with; `raw-pixel PCA` is projected.
       places: places of a spatial code, channels last; 1 where the code is none.
-      target: what is predicted.
       calibrations: as `conformal.calibrate` gives, each with the rows, bool [N], that it is for, no
         well in two; or why there are none.
       level: coverage of prediction intervals, a share.
       methods: of projection.
       standardise: whether codes are standardised plate by plate on control wells first.
-      seed: of all that is drawn.
       progress: called with the words of each stage as it begins.
-
-    Returns:
-      The answers.
     """
     progress("codes")
     plain, standardised = codes, None

@@ -20,9 +20,7 @@ SD_PER_MAD = 1.4826
 
 
 def nearest(features: np.ndarray, neighbours: int = 8) -> np.ndarray:
-    """Nearest neighbours of every patch in code space.
-
-    Exact, in blocks of bounded memory.
+    """Nearest neighbours of every patch in code space, exact, in blocks of bounded memory.
 
     Args:
       features: float [N, D], such as the codes on their 50 main directions.
@@ -56,8 +54,8 @@ def unusual_patches(
       neighbours: how many are averaged over; fewer where other wells hold fewer patches.
 
     Returns:
-      float32 [N], mean Euclidean distance to the nearest patches of other wells, in the unit of
-      the features; NaN where features are not finite or there is no other well.
+      float32 [N], mean Euclidean distance to the nearest patches of other wells; NaN where
+      features are not finite or there is no other well.
 
     Raises:
       ValueError: features and patches differ in length.
@@ -104,7 +102,6 @@ def unusual_wells(
     Args:
       features: float [N, D].
       patches: plate, well, condition, faulty (bool), target and predicted, one row a patch.
-      target: words and unit of what is predicted.
 
     Returns:
       DataFrame of plate, well, condition, `patches` and `faulty` (counts), `distance_sd` (how much
@@ -205,10 +202,7 @@ def _distances(means: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
 
 
 def _robust_z(values: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Values less the median of their others, over a robust SD common to all groups.
-
-    Common, because the spread of four values is hardly known.
-    """
+    """Values less the median of their others, over an SD of all: that of four is hardly known."""
     away = np.full(len(values), np.nan)
     for own, group in enumerate(groups):
         if np.count_nonzero(np.isfinite(values[group])) >= FEWEST_OTHERS:

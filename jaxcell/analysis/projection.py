@@ -23,7 +23,6 @@ class Projection(NamedTuple):
 
     Attributes:
       coordinates: float32 [N, 2]; NaN where a patch was not drawn.
-      trustworthiness: in [0, 1]; see `trustworthiness`.
       seconds: wall clock, that of a first reduction by PCA included.
       axes: words for the two axes.
       note: a sentence on what is not as usual, such as a share drawn; else empty.
@@ -39,15 +38,10 @@ class Projection(NamedTuple):
 def principal_components(
     codes: np.ndarray, dimensions: int = 2, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates of codes along their directions of largest variance.
+    """Coordinates of codes float32 [N, D] along their directions of largest variance.
 
     The sign of a direction is arbitrary; here its largest coefficient is positive, so that the same
-    codes give the same picture.
-
-    Args:
-      codes: float32 [N, D], one code a patch.
-      dimensions: number of directions.
-      seed: of the randomised solver, which large inputs need.
+    codes give the same picture. The seed is that of the solver, random for large inputs.
 
     Returns:
       coordinates: float32 [N, dimensions], centred.
@@ -84,17 +78,12 @@ def principal_components(
 def reduced(codes: np.ndarray, dimensions: int = 50, seed: int = 0) -> tuple[np.ndarray, float]:
     """Codes on their main directions: what distances are measured on, at a fraction of the cost.
 
-    Args:
-      codes: float32 [N, D].
-      dimensions: at most so many directions; fewer where there are fewer patches or features.
-      seed: of the randomised solver.
+    Fewer than `dimensions` where there are fewer patches or features; raises as
+    `principal_components`.
 
     Returns:
       features: float32 [N, <= dimensions].
       explained: share of the variance that they keep, in [0, 1].
-
-    Raises:
-      ValueError: as `principal_components`.
     """
     dimensions = _directions(np.shape(codes), dimensions, least=1)
     features, explained = principal_components(codes, dimensions, seed)
@@ -107,14 +96,7 @@ def _directions(shape: tuple[int, ...], at_most: int, least: int) -> int:
 
 
 def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
-    """t-SNE, begun from the two main directions.
-
-    Args:
-      features: float32 [N, D], such as those of `reduced`.
-      seed: of the optimisation.
-
-    Returns:
-      float32 [N, 2].
+    """t-SNE of features float32 [N, D], begun from the two main directions: float32 [N, 2].
 
     Raises:
       ValueError: fewer than `FEWEST_FOR_TSNE` patches.
@@ -150,10 +132,8 @@ def umap(
 
     Args:
       features: float32 [N, D], such as those of `reduced`.
-      seed: of the optimisation.
       neighbours: of a patch, itself counted.
       min_dist: how close patches may lie in the picture.
-      epochs: of the optimisation.
 
     Returns:
       float32 [N, 2].
@@ -206,19 +186,15 @@ def trustworthiness(
     neighbours: int = 15,
     at_most: int = 2000,
 ) -> float:
-    """How far neighbours in a picture are neighbours among the codes too.
+    """How far neighbours in a picture are neighbours among the codes too, in [0, 1].
 
     1 where every neighbour in the picture is a true one; about 0.5 where the picture is random.
 
     Args:
       features: float32 [N, D].
       coordinates: float32 [N, 2]; rows that are not finite are left out.
-      seed: of the draw.
       neighbours: how many of a patch are looked at; fewer where patches are few.
       at_most: so many patches are drawn at random, and neighbours looked for among them.
-
-    Returns:
-      In [0, 1].
 
     Raises:
       ValueError: fewer than three patches in the picture.
@@ -250,16 +226,16 @@ def projections(
 ) -> dict[str, Projection | str]:
     """Codes on a plane by each method, or why one could not be made.
 
+    Distances are those of at most 50 main directions; trustworthiness is measured on the codes
+    themselves. Patches whose codes are not finite are not drawn.
+
     Args:
       codes: float [N, D], one code a patch.
-      seed: of every method and of the trustworthiness.
       methods: some of `METHODS`.
       at_most_tsne: t-SNE draws so many patches at random, because its time grows fastest.
 
     Returns:
-      dict of method -> Projection, or one sentence; in the order of `methods`. Distances are those
-      of at most 50 main directions; trustworthiness is measured on the codes themselves. Patches
-      whose codes are not finite are not drawn.
+      dict of method -> Projection, or one sentence; in the order of `methods`.
     """
     codes = np.asarray(codes, np.float32)
     began = time.perf_counter()

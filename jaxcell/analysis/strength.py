@@ -36,15 +36,14 @@ def strength(
         to be compared with their vehicle. Wells of role `empty` and wells without a finite value
         are left out; compounds count in their condition.
       value: column to compare, in the unit of the target.
-      seed: of the bootstrap and the permutations.
       reference: condition that the others are compared with; None: Unstimulated where present,
         else the first.
 
     Returns:
       `reason`: None, or why nothing can be said; `value`; `reference`; `left_out` (wells);
       `conditions`: condition -> `wells`, `mean`, `interval` (95 %, [low, high]), `sd` between wells
-      (N - 1), `reason`; `against_reference`: condition -> as `compared`; `compounds`: as
-      `compounds_against_vehicle`; `compounds_reason`: None, or why there are none.
+      (N - 1), `reason`; `against_reference`: condition -> as `compared`; `compounds` and
+      `compounds_reason`: as `compounds_against_vehicle`.
 
     Raises:
       ValueError: the reference is not among the conditions.
@@ -99,12 +98,7 @@ def _summary(values: np.ndarray, seed: int) -> dict:
 
 
 def compared(wells: pd.DataFrame, reference: pd.DataFrame, *, seed: int) -> dict:
-    """One group of wells against another, on the plates that hold both.
-
-    Args:
-      wells: plate and value of each well.
-      reference: likewise.
-      seed: of the bootstrap and the permutations.
+    """One group of wells (plate and value of each) against another, on the plates that hold both.
 
     Returns:
       `difference`, mean within plates, plates weighted by n1 n0 / (n1 + n0) as least squares with a
@@ -250,11 +244,6 @@ def _studentised(first: np.ndarray, value: np.ndarray, plate: np.ndarray) -> np.
 
 def compounds_against_vehicle(wells: pd.DataFrame, *, seed: int) -> tuple[list[dict], str | None]:
     """Each compound against the vehicle wells of its condition, all its doses together.
-
-    Args:
-      wells: one row a well: plate, condition, compound, value; role and concentration_um (µM)
-        where known.
-      seed: of the bootstrap and the permutations.
 
     Returns:
       One dict for each compound with at least 3 wells in a condition: `condition`, `compound`,

@@ -58,13 +58,9 @@ def by_condition(wells: pd.DataFrame) -> list[dict]:
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % interval of a median from the order of the values, whatever their distribution.
+    """The 95 % interval of a median from the order of independent values, of any distribution.
 
-    Args:
-      values: float [n], independent of one another.
-
-    Returns:
-      Its ends, two of the values; None below six, of which even the outermost are not wide enough.
+    Two of the values; None below six, of which even the outermost are not wide enough.
 
     Source: Conover 1999, section 3.2, the confidence interval of a quantile.
     """

@@ -30,10 +30,10 @@ def well_numbers(table: pd.DataFrame) -> np.ndarray:
 
 
 def fit_scale(predicted: np.ndarray, error: np.ndarray) -> dict:
-    """How large an error usually is at each prediction: rising, never falling.
+    """How large an error usually is at each prediction of training wells: rising, never falling.
 
     Args:
-      predicted: float [N], of patches of training wells, in the unit of the target.
+      predicted: float [N], in the unit of the target.
       error: float [N], predicted - true.
 
     Returns:
@@ -79,7 +79,7 @@ def calibrate(wells: np.ndarray, target: np.ndarray, predicted: np.ndarray, scal
 
     Args:
       wells: [N], each patch's well (see `well_numbers`).
-      target: float [N], true values.
+      target: float [N].
       predicted: float [N], in the same unit.
       scale: as `fit_scale` gives, of other wells.
 
@@ -186,17 +186,9 @@ def well_interval(
     lowest: float | None = 0.0,
     highest: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the mean of a new well lies, given the mean of its patches' predictions.
+    """Where the mean of a new well lies, given the mean of its patches' predictions; as `interval`.
 
-    Args:
-      calibration: as `calibrate` gives; of wells with about as many patches.
-      predicted: float [N], means of wells.
-      coverage: share of wells that is to lie inside.
-      lowest: as in `interval`.
-      highest: as in `interval`.
-
-    Returns:
-      (low, high) float64 [N], as `interval` does.
+    `calibration` is best of wells with about as many patches.
 
     Source: split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018), with wells as
     the exchangeable units: the ceil((K + 1) coverage)-th smallest of K scores.
@@ -229,15 +221,9 @@ def _around(
 
 
 def inside(calibration: dict, table: pd.DataFrame, levels: Sequence[float]) -> np.ndarray:
-    """Whether each true value lies inside its interval.
+    """Whether each true value of a table (target and predicted, finite) lies inside its interval.
 
-    Args:
-      calibration: as `calibrate` gives.
-      table: target and predicted, finite.
-      levels: coverages promised, each of which the calibration allows.
-
-    Returns:
-      bool [N, L].
+    bool [N, L], for L `levels` of coverage, each of which the calibration allows.
     """
     scores, weights = np.asarray(calibration["scores"]), np.asarray(calibration["weights"])
     limits = [_quantile(calibration, scores, weights, level) for level in levels]

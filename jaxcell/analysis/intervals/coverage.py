@@ -19,8 +19,6 @@ def coverage(
     Args:
       table: plate, well, condition, `value`, low and high; one row a patch, or a well.
       value: column of the true values.
-      seed: of the bootstrap.
-      draws: of the bootstrap.
 
     Returns:
       `overall` and `by_condition` (condition -> the same): `coverage`, a share; `interval`, 95 %
@@ -49,7 +47,6 @@ def _finite(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _coverage_of(table: pd.DataFrame, seed: int, draws: int) -> dict:
-    """`coverage` of rows that belong together."""
     result = dict.fromkeys(("coverage", "interval", "mean_width", "median_width"))
     if table.empty:
         return result | {"wells": 0, "rows": 0, "reason": "there is no interval to judge"}
@@ -90,8 +87,6 @@ def calibration_curve(
       parts: calibrations, as `calibrate` gives, each with the patches that it is for: plate, well,
         condition, target and predicted; no well in two parts.
       levels: coverages promised.
-      seed: of the bootstrap over wells.
-      draws: of the bootstrap.
 
     Returns:
       `reason`: None, or why there is no curve; `levels`, those that the number of calibration wells

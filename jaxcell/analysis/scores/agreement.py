@@ -14,8 +14,8 @@ def with_truth(cells: pd.DataFrame, truth: pd.DataFrame) -> dict[str, dict[str, 
         out, so that an empty table gives {}.
 
     Returns:
-      kind -> `count` and `mean_area_um2` -> `agreement` over wells. Areas are compared in the
-      wells that have cells both in truth and found.
+      kind -> `count` and `mean_area_um2` -> `agreement` over wells; areas in wells with cells in
+      both.
     """
     result = {}
     for kind, true in truth.groupby("type"):
@@ -55,11 +55,7 @@ def contact_share_with_truth(
 
 
 def agreement(true: np.ndarray, measured: np.ndarray) -> dict[str, float | int | None]:
-    """How measured numbers agree with true ones.
-
-    Args:
-      true: float [N].
-      measured: float [N].
+    """How measured numbers float [N] agree with true ones.
 
     Returns:
       `n`; `true_mean`; `bias`, mean of measured - true; `bias_share`, that over the true mean;
@@ -87,9 +83,7 @@ def agreement(true: np.ndarray, measured: np.ndarray) -> dict[str, float | int |
 def limits_of_agreement(true: np.ndarray, measured: np.ndarray) -> dict:
     """Between which limits 95 % of the differences lie, if they are normal, and how surely.
 
-    Args:
-      true: float [N], one number a well.
-      measured: float [N], likewise, in the same unit.
+    `true` and `measured` are float [N], one number a well, in the same unit.
 
     Returns:
       `n`; `r`, Pearson's correlation; `bias`, mean of measured - true; `low` and `high`, the limits

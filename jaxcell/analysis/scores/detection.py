@@ -13,10 +13,8 @@ class Matches(NamedTuple):
 
     Attributes:
       found: int64 [10], true cells that a predicted cell covers at that IoU.
-      predicted: int, predicted cells.
-      true: int, true cells.
-      intersection: int, pixels that are inside a cell in both.
-      union: int, pixels that are inside a cell in either.
+      predicted, true: cells.
+      intersection, union: pixels that are inside a cell in both, in either.
     """
 
     found: np.ndarray
@@ -29,12 +27,7 @@ class Matches(NamedTuple):
 def match(true: np.ndarray, predicted: np.ndarray) -> Matches:
     """Pairs the cells of two label images one to one, so that most pairs reach each IoU.
 
-    Args:
-      true: int [H, W], 0 outside cells.
-      predicted: int [H, W], likewise; numbers mean nothing across the two.
-
-    Returns:
-      The counts of this image.
+    int [H, W] each, 0 outside cells; numbers mean nothing across the two.
     """
     true_area, predicted_area, overlap = _overlaps(true, predicted)
     rows, columns = np.nonzero(overlap)
@@ -71,22 +64,12 @@ def _pairs(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, threshold: fl
 
 
 def total(matches: list[Matches]) -> Matches:
-    """Sums over images, so that images with many cells count more.
-
-    Args:
-      matches: of each image.
-
-    Returns:
-      Their sum.
-    """
+    """Sums over images, so that images with many cells count more."""
     return Matches(*(sum(parts) for parts in zip(*matches, strict=True)))
 
 
 def scores(matches: Matches) -> dict[str, float]:
     """Scores of matched cells.
-
-    Args:
-      matches: of one image or summed over images.
 
     Returns:
       `pixel_iou`; at IoU 0.5 `f1`, `precision`, `recall`; `mean_ap`, the mean over IoU 0.5 to 0.95
@@ -110,15 +93,9 @@ def scores(matches: Matches) -> dict[str, float]:
 
 
 def scores_of_fields(matches: list[Matches], seed: int = 0, draws: int = 2000) -> dict:
-    """Scores of the cells of several fields together, and how sure their F1 is.
+    """`scores` of the cells of several fields together, and `f1_interval`.
 
-    Args:
-      matches: of each field.
-      seed, draws: of the bootstrap.
-
-    Returns:
-      `scores` of the sums, and `f1_interval`, the ends of a 95 % interval over other fields like
-      these; None of one field.
+    The ends of a 95 % interval over other fields like these; None of one field.
 
     Source: the percentile bootstrap, Efron and Tibshirani 1993, chapter 13.
     """

@@ -15,14 +15,10 @@ SSIM_CONTRAST = 0.03**2
 
 
 def scores(logits: Array, image: Array) -> dict[str, Array]:
-    """All scores of reconstructions.
+    """`bce` and `bce_floor` (nats), `psnr_db` and `ssim` of reconstructions, float32 [B] each.
 
-    Args:
-      logits: float [B, H, W, C], before the sigmoid.
-      image: float [B, H, W, C] in [0, 1].
-
-    Returns:
-      `bce` and `bce_floor` (nats), `psnr_db` and `ssim`, float32 [B] each.
+    Here and below: logits float [B, H, W, C] before the sigmoid, image float [B, H, W, C] in
+    [0, 1]; an answer is float32 [B], a mean over pixels and channels.
     """
     shown = jax.nn.sigmoid(logits)
     return {
@@ -34,14 +30,9 @@ def scores(logits: Array, image: Array) -> dict[str, Array]:
 
 
 def binary_cross_entropy(logits: Array, image: Array) -> Array:
-    """Cross-entropy of each image under the pixel-wise Bernoulli of its logits.
+    """Cross-entropy of each image under the pixel-wise Bernoulli of its logits, nats.
 
-    Args:
-      logits: float [B, H, W, C], before the sigmoid; reduced precision is raised to float32.
-      image: float [B, H, W, C] in [0, 1].
-
-    Returns:
-      float32 [B], nats, mean over pixels and channels.
+    Reduced precision is raised to float32.
 
     Source: Bishop 2006, Pattern Recognition and Machine Learning, eq. 4.90.
     """
@@ -52,16 +43,10 @@ def binary_cross_entropy(logits: Array, image: Array) -> Array:
 
 
 def entropy_floor(image: Array) -> Array:
-    """Entropy of each image read as Bernoulli: the cross-entropy of a perfect reconstruction.
+    """Entropy of each image read as Bernoulli: the cross-entropy of a perfect reconstruction, nats.
 
     A grey pixel is not a coin that shows 0 or 1, so even the image itself as reconstruction has a
     cross-entropy above 0; what a model can change is only the excess over this floor.
-
-    Args:
-      image: float [B, H, W, C] in [0, 1].
-
-    Returns:
-      float32 [B], nats, mean over pixels and channels; 0 for an image of zeros and ones.
 
     Source: Gibbs' inequality; Cover and Thomas 2006, theorem 2.6.3.
     """
@@ -71,14 +56,9 @@ def entropy_floor(image: Array) -> Array:
 
 
 def psnr_db(reconstruction: Array, image: Array) -> Array:
-    """Peak signal-to-noise ratio for images of data range 1.
+    """Peak signal-to-noise ratio for images of data range 1, decibel.
 
-    Args:
-      reconstruction: float [B, H, W, C] in [0, 1].
-      image: float [B, H, W, C] in [0, 1].
-
-    Returns:
-      float32 [B], decibel; at most `HIGHEST_PSNR_DB`, which identical images get.
+    At most `HIGHEST_PSNR_DB`, which identical images get.
 
     Source: -10 log10(mean squared error); Huynh-Thu and Ghanbari 2008.
     """
@@ -88,15 +68,9 @@ def psnr_db(reconstruction: Array, image: Array) -> Array:
 
 
 def ssim(reconstruction: Array, image: Array) -> Array:
-    """Structural similarity with a Gaussian window, for images of data range 1.
+    """Structural similarity with a Gaussian window, in [-1, 1], for images of data range 1.
 
-    Args:
-      reconstruction: float [B, H, W, C] in [0, 1].
-      image: float [B, H, W, C] in [0, 1].
-
-    Returns:
-      float32 [B] in [-1, 1], mean over window positions inside the image and over channels;
-      1 for identical images.
+    The mean over window positions inside the image.
 
     Raises:
       ValueError: an image is smaller than the window of 11 pixels.

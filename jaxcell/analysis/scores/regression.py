@@ -9,13 +9,9 @@ SCORE_NAMES = ("rmse", "mae", "bias", "sd_pred", "sd_true", "rmse_over_sd", "r2"
 
 
 def scores(true: np.ndarray, predicted: np.ndarray) -> dict:
-    """Scores of predicted against true values.
+    """Scores of predicted against true values, float [N] in the unit of the target.
 
     Standard deviations are those of the population, so that r2 = 1 - rmse_over_sd ** 2.
-
-    Args:
-      true: float [N], in the unit of the target.
-      predicted: float [N], likewise.
 
     Returns:
       dict of `rmse`, `mae`, `bias` (mean of predicted - true), `sd_pred`, `sd_true` (all in
@@ -50,7 +46,7 @@ def scores(true: np.ndarray, predicted: np.ndarray) -> dict:
 
 
 def scores_of(table: pd.DataFrame, training_mean: float | None) -> dict:
-    """Scores of a table of patches, next to predicting the mean of the training labels.
+    """`scores` of a table of patches, next to predicting the mean of the training labels.
 
     Args:
       table: `target` and `predicted`, one row a patch.
@@ -68,15 +64,7 @@ def scores_of(table: pd.DataFrame, training_mean: float | None) -> dict:
 
 
 def by_condition(table: pd.DataFrame, training_mean: float | None = None) -> dict[str, dict]:
-    """`scores_of` for each condition, in the order of `conditions`.
-
-    Args:
-      table: `condition`, `target` and `predicted`, one row a patch.
-      training_mean: as in `scores_of`.
-
-    Returns:
-      dict of condition -> scores; patches without a condition under `NO_CONDITION`.
-    """
+    """`scores_of` for each condition of the table, in the order of `conditions`."""
     names = condition_names(table)
     return {name: scores_of(table[names == name], training_mean) for name in conditions(table)}
 

@@ -60,11 +60,7 @@ def spread_over_target(patches: pd.DataFrame, count: int = 6) -> dict[str, np.nd
     """Patches of each condition to show, chosen by a rule so that nobody picks the pretty ones.
 
     One patch at 0 where that is the least, the others evenly over the ranks of the rest, the
-    largest included. Faulty patches only where a condition has no others.
-
-    Args:
-      patches: condition, faulty, target, one row a patch.
-      count: patches a condition, fewer where it has fewer.
+    largest included; at most `count`. Faulty patches only where a condition has no others.
 
     Returns:
       dict of condition -> int [k], positions (not index labels) of rows, rising in target.

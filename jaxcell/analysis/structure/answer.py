@@ -135,16 +135,9 @@ def minus_position(
     codes_draws: Mapping[str, np.ndarray],
     position_draws: Mapping[str, np.ndarray],
 ) -> dict:
-    """AUROC of the probe on codes minus that of position's better reader, over the same wells.
+    """`auroc` of the probe on codes minus that of position's better reader, and its `interval`.
 
-    Args:
-      codes: scores of the codes.
-      position: scores of position.
-      codes_draws: of the codes, reader -> AUROC in the bootstrap samples.
-      position_draws: likewise, in the same samples.
-
-    Returns:
-      `auroc`, the difference, and `interval`.
+    The draws are reader -> AUROC in bootstrap samples of the same wells.
     """
     reader = max(("probe", "neighbours"), key=lambda name: position[name]["auroc"])
     return {
@@ -177,10 +170,6 @@ def conclude(
       position: scores of position.
       difference: of `minus_position`.
       untestable: None, or why there are no p-values.
-
-    Returns:
-      answer: `yes`, `no`, `confounded` or `unknown`.
-      why: one sentence.
     """
     if untestable:
         return "unknown", f"Cannot be said: {untestable}."

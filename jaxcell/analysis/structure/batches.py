@@ -60,7 +60,6 @@ def batch_effects(features: np.ndarray, patches: pd.DataFrame, *, seed: int) -> 
     Args:
       features: float [N, D], D at most about 60.
       patches: N rows: plate, well, condition, role, faulty.
-      seed: of folds, shuffles and draws.
 
     Returns:
       dict of `reason` (None, or why there is nothing to compare), `plates` (names), `as_is` and

@@ -55,14 +55,7 @@ class Chosen(NamedTuple):
 
 
 def choose(patches: pd.DataFrame) -> Chosen:
-    """Leaves out faulty patches, those without a condition, and conditions with a single well.
-
-    Args:
-      patches: plate, well, condition, faulty.
-
-    Returns:
-      What is left.
-    """
+    """Leaves out faulty patches, those without a condition, and conditions with a single well."""
     names = condition_names(patches).to_numpy()
     good = ~patches["faulty"].to_numpy(bool) & (names != NO_CONDITION)
     places = patches.loc[good, ["plate", "well"]].assign(condition=names[good])
@@ -87,18 +80,7 @@ def choose(patches: pd.DataFrame) -> Chosen:
 def design_wells(
     patches: pd.DataFrame, chosen: Chosen, seed: int, permutations: int, bootstraps: int
 ) -> Design:
-    """Splits, shuffles and draws the wells that were chosen.
-
-    Args:
-      patches: plate, well, row, column, condition.
-      chosen: of `choose`, without a reason.
-      seed: of all three.
-      permutations: shuffles of labels among wells of the same plate and fold.
-      bootstraps: draws with replacement inside conditions.
-
-    Returns:
-      The design.
-    """
+    """Splits, shuffles and draws the wells that were chosen; `chosen` has no reason."""
     table = patches.iloc[chosen.rows]
     groups = table.groupby(["plate", "well"], sort=True)
     wells = groups[["row", "column"]].first().reset_index()
@@ -129,14 +111,8 @@ def _untestable(ways: float) -> str | None:
 def fold_wells(labels: np.ndarray, plates: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Deals wells out to folds, so that every fold has its share of each label and each plate.
 
-    Args:
-      labels: int [W], the label of each well.
-      plates: int or str [W], the plate of each well.
-      folds: how many; at most as many as the rarest label has wells.
-      seed: of the order in which the wells of a label and plate are dealt.
-
     Returns:
-      int [W] in [0, folds).
+      int [W] in [0, folds), for labels int [W] and plates [W].
 
     Raises:
       ValueError: fewer than 2 folds, or more than the rarest label has wells.
@@ -159,17 +135,9 @@ def fold_wells(labels: np.ndarray, plates: np.ndarray, folds: int, seed: int) ->
 
 
 def choose_folds(labels: np.ndarray, plates: np.ndarray, seed: int) -> np.ndarray:
-    """`fold_wells` with the most folds, up to 5, that leave the labels room to be shuffled.
+    """`fold_wells` with 5 folds, or the most that allow 100 shuffles, or those that allow most.
 
     The choice looks only at how many wells of each label a plate has, which no shuffle changes.
-
-    Args:
-      labels: int [W].
-      plates: int or str [W].
-      seed: as in `fold_wells`.
-
-    Returns:
-      int [W]: 5 folds, or the most that allow 100 arrangements, or else those that allow most.
 
     Raises:
       ValueError: a label has only one well.

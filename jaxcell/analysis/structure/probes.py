@@ -20,16 +20,7 @@ DISTANCES_AT_ONCE = 8_000_000
 
 
 def well_means(features: np.ndarray, well_of: np.ndarray, wells: int) -> np.ndarray:
-    """Mean features of each well's patches.
-
-    Args:
-      features: float [N, D].
-      well_of: int [N], the well of each patch in [0, wells).
-      wells: their number.
-
-    Returns:
-      float64 [wells, D]; 0 for a well without patches.
-    """
+    """Mean features of each well's patches, float64 [wells, D]; 0 for a well without patches."""
     order = np.argsort(well_of, kind="stable")
     counts = np.bincount(well_of, minlength=wells)
     starts = np.r_[0, np.cumsum(counts)[:-1]]
@@ -46,12 +37,9 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 class Whitening(NamedTuple):
-    """The map after which well means, whatever their label, vary alike in all directions.
+    """After (features - centre) @ whiten well means, whatever their label, vary alike everywhere.
 
-    Attributes:
-      centre: float64 [D].
-      whiten: float64 [D, D]; (features - centre) @ whiten is what the probe works on.
-      kept: what shrinkage left of the covariance that was measured, in [0, 1).
+    `kept` is what shrinkage left of the covariance that was measured, in [0, 1).
     """
 
     centre: np.ndarray
@@ -66,13 +54,6 @@ def whitening(features: np.ndarray, well_of: np.ndarray) -> Whitening:
     the covariance of *well means* that counts, not that of patches. It is shrunk, because there
     may be fewer wells than features, and towards the scatter of patches inside a well, since no
     direction of well means is quieter than that: features are first put in its units.
-
-    Args:
-      features: float [N, D] of training patches.
-      well_of: int [N], the well of each.
-
-    Returns:
-      The whitening.
 
     Source: Ledoit and Wolf 2004.
     """
@@ -104,7 +85,6 @@ def linear_scores(
       points: float [M, D], whitened; what is to be scored.
       trained: float [T, D], whitened means of training wells.
       labels: float32 [P, T, C], one-hot labels of the training wells.
-      kept: of `Whitening`.
 
     Returns:
       float64 [P, M, C]: log-likelihood of each class up to a term that all classes share.
@@ -123,16 +103,10 @@ def linear_scores(
 
 
 def log_odds(scores: np.ndarray) -> np.ndarray:
-    """log(share / (1 - share)) of each class where shares are proportional to exp(scores).
+    """log(share / (1 - share)) of each class, last, where shares are proportional to exp(scores).
 
     A middle class (stronger than one, weaker than another) has no linear score of its own that
     ranks wells; its odds do.
-
-    Args:
-      scores: float [..., C].
-
-    Returns:
-      float [..., C].
     """
     others = [np.delete(scores, c, axis=-1) for c in range(scores.shape[-1])]
     return np.stack(
@@ -175,17 +149,10 @@ def probe(
 def neighbour_votes(
     features: np.ndarray, well_of: np.ndarray, groups: np.ndarray, neighbours: int
 ) -> np.ndarray:
-    """Which wells the nearest patches of other groups belong to.
+    """Neighbours of each patch from each well, float32 [N, W], sought in other `groups` int [N].
 
-    Args:
-      features: float [N, D], finite.
-      well_of: int [N], the well of each patch in [0, W).
-      groups: int [N], the fold of each patch; its neighbours are sought in the other folds.
-      neighbours: how many; fewer where the other folds have fewer.
-
-    Returns:
-      float32 [N, W]: neighbours from each well, each weighing 1 / (patches of its well that
-      could have been chosen), so that a well with many patches has no louder voice.
+    Each weighs 1 / (patches of its well that could have been chosen), so that a well with many
+    patches has no louder voice.
     """
     features = np.asarray(features, np.float64)
     features = features - features.mean(axis=0)
@@ -211,15 +178,7 @@ def neighbour_votes(
 
 
 def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Share of votes for each class, so that the number of wells of a class does not matter.
-
-    Args:
-      votes: float32 [M, T], votes of training wells for M points.
-      labels: float32 [P, T, C], one-hot labels of the training wells.
-
-    Returns:
-      float32 [P, M, C], rows sum to 1.
-    """
+    """Votes [M, T] of wells labelled [P, T, C] as shares [P, M, C]; classes have an equal voice."""
     counts = np.maximum(labels.sum(axis=1), 1)[:, None]
     shares = votes @ labels / counts
     return shares / np.maximum(shares.sum(axis=2, keepdims=True), 1e-30)
@@ -235,14 +194,8 @@ def nearest_neighbours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Every well judged by the patches of other folds that lie nearest to its patches.
 
-    Args:
-      features: float [N, D], finite, in units in which distances mean something.
-      well_of, folds, labels, classes: as in `probe`; every well has patches.
-      neighbours: a patch's nearest patches; at most half of what a class has on average.
-
-    Returns:
-      wells: float32 [P, W, C], shares of the votes for each class.
-      patches: float32 [N, C], likewise, for the first labelling.
+    As `probe`, with shares of the votes in place of log odds, and features in units in which
+    distances mean something. `neighbours` are at most half of what a class has on average.
 
     Source: Fix and Hodges 1951.
     """
@@ -263,17 +216,7 @@ def nearest_neighbours(
 def leaky_probe(
     features: np.ndarray, well_of: np.ndarray, folds: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """The linear probe as it would seem if patches, not wells, were split.
-
-    Args:
-      features: float [N, D], finite.
-      well_of: int [N].
-      folds: int [N], the fold of each patch.
-      labels: int [W].
-
-    Returns:
-      float32 [N, C].
-    """
+    """`probe` as it would seem if patches, not wells, were split by `folds`: float32 [N, C]."""
     result = np.zeros((len(features), int(labels.max()) + 1), np.float32)
     for fold in np.unique(folds):
         test = folds == fold

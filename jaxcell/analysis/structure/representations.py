@@ -19,12 +19,7 @@ POSITION_NEIGHBOURS = 4
 def score_features(
     features: np.ndarray, design: Design, seed: int
 ) -> tuple[dict, dict[str, np.ndarray] | None]:
-    """How well a representation tells the conditions of wells.
-
-    Args:
-      features: float [patches of the whole table, D].
-      design: wells, folds, shuffles and draws.
-      seed: of the patches that neighbours are sought among, where there are too many.
+    """How well a representation, float [all patches, D], tells the conditions of wells.
 
     Returns:
       scores: an entry of `structure`'s `scores`.
@@ -47,17 +42,11 @@ def score_features(
 
 
 def score_position(design: Design) -> tuple[dict, dict[str, np.ndarray]]:
-    """How well the place of a well, and nothing else, tells its condition.
+    """How well the place of a well, and nothing else, tells its condition; as `score_features`.
 
     The probe is given row and column as numbers with their squares and product, each row and
     each column by itself, and all that once more for each plate; the neighbours are the nearest
     wells, those on other plates as if one row further away.
-
-    Args:
-      design: wells, folds, shuffles and draws.
-
-    Returns:
-      As `score_features`.
     """
     wells = design.wells
     row, column = (wells[name].to_numpy(np.float64) for name in ("row", "column"))

@@ -5,31 +5,13 @@ from scipy.stats import rankdata
 
 
 def recalls(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """float [N], 1 where the class of the highest score is the label; ties share it.
-
-    Args:
-      scores: float [N, C].
-      labels: int [N].
-
-    Returns:
-      float64 [N] in [0, 1].
-    """
+    """float64 [N], 1 where the class of the highest score [N, C] is the label; ties share it."""
     best = scores == scores.max(axis=1, keepdims=True)
     return best[np.arange(len(labels)), labels] / best.sum(axis=1)
 
 
 def balanced_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over classes of the share that is recognised; 1 / C by chance.
-
-    Args:
-      scores: float [N, C].
-      labels: int [N].
-
-    Returns:
-      A share in [0, 1].
-
-    Source: Brodersen et al. 2010.
-    """
+    """Mean over classes of the share that is recognised; 1 / C by chance: Brodersen et al. 2010."""
     right = recalls(scores, labels)
     return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
@@ -37,12 +19,8 @@ def balanced_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
 def auroc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Area under the ROC curve, each class against the rest, mean over classes; 0.5 by chance.
 
-    Args:
-      scores: float [P, W, C], higher for wells of that class.
-      labels: int [P, W], every class in each labelling.
-
-    Returns:
-      float64 [P] in [0, 1]; a tie counts one half.
+    float64 [P] of scores [P, W, C], higher for wells of that class, and labels [P, W], every class
+    in each labelling; a tie counts one half.
 
     Source: Hanley and McNeil 1982, by the rank sum of Mann and Whitney 1947.
     """
@@ -58,13 +36,7 @@ def auroc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def p_value(statistics: np.ndarray) -> float:
-    """Share of labellings that do as well as the first, the true one, itself included.
-
-    Args:
-      statistics: float [1 + permutations], higher is better; the observed one first.
-
-    Returns:
-      p in (0, 1].
+    """Share of labellings that do as well as the first, the true one, itself included, in (0, 1].
 
     Source: Phipson and Smyth 2010.
     """
@@ -75,13 +47,7 @@ def p_value(statistics: np.ndarray) -> float:
 def bootstrap_weights(labels: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """How often each well is drawn, when each condition's wells are drawn with replacement.
 
-    Args:
-      labels: int [W].
-      draws: number of bootstrap samples.
-      seed: of the draws.
-
-    Returns:
-      float64 [draws, W], summing to the number of wells of each label.
+    float64 [draws, W], summing to the number of wells of each label.
     """
     random = np.random.default_rng(seed)
     weights = np.zeros((draws, len(labels)))
@@ -125,12 +91,8 @@ def standardised(means: np.ndarray) -> np.ndarray:
 def similarity_order(means: np.ndarray, allowed: np.ndarray) -> list[np.ndarray]:
     """For each well the wells that may answer its query, most similar first.
 
-    Args:
-      means: float [W, D], mean features of each well.
-      allowed: bool [W, W], True where the column may answer the row's query.
-
-    Returns:
-      int arrays, one a well. Similarity is the cosine of centred, standardised features.
+    `allowed` is bool [W, W], True where the column may answer the row's query. Similarity is the
+    cosine of centred, standardised mean features [W, D].
     """
     scaled = standardised(means)
     length = np.linalg.norm(scaled, axis=1, keepdims=True)
@@ -140,17 +102,11 @@ def similarity_order(means: np.ndarray, allowed: np.ndarray) -> list[np.ndarray]
 
 
 def mean_average_precision(order: list[np.ndarray], labels: np.ndarray) -> np.ndarray:
-    """How far up wells of the same label stand when each well asks for its likes.
+    """How far up wells of the same label stand when each well asks for its likes, float64 [P].
 
     Average precision of a query: the mean, over the wells of its label, of the share of that label
-    among all wells down to there. Mean over the queries of a class, then over classes.
-
-    Args:
-      order: of `similarity_order`.
-      labels: int [P, W].
-
-    Returns:
-      float64 [P]; queries that have nobody to find are left out.
+    among all wells down to there. Mean over the queries of a class, then over classes; queries
+    that have nobody to find are left out.
 
     Source: Kalinin et al. 2025 (retrieval of image-based profiles).
     """

@@ -9,11 +9,9 @@ class Finding(NamedTuple):
 
     Attributes:
       problem: a short fixed name, e.g. 'missing view', by which reports may count.
-      plate: plate id; '' where the problem belongs to no plate.
-      well: canonical well name, e.g. 'L20'; '' where it belongs to no single well.
-      path: the file it was found in; '' where there is none.
+      plate, well, path: what it belongs to, and the file it was found in; '' where there is none.
       message: what was found, a sentence without its full stop.
-      cure: what to do about it, a sentence without its full stop.
+      cure: what to do about it, likewise.
       fatal: whether the run stops for it; False for what the user should merely know.
     """
 

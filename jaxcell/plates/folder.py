@@ -27,7 +27,7 @@ class Plates(NamedTuple):
       images: images table of the views that have a role, `path` absolute, with one more column
         `role` (t_cell, dendritic_cell, ...).
       wells: wells table of the plates that have images.
-      findings: everything that was found, fatal or not.
+      findings: everything that was found, fatal or not; see `require_good` and `leave_out`.
     """
 
     images: pd.DataFrame
@@ -36,14 +36,7 @@ class Plates(NamedTuple):
 
 
 def read_plates(folder: Path, views: Mapping[str, str], condition: str | None = None) -> Plates:
-    """Reads every plate in a folder and opens each of its images; writes nothing there.
-
-    Args:
-      folder, views, condition: as for `read_tables`.
-
-    Returns:
-      The tables, and all findings; see `require_good` and `leave_out` for what to do with them.
-    """
+    """`read_tables`, with each image opened too; writes nothing there."""
     plates = read_tables(folder, views, condition)
     return plates._replace(findings=plates.findings + check_images(plates.images))
 
@@ -59,9 +52,6 @@ def read_tables(folder: Path, views: Mapping[str, str], condition: str | None = 
       views: role -> name of the view, e.g. {'t_cell': 'FITC', 'dendritic_cell': 'TexasRed'};
         a role whose view is '' or None is not asked for.
       condition: given to every well without layout, as role 'sample'; None makes that a finding.
-
-    Returns:
-      The tables, and the findings about them.
     """
     folder = Path(folder).absolute()
     views = {role: view for role, view in views.items() if view}
@@ -90,11 +80,7 @@ def is_simulated(plates: Plates) -> bool:
 
 
 def require_good(plates: Plates) -> Plates:
-    """Returns the plates as they are.
-
-    Raises:
-      BadPlates: there are fatal findings; it lists all of them.
-    """
+    """Returns the plates as they are; raises BadPlates, which lists them, for fatal findings."""
     fatal = [finding for finding in plates.findings if finding.fatal]
     if fatal:
         raise BadPlates(fatal)
@@ -104,9 +90,8 @@ def require_good(plates: Plates) -> Plates:
 def leave_out(plates: Plates) -> Plates:
     """Drops what has fatal findings: a field for its images, a well for its layout.
 
-    Returns:
-      Plates whose every field has its required views and its well a row of the wells table, and
-      every well of which, but empty ones, has a field; with all the findings, as they were.
+    Then every field has its required views and its well a row of the wells table, and every well,
+    but empty ones, has a field; the findings stay.
     """
     images, wells, findings = plates
     fatal = [finding for finding in findings if finding.fatal]

@@ -24,13 +24,7 @@ BAR_FROM = 50
 
 
 def read_view(path: Path | str) -> np.ndarray:
-    """Reads one grey image.
-
-    Args:
-      path: a file of any format that has a reader.
-
-    Returns:
-      uint16 [H, W], raw counts.
+    """Reads one grey image of any format that has a reader: uint16 [H, W], raw counts.
 
     Raises:
       BadImage: the file is missing, damaged, or not a 16-bit grey image.
@@ -55,11 +49,7 @@ def _reader(path: Path | str) -> ModuleType:
 def check_images(images: pd.DataFrame) -> list[Finding]:
     """Opens every image of an images table and reports those that cannot be used.
 
-    Args:
-      images: images table; nothing but plate, well, field, view and path is looked at.
-
-    Returns:
-      A fatal finding for each unusable file and for each field whose views differ in size.
+    A fatal finding for each unusable file and for each field whose views differ in size.
     """
     rows = list(images[["plate", "well", "field", "view", "path"]].itertuples(index=False))
     with ThreadPoolExecutor(THREADS) as pool:

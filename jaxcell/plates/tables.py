@@ -69,12 +69,8 @@ def _table(rows: Iterable[Mapping], columns: Mapping[str, type]) -> pd.DataFrame
 def read_images(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     """Reads an images table from CSV.
 
-    Args:
-      path: a CSV file with the columns plate, well, field, view, path.
-
-    Returns:
-      The rows that could be read, `path` made absolute from the folder of the file, and one
-      finding for each row (or heading) that could not.
+    The rows that could be read, `path` made absolute from the folder of the file, and one
+    finding for each row (or heading) that could not.
     """
     rows, findings = _read(path, IMAGE_COLUMNS, _image_row)
     images = images_table(rows.values())
@@ -85,12 +81,8 @@ def read_images(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
 def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     """Reads a wells table from CSV.
 
-    Args:
-      path: a CSV file with the columns of `WELL_COLUMNS`; `stimulus_ug_per_ml` may be absent.
-
-    Returns:
-      The rows that could be read, a well named twice only once, and one finding for each row (or
-      heading) that could not be used.
+    The rows that could be read, a well named twice only once, and one finding for each row (or
+    heading) that could not be used.
     """
     rows, findings = _read(path, WELL_COLUMNS, _well_row)
     first_line: dict[tuple[str, str], int] = {}
@@ -107,12 +99,17 @@ def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     return wells_table(unique), findings
 
 
-def write_wells(table: pd.DataFrame, path: Path) -> None:
-    """Writes a wells table as CSV; refuses to overwrite a file.
+def write_images(table: pd.DataFrame, path: Path) -> None:
+    """Writes an images table as CSV, paths as given; FileExistsError where there is a file."""
+    _write(table[list(IMAGE_COLUMNS)], path)
 
-    Raises:
-      FileExistsError: there is a file at `path` already.
-    """
+
+def write_wells(table: pd.DataFrame, path: Path) -> None:
+    """Writes a wells table as CSV; FileExistsError where there is a file."""
+    _write(table[list(WELL_COLUMNS)], path)
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
     try:
         # Mode 'x' and not a test beforehand: nothing can come between test and writing.
         with open(path, "x", encoding="utf-8", newline="") as file:

@@ -11,11 +11,7 @@ from jaxcell.plates.tables import WELL_COLUMNS, read_wells, wells_table
 
 
 def read_layouts(folder: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
-    """Reads the layouts of the plates that have images.
-
-    Args:
-      folder: folder of plates, absolute.
-      images: images table, paths absolute.
+    """Reads the layouts of the plates that have images (images table, paths absolute).
 
     Returns:
       The wells table with one more column, `source` (the file a row comes from), and the findings.

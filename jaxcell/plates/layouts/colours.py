@@ -32,11 +32,7 @@ class Legend(NamedTuple):
 
 
 def theme_colours(xml: bytes | None) -> list[RGB]:
-    """Returns the colours of a workbook's theme in the order in which cells number them.
-
-    Args:
-      xml: the workbook's theme part; None where it has none.
-    """
+    """Returns the colours of a workbook's theme part in the order in which cells number them."""
     if not xml:
         return []
     scheme = next(node for node in ElementTree.fromstring(xml).iter() if _tag(node) == "clrScheme")
@@ -71,14 +67,10 @@ def colour_name(rgb: RGB) -> str:
 
 
 def read_legend(texts: Iterable[tuple[str, str]]) -> dict[str, Legend]:
-    """Finds what the colours of a sheet mean, e.g. 'pOVA = blue and orange'.
+    """Finds what the colours of a sheet mean, e.g. 'pOVA = blue and orange'; by colour name.
 
-    Args:
-      texts: pairs of cell name and text, of all cells of the sheet outside the grid.
-
-    Returns:
-      Colour name -> its legend; a colour claimed for two conditions is left out, so that the
-      cells of this colour stay unread and are reported.
+    `texts` are the names and texts of all cells outside the grid. A colour claimed for two
+    conditions is left out, so that the cells of this colour stay unread and are reported.
     """
     claims: dict[str, set[Legend]] = {}
     for cell, text in texts:
@@ -95,17 +87,11 @@ def read_legend(texts: Iterable[tuple[str, str]]) -> dict[str, Legend]:
 def conditions_of_fills(
     fills: Mapping[RGB, str], legend: Mapping[str, Legend]
 ) -> tuple[dict[RGB, str], list[Finding]]:
-    """Finds the condition each fill colour stands for.
+    """Finds the condition each fill colour stands for, and says what matched by elimination or not.
 
     Colours match by the name of their hue. If then exactly one fill and exactly one name of the
     legend are left over, they belong to each other; of more than one nothing can be said.
-
-    Args:
-      fills: fill colour -> the cells filled so, in words.
-      legend: colour name -> legend, from `read_legend`.
-
-    Returns:
-      Fill colour -> condition, and findings about what matched by elimination or not at all.
+    `fills` has the cells filled so, in words.
     """
     names = {fill: colour_name(fill) for fill in fills}
     known = {fill: legend[name].condition for fill, name in names.items() if name in legend}

@@ -128,8 +128,7 @@ def texts_outside(cells: Cells, grid: Grid) -> Iterator[tuple[str, str]]:
 def read_headers(cells: Cells, grid: Grid) -> tuple[dict[int, Header], set[int], list[Finding]]:
     """Reads the condition over (or under) each column of wells.
 
-    Returns:
-      Header by sheet column; the sheet columns whose headers cannot be read; and their findings.
+    Header by sheet column; the sheet columns whose headers cannot be read; and their findings.
     """
     headers: dict[int, tuple[Header, str]] = {}
     bad, findings = set(), {}
@@ -182,9 +181,8 @@ def read_doses(
     A row labelled 'Compound Conc. uM' is of the compounds. A row without label is of the
     stimulation where a note on the sheet gives that as a range of concentrations in ug/mL.
 
-    Returns:
-      Name of a column of the wells table -> dose cell of each sheet column; the sheet columns
-      whose doses cannot be read; and their findings.
+    Name of a column of the wells table -> dose cell of each sheet column; the sheet columns
+    whose doses cannot be read; and their findings.
     """
     doses, bad, findings = {}, set(), []
     for row in (row for row in range(1, grid.first_row()) if row != grid.number_row):

@@ -32,7 +32,6 @@ class Reading(NamedTuple):
     """What a sheet says about its wells: by sheet column, by fill, and in its notes.
 
     Attributes:
-      headers: condition header of each sheet column that has one.
       fills: condition of each fill colour; empty on a sheet without a colour legend.
       doses: name of a dose column of the wells table -> dose cell of each sheet column.
       words: words that notes of the sheet explain.
@@ -53,11 +52,7 @@ class WellCell(NamedTuple):
 
 
 def read_sheet(cells: Cells, grid: Grid) -> tuple[list[dict], list[Finding]]:
-    """Reads every well of a sheet.
-
-    Returns:
-      Rows of the wells table without plate, and findings without plate and path.
-    """
+    """Reads every well of a sheet: rows without plate, and findings without plate and path."""
     wells = _well_cells(cells, grid)
     headers, bad_headers, header_findings = read_headers(cells, grid)
     doses, bad_doses, dose_findings = read_doses(cells, grid)
@@ -141,14 +136,9 @@ def _read_well(place: WellCell, reading: Reading) -> dict | Finding:
 
 
 def parse_content(value: object, words: frozenset[str]) -> tuple[str, str] | None:
-    """Reads what stands in a well's cell.
+    """Reads what stands in a well's cell: role and compound; None where it cannot be read.
 
-    Args:
-      value: number, text, or None for a cell that is only coloured.
-      words: compounds that the sheet explains in a note.
-
-    Returns:
-      role and compound; None where the value cannot be read.
+    `value` is None for a cell that is only coloured; `words` are compounds that notes explain.
     """
     if value is None:
         # The stimulation itself is tested; 'untreated' would make it a control for compounds.

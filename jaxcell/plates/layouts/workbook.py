@@ -30,7 +30,6 @@ class Layout(NamedTuple):
     Attributes:
       plates: the plate ids that file name and sheet state, two where they disagree.
       wells: wells table; no rows where the plate is not certain.
-      findings: what could not be read, and what the user should know.
     """
 
     plates: tuple[str, ...]

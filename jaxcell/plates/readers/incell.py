@@ -20,14 +20,7 @@ FILE_NAME = re.compile(
 
 
 def parse(name: str) -> dict | None:
-    """Reads a file name.
-
-    Args:
-      name: file name with its ending, without folder.
-
-    Returns:
-      plate, well (canonical), field and view; None where the name does not follow `GRAMMAR`.
-    """
+    """Reads plate, well, field and view off a file name; None where it breaks `GRAMMAR`."""
     match = FILE_NAME.fullmatch(name)
     if match is None:
         return None
@@ -42,10 +35,7 @@ def parse(name: str) -> dict | None:
 
 
 def find_images(folder: Path) -> tuple[pd.DataFrame, list[Finding]]:
-    """Finds every IN Cell image in a folder and the folders below it.
-
-    Args:
-      folder: a plate's folder or one that holds many; hidden files and folders are passed over.
+    """Finds every IN Cell image in a folder and below it, but for hidden files and folders.
 
     Returns:
       The images table with every view that lies there, paths absolute, in the order of their

@@ -23,13 +23,7 @@ class BadImage(ValueError):
 
 
 def read_view(path: Path | str) -> np.ndarray:
-    """Reads one grey image.
-
-    Args:
-      path: a TIFF file with one page of 16-bit grey values.
-
-    Returns:
-      uint16 [H, W], raw counts.
+    """Reads a TIFF file with one page of 16-bit grey values: uint16 [H, W], raw counts.
 
     Raises:
       BadImage: the file is missing, damaged, or something else than 16-bit grey TIFF.

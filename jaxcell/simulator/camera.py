@@ -32,14 +32,9 @@ class Droplet(NamedTuple):
 
 
 def droplet_shade(droplet: Droplet | None, size: int, softness: float, floor: float) -> np.ndarray:
-    """Transmission of light under a droplet.
+    """Transmission of light under a droplet, float32 [size, size]; `floor` at its centre.
 
-    Args:
-      softness: width of its rim as a share of its radius.
-      floor: transmission at its centre.
-
-    Returns:
-      float32 [size, size] in [floor, 1].
+    `softness` is the width of its rim as a share of its radius.
     """
     if droplet is None:
         return np.ones((1, 1), np.float32)
@@ -92,14 +87,7 @@ def dendritic_cell_light(rng: np.random.Generator, cells: Cells, stamps: Stamps)
 
 
 def debris_light(rng: np.random.Generator, size: int, fibres: float, specks: float) -> np.ndarray:
-    """Bright fibres and specks.
-
-    Args:
-      fibres, specks: expected numbers of them in the field.
-
-    Returns:
-      float32 [size, size], counts.
-    """
+    """Bright fibres and specks, so many on average, float32 [size, size], counts."""
     field = np.zeros((size, size), np.float32)
     for _ in range(rng.poisson(fibres)):
         length, bend = rng.uniform(10, 45), rng.normal(0, 0.03)
@@ -123,7 +111,7 @@ def expose(
     relief: np.ndarray,
     shade: np.ndarray,
 ) -> np.ndarray:
-    """Camera counts of a fluorescence view.
+    """Camera counts of a fluorescence view, uint16 [H, W].
 
     Args:
       light: float32 [H, W], counts of the stained cells.
@@ -131,9 +119,6 @@ def expose(
       lamp: float32 [H, W], illumination.
       relief: of the unstained cells.
       shade: float32 broadcast to [H, W], transmission under a droplet.
-
-    Returns:
-      uint16 [H, W] in 0..4095.
     """
     haze = ndimage.zoom(_shrink(light, 4, HAZE_BLUR), 4, order=1, grid_mode=True, mode="nearest")
     haze = haze[: len(light), : len(light)]
@@ -162,12 +147,7 @@ def cell_relief(
 ) -> np.ndarray:
     """Cells in transmitted light: a dark ring in a bright halo, shaded on one side, grainy.
 
-    Args:
-      rim: contrast of the ring.
-      grain: contrast of the granules within.
-
-    Returns:
-      Their relief.
+    Their relief; `rim` is the contrast of the ring, `grain` that of the granules within.
     """
     count = len(cells.y)
     from_rim = stamps.distance - stamps.outline
@@ -194,14 +174,7 @@ def ghost_relief(rng: np.random.Generator, cells: Cells, stamps: Stamps, size: i
 
 
 def bubbles(rng: np.random.Generator, size: int, expected: float) -> np.ndarray:
-    """Large specks far out of focus in transmitted light: bright core, dark ring, faint halo.
-
-    Args:
-      expected: number in the field.
-
-    Returns:
-      Their relief, up to 2.
-    """
+    """Relief of large specks far out of focus: bright core, dark ring, faint halo; up to 2."""
     relief = np.zeros((size, size), np.float32)
     for _ in range(rng.poisson(expected)):
         radius, (y, x) = rng.uniform(8, 36), rng.uniform(0, size, 2)
@@ -221,15 +194,7 @@ def bubbles(rng: np.random.Generator, size: int, expected: float) -> np.ndarray:
 def brightfield(
     rng: np.random.Generator, relief: np.ndarray, lamp: np.ndarray, droplet: Droplet | None
 ) -> np.ndarray:
-    """Camera counts of the brightfield view.
-
-    Args:
-      relief: of all cells.
-      lamp: float32 [H, W], illumination.
-
-    Returns:
-      uint16 [H, W].
-    """
+    """Camera counts of the brightfield view, uint16 [H, W], from the relief of all cells."""
     size = len(relief)
     base = np.float32(BRIGHTFIELD_LEVEL) * (0.55 + 0.45 * lamp)
     if droplet is not None:

@@ -104,13 +104,9 @@ def separate(points: np.ndarray, size: int, distance: float = LEAST_DISTANCE) ->
 def place_dendritic_cells(
     rng: np.random.Generator, count: int, size: int, crowding: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Places dendritic cells singly and in clumps.
+    """Places dendritic cells singly and in clumps: points, and the number of the clump of each.
 
-    Args:
-      count: cells to place; a few fewer stay after those too close are dropped.
-
-    Returns:
-      Points, and int [N], the number of the clump of each.
+    A few fewer than `count` stay after those too close are dropped.
     """
     kind = rng.choice(3, max(count, 1), p=CLUMP_SHARES)
     few = rng.integers(2, 5, len(kind))
@@ -136,16 +132,10 @@ def place_t_cells(
     dendritic_cells: Cells,
     clump: np.ndarray,
 ) -> np.ndarray:
-    """Places T cells: a share of them bound to dendritic cells, the others wherever.
+    """Places T cells: a share `association` bound to dendritic cells, the others wherever.
 
-    Args:
-      count: cells to place; a few fewer stay after those too close are dropped.
-      association: expected share of T cells that are bound, in [0, 1].
-      dendritic_cells: the cells to bind to.
-      clump: int [N], number of the clump of each of them.
-
-    Returns:
-      Points.
+    A few fewer than `count` stay after those too close are dropped; `clump` int [N] is that of
+    each dendritic cell.
     """
     points = scatter(rng, count, size, crowding)
     bound = rng.random(count) < (association if len(clump) else 0.0)
@@ -165,12 +155,7 @@ def place_t_cells(
 def draw_cells(
     rng: np.random.Generator, points: np.ndarray, kind: Kind, gain: float = 1.0
 ) -> Cells:
-    """Draws size, outline, brightness and focus of cells at given places.
-
-    Args:
-      kind: of the cells.
-      gain: factor on their brightness.
-    """
+    """Draws size, outline, brightness (times `gain`) and focus of cells at given places."""
     count = len(points)
     mean, deviation = kind.diameter
     width = np.clip(rng.normal(mean, deviation, count), mean - 2 * deviation, mean + 2 * deviation)

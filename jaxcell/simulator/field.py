@@ -69,12 +69,7 @@ class Field(NamedTuple):
 
 
 def draw_well(rng: np.random.Generator, association: float) -> Well:
-    """Draws what varies from well to well, by the same laws in every condition.
-
-    Args:
-      rng: the source of randomness.
-      association: expected share of bound T cells of the condition, in [0, 1].
-    """
+    """Draws what varies from well to well, by the same laws in every condition."""
     shift = ASSOCIATION_SPREAD * rng.standard_normal()
     density = np.exp(DENSITY_SPREAD * rng.standard_normal(3))
     gain = np.exp(0.12 * rng.standard_normal(2))
@@ -101,17 +96,13 @@ def simulate_field(
     well: Well | None = None,
     droplet_share: float = DROPLET_SHARE,
 ) -> Field:
-    """Simulates one field of view with its truth.
+    """Simulates one field of view with its truth; the same `rng` gives the same field, bit by bit.
 
     Args:
-      rng: the source of randomness; the same state gives the same field, bit by bit.
       size: side of the field in pixels, at least 64.
       association: share of T cells bound to a dendritic cell, in [0, 1]; not used with `well`.
       well: what the field's well fixes; the usual values without.
       droplet_share: chance of a droplet.
-
-    Returns:
-      The field.
     """
     well = Well(association) if well is None else well
     scale = size * size / cells.REFERENCE_AREA

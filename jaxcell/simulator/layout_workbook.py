@@ -25,14 +25,7 @@ def write_layout(
     A and 1 where they would not fit. Each block holds the same compounds in the same order and
     ends in DMSO.
 
-    Args:
-      path: the workbook to write.
-      plate: the plate's name, its title in A1.
-      rows, columns: wells in use.
-      conditions: canonical names of the conditions, from left to right.
-
-    Returns:
-      The condition of each well in use, by row and column counted from 1.
+    The condition of each of the `rows` x `columns` wells in use, by row and column from 1.
     """
     first_row, first_column = 1 + (rows < len(ROWS)), 1 + (columns < COLUMNS)
     book = Workbook()

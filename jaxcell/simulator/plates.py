@@ -46,7 +46,6 @@ def simulate_plates(
 
     Args:
       folder: where to write; must not exist. It appears only when everything in it is whole.
-      plates: number of plates.
       rows, columns: wells of a plate in use, at most 16 and 24.
       fields: fields a well.
       field_size: side of a field in pixels.

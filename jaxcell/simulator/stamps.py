@@ -50,8 +50,7 @@ def stamp(cells: Cells, reach: int) -> Stamps:
 
 
 def soft_body(stamps: Stamps, cells: Cells) -> np.ndarray:
-    """Light of each cell through its blur, float32 [N, S, S]: 1 inside, 0 outside, less if
-    blurred."""
+    """Light of each cell through its blur, float32 [N, S, S]: 1 inside, less if blurred."""
     blur, radius = cells.blur[:, None, None], cells.radius[:, None, None]
     inside = ndtr((stamps.outline - stamps.distance) / blur)
     # A defocused disc spreads its light over radius^2 + 2 blur^2.
@@ -70,8 +69,7 @@ def paste(stamps: Stamps, values: np.ndarray, size: int) -> np.ndarray:
 def paint_labels(stamps: Stamps, size: int) -> np.ndarray:
     """Paints each cell's mask with its number; where two overlap, the deeper one has the pixel.
 
-    Returns:
-      uint16 [size, size]; 0 outside, i + 1 inside cell i.
+    uint16 [size, size]; 0 outside, i + 1 inside cell i.
     """
     reach, width = stamps.reach, 2 * stamps.reach + 1
     labels = np.zeros((size + 2 * reach, size + 2 * reach), np.uint16)
@@ -88,12 +86,7 @@ def paint_labels(stamps: Stamps, size: int) -> np.ndarray:
 def find_contacts(t_cells: np.ndarray, dendritic_cells: np.ndarray) -> np.ndarray:
     """Pairs of a T cell and a dendritic cell whose masks share or adjoin a pixel (8 neighbours).
 
-    Args:
-      t_cells: uint16 [H, W], numbers of T cells, 0 outside.
-      dendritic_cells: uint16 [H, W], numbers of dendritic cells, 0 outside.
-
-    Returns:
-      int [N, 2], sorted and unique: T cell, dendritic cell.
+    int [N, 2], sorted and unique, from label images uint16 [H, W], 0 outside.
     """
     y, x = np.nonzero(t_cells)
     around = np.pad(dendritic_cells, 1)

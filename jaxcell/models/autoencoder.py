@@ -11,26 +11,16 @@ from jaxcell.models.nested import first_numbers
 
 
 class Autoencoder(nn.Module):
-    """Compresses patches to codes and gives their logits back.
-
-    Attributes:
-      encoder: `Encoder` or `ResidualEncoder`.
-      decoder: `Decoder` or `ResidualDecoder` of the same hyperparameters.
-    """
+    """Compresses patches to codes by an encoder and gives their logits back by its decoder."""
 
     encoder: nn.Module
     decoder: nn.Module
 
     def __call__(self, image: Array, kept: Array | None = None) -> Array:
-        """Compresses and reconstructs.
+        """Image float [B, H, W, 2] in [0, 1] -> logits float32 [B, H, W, 2].
 
-        Args:
-          image: float [B, H, W, 2] in [0, 1].
-          kept: int [B], how many numbers of each code the decoder is given, the others being 0;
-            None: all. For a dense code alone.
-
-        Returns:
-          Logits, float32 [B, H, W, 2].
+        The decoder is given the first `kept` int [B] numbers of each dense code (None: all), and
+        zeros in place of the others.
         """
         code = self.encoder(image)
         return self.decoder(code if kept is None else first_numbers(code, kept), kept)

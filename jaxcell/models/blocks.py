@@ -15,11 +15,11 @@ class Convolution(nn.Module):
     """3x3 convolution with zero padding, PReLU (one slope a channel) or ReLU, pooling if wanted.
 
     Attributes:
-      features: output channels.
       stride: 1 or 2.
       upsampled: whether the image is doubled by nearest neighbour first.
       pooled: whether the 2x2 maximum is taken last.
       activation: `prelu`, `relu` or `none`.
+      dtype: of the arithmetic; parameters stay float32.
     """
 
     features: int
@@ -52,13 +52,7 @@ class Convolution(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolution of stride 1 with zero padding to the image's own size, as `nn.Conv` without more.
-
-    Attributes:
-      features: output channels.
-      kernel_size: rows and columns, odd.
-      kernel_init: of the kernel, as in flax; the bias starts at zero.
-    """
+    """Convolution of stride 1 with zero padding to the image's own size, as `nn.Conv`."""
 
     features: int
     kernel_size: tuple[int, int]
@@ -76,11 +70,7 @@ class Conv(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """`group_norm` with its scale and bias, as `nn.GroupNorm`; the statistics are float32.
-
-    Attributes:
-      groups: that divide the channels.
-    """
+    """`group_norm` with its scale and bias, as `nn.GroupNorm`; the statistics are float32."""
 
     groups: int
 
@@ -93,9 +83,6 @@ class GroupNorm(nn.Module):
 
 class Residual(nn.Module):
     """Pre-activated residual block of two 3x3 convolutions with group normalisation.
-
-    Attributes:
-      groups: of the normalisation; they divide the channels.
 
     Source: He et al. 2016 (identity mappings); Wu and He 2018 (group normalisation).
     """

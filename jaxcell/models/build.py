@@ -27,7 +27,6 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     """The networks of a config, proved to fit its windows.
 
     Args:
-      config: as `configs/default.py` describes.
       dataset: of the run, as in `Run`, where it is known: `DenseRegressor` answers any target but
         `iou`, which the study answers as it is, from the mean and in the SD of the training
         patches.

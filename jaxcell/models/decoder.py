@@ -13,11 +13,15 @@ from jaxcell.models.nested import SizeAdjustment
 
 
 class Decoder(nn.Module):
-    """The reference study's decoder: `Encoder` mirrored, with nearest-neighbour upsampling.
+    """The reference study's decoder: convolutions with nearest-neighbour upsampling.
 
-    Attributes, beside those of `Encoder`:
+    Attributes:
       window: side of the patches in pixels.
+      features: of the encoder; used in reverse.
+      code_features: of the encoder; the first convolution's channels.
       nested_sizes: sizes of dense codes that it is called with, if several.
+      activation: `prelu` or `relu`.
+      dtype: of the arithmetic; parameters stay float32.
     """
 
     window: int = 192
@@ -29,8 +33,10 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, code: Array, kept: Array | None = None) -> Array:
-        """Code [B, h, w, C] or [B, latent_dim], of which `kept` int [B] numbers are no filling
-        (None: all) -> logits float32 [B, H, W, 2]."""
+        """Code [B, h, w, C] or [B, latent_dim] -> logits float32 [B, H, W, 2].
+
+        `kept` int [B] numbers of a dense code are no filling; None: all.
+        """
         side = self.window // 2 ** (len(self.features) + 1)
         x = _unfold(code, kept, self, side)
         x = Convolution(self.code_features, activation=self.activation, dtype=self.dtype)(x)
@@ -43,11 +49,10 @@ class Decoder(nn.Module):
 
 
 class ResidualDecoder(nn.Module):
-    """The default decoder: `ResidualEncoder` mirrored.
+    """The default decoder, `ResidualEncoder` mirrored; attributes as there and in `Decoder`.
 
-    Attributes, beside those of `ResidualEncoder`:
-      window: side of the patches in pixels.
-      nested_sizes: sizes of dense codes that it is called with, if several.
+    Attributes:
+      patch: side of the squares that the last layer lays out as pixels.
     """
 
     window: int = 192
@@ -60,8 +65,7 @@ class ResidualDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, code: Array, kept: Array | None = None) -> Array:
-        """Code [B, h, w, C] or [B, latent_dim], of which `kept` int [B] numbers are no filling
-        (None: all) -> logits float32 [B, H, W, 2]."""
+        """As `Decoder`."""
         side = self.window // (self.patch * 2 ** (len(self.features) - 1))
         x = _unfold(code, kept, self, side)
         x = Conv(self.features[-1], (3, 3), dtype=self.dtype)(x)

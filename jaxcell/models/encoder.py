@@ -21,9 +21,7 @@ class Encoder(nn.Module):
       activation: `prelu` or `relu`.
       downsampling: how the side is halved: `pool`, 2x2 maximum after the convolution (the
         study), or `stride`, convolutions of stride 2.
-
-    Raises:
-      ValueError: a downsampling that does not exist.
+      dtype: of the arithmetic; parameters stay float32.
     """
 
     features: Sequence[int] = (64, 32, 32, 32)
@@ -53,12 +51,10 @@ class ResidualEncoder(nn.Module):
 
     Most of the arithmetic happens on small images, so it is several times as fast as `Encoder`.
 
-    Attributes:
+    Attributes: as there, but
       patch: side of the squares moved into channels first.
       features: channels of each stage; the first works at 1 / `patch` of the side.
       blocks: residual blocks a stage.
-      code_features: channels of the spatial code.
-      latent_dim: size of a dense bottleneck after it; 0 keeps the spatial code.
     """
 
     patch: int = 8

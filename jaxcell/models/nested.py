@@ -16,11 +16,8 @@ def first_numbers(code: Array, kept: Array) -> Array:
 class SizeAdjustment(nn.Module):
     """Scales and shifts what a dense layer made of a code, each size of code in its own way.
 
-    The layer's weights are shared by all sizes. With a short code much of the sum that it learned
-    with the long one is missing: a gain and an offset a unit let it make up for that.
-
-    Attributes:
-      sizes: of codes, ascending.
+    The layer's weights are shared by all `sizes` (ascending). With a short code much of the sum
+    that it learned with the long one is missing: a gain and an offset a unit make up for that.
     """
 
     sizes: Sequence[int]

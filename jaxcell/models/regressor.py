@@ -34,15 +34,9 @@ class DenseRegressor(nn.Module):
 
     @nn.compact
     def __call__(self, image: Array, train: bool = False, kept: Array | None = None) -> Array:
-        """Answers from a code.
+        """Image float [B, H, W, 2] in [0, 1] -> float32 [B], in the unit of `mean` and `sd`.
 
-        Args:
-          image: float [B, H, W, 2] in [0, 1].
-          train: whether units are dropped.
-          kept: int [B], how many numbers of each code are looked at, the others being 0; None: all.
-
-        Returns:
-          float32 [B], in the unit of `mean` and `sd`.
+        The first `kept` int [B] numbers of each code are looked at; None: all.
         """
         code = self.encoder(image)
         x = code.reshape(len(code), -1)
@@ -108,10 +102,7 @@ class SoftOverlapRegressor(nn.Module):
         return 100 * shared / jnp.maximum(whole, 1 / pixels) * jnp.prod(present, axis=1)
 
     def _masks(self, views: Array) -> tuple[Array, Array]:
-        """Histograms [B, 2, K] -> soft masks by bin [B, 2, K], chance that there are cells [B, 2].
-
-        Both views go through the same layers, which are told which one they see.
-        """
+        """Histograms [B, 2, K] -> soft masks by bin, alike, and chance of cells [B, 2]."""
         sides = threshold_features(views)
         which = jnp.broadcast_to(jnp.eye(2)[None, :, None], (*sides.shape[:3], 2))
         given = x = jnp.concatenate([sides, which], axis=-1)
@@ -135,13 +126,8 @@ class SoftOverlapRegressor(nn.Module):
 def joint_histogram(image: Array, bins: int) -> Array:
     """Share of a patch's pixels in each pair of grey values of its two views.
 
-    Args:
-      image: float [B, H, W, 2] in [0, 1].
-      bins: number of bins of each view; bin k begins at (k / bins) ** 2, so that they are denser
-        where the background is.
-
-    Returns:
-      float32 [B, bins, bins], the first view's bins first; no gradient flows to the image.
+    float32 [B, bins, bins], the first view's bins first; no gradient flows to the image. Bin k
+    begins at (k / bins) ** 2, so that they are denser where the background is.
     """
     batch, height, width, _ = image.shape
     position = jnp.floor(bins * jnp.sqrt(jax.lax.stop_gradient(image))).astype(jnp.int32)
@@ -154,17 +140,12 @@ def joint_histogram(image: Array, bins: int) -> Array:
 
 
 def threshold_features(views: Array) -> Array:
-    """What lies on either side of every threshold between two bins.
+    """What lies on either side of every threshold between two bins of `joint_histogram`.
 
-    Args:
-      views: float32 [B, V, K], share of a view's pixels in each bin, as `joint_histogram` cuts
-        them.
-
-    Returns:
-      float32 [B, V, K - 1, 9], of the threshold above each bin but the last: logarithms of the
-      shares below and above, of the distance of the two mean greys, of the standard deviations
-      below and above; the two means; the brightest grey and the logarithm of the standard
-      deviation of the whole view.
+    Views float32 [B, V, K] -> float32 [B, V, K - 1, 9], of the threshold above each bin but the
+    last: logarithms of the shares below and above, of the distance of the two mean greys, of the
+    standard deviations below and above; the two means; the brightest grey and the logarithm of
+    the standard deviation of the whole view.
 
     Source: Otsu 1979, whose variance between the classes, share below x share above x squared
     distance of the means, is a sum in logarithms.

@@ -99,17 +99,8 @@ def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     return wells_table(unique), findings
 
 
-def write_images(table: pd.DataFrame, path: Path) -> None:
-    """Writes an images table as CSV, paths as given; FileExistsError where there is a file."""
-    _write(table[list(IMAGE_COLUMNS)], path)
-
-
 def write_wells(table: pd.DataFrame, path: Path) -> None:
     """Writes a wells table as CSV; FileExistsError where there is a file."""
-    _write(table[list(WELL_COLUMNS)], path)
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
     try:
         # Mode 'x' and not a test beforehand: nothing can come between test and writing.
         with open(path, "x", encoding="utf-8", newline="") as file:

@@ -28,18 +28,12 @@ Total = Callable[[Tree, Tree, Array], Array]
 def value_and_grad(
     total: Total, params: Tree, batch: Tree, key: Array, mesh: Mesh | None = None
 ) -> tuple[Array, Tree]:
-    """Value and gradient of a sum over examples.
+    """Value and gradient, by `params`, of a sum over the examples of a batch, arrays [B, ...].
 
     Args:
-      total: what is differentiated.
-      params: by which.
-      batch: arrays [B, ...].
       key: of what is random. Each chunk has one of its own, by its first example, so that what is
         drawn depends on how many examples a chunk has.
       mesh: of one axis, over which the batch is split; None where it lies on one device.
-
-    Returns:
-      The value, and the gradients, like `params`.
     """
     devices = 1 if mesh is None else mesh.size
     own = _length(batch) // devices
@@ -69,16 +63,9 @@ def value_and_grad(
 def apply(
     function: Callable[[Tree, Tree], Tree], params: Tree, batch: Tree, mesh: Mesh | None = None
 ) -> Tree:
-    """What a function answers to each example.
+    """What a function answers to each example: arrays, each with an example a row.
 
-    Args:
-      function: (params, batch) -> arrays, each with an example a row.
-      params: its first argument.
-      batch: arrays [B, ...].
-      mesh: as for `value_and_grad`.
-
-    Returns:
-      As the function's own, of the whole batch.
+    `batch` and `mesh` are as for `value_and_grad`.
     """
     size = chunk_size(function, params, batch, 1 if mesh is None else mesh.size)
     if size == _length(batch):
@@ -109,13 +96,8 @@ def chunk_size(
 ) -> int:
     """How many examples go through a function at a time; nothing is computed.
 
-    Args:
-      function, params, batch: as for `apply`.
-      devices: over which the batch is split, evenly.
-
-    Returns:
-      B itself on an accelerator, and where the backward pass of the whole batch needs no more than
-      `CACHE`; else the largest divisor of a device's examples that does, and at least 1.
+    B itself on an accelerator, and where the backward pass of the whole batch needs no more than
+    `CACHE`; else the largest divisor of a device's examples that does, and at least 1.
     """
     length = _length(batch)
     if jax.default_backend() != "cpu" or length == 1:

@@ -23,13 +23,7 @@ def upsampled_convolution(x: Array, kernel: Array) -> Array:
 
     Each output pixel sees only 2x2 different pixels, so that the kernel folds into four 2x2 kernels
     on the small image, one for each output parity: 4/9 of the arithmetic, the same function.
-
-    Args:
-      x: float [B, H, W, C].
-      kernel: float [3, 3, C, F].
-
-    Returns:
-      float [B, 2 H, 2 W, F].
+    x [B, H, W, C] and kernel [3, 3, C, F] -> [B, 2 H, 2 W, F].
     """
     if jax.default_backend() == "cpu" and 16 * kernel.shape[-1] <= FEW:
         return _upsampled_to_few(x, kernel)
@@ -45,11 +39,7 @@ def upsampled_convolution(x: Array, kernel: Array) -> Array:
 
 
 def _upsampled_to_few(x: Array, kernel: Array) -> Array:
-    """`upsampled_convolution` to few channels: one matrix product, then shifted sums of it.
-
-    A convolution to one or two channels leaves most of a vector unit idle; all taps of all output
-    parities side by side fill it.
-    """
+    """`upsampled_convolution` to few channels: one product of all taps fills a vector unit."""
     folded = [_fold(_fold(kernel, 0, row), 1, column) for row in (0, 1) for column in (0, 1)]
     # [C, parity, tap, F]
     return _sum_of_taps(x, jnp.moveaxis(jnp.stack(folded).reshape(4, 4, *kernel.shape[2:]), 2, 0))
@@ -113,13 +103,7 @@ def _fold(kernel: Array, axis: int, parity: int) -> Array:
 def convolve(x: Array, kernel: Array, padding: Padding) -> Array:
     """Convolution of stride 1; on a CPU with a gradient that is several times as fast as XLA's.
 
-    Args:
-      x: float [B, H, W, C].
-      kernel: float [h, w, C, F].
-      padding: zeros around the image.
-
-    Returns:
-      float [B, H + padding - h + 1, W + padding - w + 1, F].
+    x [B, H, W, C] and kernel [h, w, C, F] -> [B, H + padding - h + 1, W + padding - w + 1, F].
     """
     if jax.default_backend() == "cpu":
         return _with_own_gradient(x, kernel, padding)
@@ -202,8 +186,7 @@ def _convolve_backward(
 
 
 def _by_taps(padded: Array, gradient: Array, rows: int, columns: int) -> Array:
-    """Kernel gradient [h, w, C, F] of a padded image [B, H + h - 1, W + w - 1, C] and the gradient
-    [B, H, W, F] that arrives."""
+    """Kernel gradient of a padded image and the gradient [B, H, W, F] that arrives."""
     height, width = gradient.shape[1:3]
     # Channels first: what is copied then lies in long pieces.
     planes = padded.transpose(3, 0, 1, 2)

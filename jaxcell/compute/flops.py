@@ -9,12 +9,8 @@ import jax
 def operations(apply: Callable, *given: Any) -> float:
     """Floating-point operations of a function as XLA counts them; nothing is computed.
 
-    Args:
-      apply: what is to be counted.
-      *given: its arguments, or `jax.ShapeDtypeStruct`s in their place.
-
-    Returns:
-      Operations, a multiplication and an addition being two.
+    `given` are its arguments, or `jax.ShapeDtypeStruct`s in their place. A multiplication and an
+    addition are two.
     """
     # Backends that are plugins, such as CUDA's, count nothing.
     with jax.default_device(jax.local_devices(backend="cpu")[0]):

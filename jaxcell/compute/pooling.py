@@ -34,13 +34,7 @@ prelu.defvjp(_prelu_forward, _prelu_backward)
 def prelu_pool(x: Array, bias: Array, slope: Array) -> Array:
     """`max_pool` of `prelu` of x + bias; on a CPU with a gradient that is much less work.
 
-    Args:
-      x: float [B, H, W, C], H and W even.
-      bias: float [C].
-      slope: float [C]; zeros for ReLU.
-
-    Returns:
-      float [B, H / 2, W / 2, C].
+    x [B, H, W, C], H and W even, bias and slope [C] (zeros for ReLU) -> [B, H / 2, W / 2, C].
     """
     if jax.default_backend() == "cpu":
         return _pooled_once(x, bias, slope)
@@ -97,14 +91,7 @@ def _doubled(x: Array) -> Array:
 
 
 def max_pool(x: Array) -> Array:
-    """2x2 maximum, of four slices: `reduce_window`'s gradient is slow on CPU.
-
-    Args:
-      x: float [B, H, W, C], H and W even.
-
-    Returns:
-      float [B, H / 2, W / 2, C].
-    """
+    """2x2 maximum, of four slices: `reduce_window`'s gradient is slow on CPU."""
     first, second, third, fourth = _corners(x)
     # In pairs of pairs, so that the gradient of equal maxima is shared evenly.
     return jnp.maximum(jnp.maximum(first, second), jnp.maximum(third, fourth))

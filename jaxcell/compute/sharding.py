@@ -16,15 +16,10 @@ class Shardings(NamedTuple):
 
 
 def make_shardings(batch_size: int, devices: Sequence[jax.Device] | None = None) -> Shardings:
-    """Shardings for a batch over devices: over as many of them as divide it.
+    """Shardings for a batch over as many of the devices (None: all local ones) as divide it.
 
-    Args:
-      batch_size: examples in a batch.
-      devices: devices to use; all local ones if None. An accelerator that stays idle is warned
-        of; the cores of a CPU, each of which may be a device, help each other out.
-
-    Returns:
-      The replicated and the batch sharding over one mesh.
+    An accelerator that stays idle is warned of; the cores of a CPU, each of which may be a device,
+    help each other out.
     """
     devices = jax.local_devices() if devices is None else list(devices)
     used = dividing(batch_size, devices)
@@ -47,8 +42,6 @@ def over_devices(
     """A function of which each device of a mesh of one axis does its rows.
 
     Args:
-      function: what a device does with its part.
-      mesh: the devices.
       arguments: a letter an argument: `s`, split along its first axis, or `w`, given whole.
       results: where they lie; split if None.
     """

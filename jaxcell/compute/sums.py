@@ -25,11 +25,7 @@ def pixel_sums(x: Array) -> Array:
 
 
 def _added_up(x: Array, axis: int) -> Array:
-    """The sum over an axis, which stays with length 1: by adding equal parts of it, some at a time.
-
-    Whatever computes x becomes part of the addition, and no sum in float32 is long enough to lose
-    digits.
-    """
+    """The sum over an axis, which stays with length 1: its equal parts, some at a time."""
     while (length := x.shape[axis]) > 1:
         usual, more = range(AT_ONCE, 1, -1), range(AT_ONCE + 1, length + 1)
         parts = next(n for n in (*usual, *more) if length % n == 0)
@@ -56,15 +52,9 @@ add_bias.defvjp(_bias_forward, _bias_backward)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def group_norm(x: Array, scale: Array, bias: Array, groups: int) -> Array:
-    """Normalises groups of channels over all pixels of an example, then scales and shifts.
+    """Normalises groups of channels of x float32 [B, H, W, C] over pixels, then scales and shifts.
 
-    Args:
-      x: float32 [B, H, W, C].
-      scale, bias: float32 [C].
-      groups: of as many channels each; a divisor of C.
-
-    Returns:
-      float32 [B, H, W, C].
+    `groups` divide C; scale and bias are float32 [C].
 
     Source: Wu and He 2018; the variance as the mean of squares less the square of the mean, as in
     flax.
@@ -107,8 +97,7 @@ group_norm.defvjp(_norm_forward, _norm_backward)
 
 
 def _group_means(sums: Array, x: Array, groups: int) -> Array:
-    """Sums over pixels [B, C] -> means over pixels and the channels of a group, for each channel
-    [B, C]."""
+    """Sums over pixels [B, C] -> means over pixels and channels of a group, for each channel."""
     length, height, width, channels = x.shape
     each = channels // groups
     means = sums.reshape(length, groups, each).sum(-1) / (height * width * each)

@@ -32,7 +32,6 @@ CODE = (
     "jaxcell.plates.readers",
     "jaxcell.dataset.fields",
     "jaxcell.dataset.flat_field",
-    "jaxcell.dataset.illumination",
     "jaxcell.dataset.patches",
     "jaxcell.dataset.splits",
 )

@@ -100,7 +100,7 @@ def read_simulated(plates: Plates, seed: int) -> Labelled:
     Raises:
       ValueError: a field has no truth.
     """
-    fields = select_fields(plates, ImmuneCellsConfig(name="labelled", seed=seed))
+    fields = select_fields(plates, ImmuneCellsConfig(name="labelled", split_seed=seed))
     names, images, labels = [], [], []
     for row in tqdm(list(fields.itertuples()), "reading", unit=" fields", dynamic_ncols=True):
         path = Path(row.t_cell)

@@ -80,4 +80,4 @@ def test_the_tables_and_the_page_of_a_measurement_follow_from_an_entry(toy, tmp_
     assert len(wells) == 3
     np.testing.assert_allclose(wells[toy], largest.reindex(wells.index), rtol=1e-5)
     page = (tmp_path / "out" / "report" / "index.html").read_text()
-    assert "largest T cell, hundreds" in page and "&lt;over&gt; all." in page
+    assert "Largest T cell, hundreds" in page and "&lt;over&gt; all." in page

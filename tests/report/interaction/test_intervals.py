@@ -105,7 +105,7 @@ def test_figures_say_what_they_show():
     assert "30 wells lie inside" in drawn["wells"] and "A01" in drawn["wells"]
     assert "mean overlap (IoU) of a well, %" in drawn["wells"]
     assert "upper limit +" in drawn["agreement"] and "r = " in drawn["agreement"]
-    assert "mean overlap of a well, %" in drawn["strength"] and "ConA" in drawn["strength"]
+    assert "mean overlap (IoU) of a well, %" in drawn["strength"] and "ConA" in drawn["strength"]
     assert "x, µm" in drawn["field"] and "error, percentage points" in drawn["field"]
 
 

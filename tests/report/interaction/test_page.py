@@ -140,8 +140,8 @@ def test_the_target_is_named_in_the_numbers(report):
     metrics = json.loads((report.parent / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["target"]["name"] == "iou" and metrics["target"]["unit"] == "%"
     text = " ".join(Page(report.read_text(encoding="utf-8")).text.split())
-    assert "How well is overlap predicted from an image?" in text
-    assert "Overlap is the share of pixels in either cell mask that lie in both" in text
+    assert "How well is overlap (IoU) predicted from an image?" in text
+    assert "Area in both masks over area in either (Jaccard 1912)" in text
 
 
 def test_the_answers_stand_before_all_else_with_the_numbers_of_the_tables(report):
@@ -186,7 +186,9 @@ def test_another_target_is_told_in_its_own_words(
     tmp_path, make_patches, make_report_arguments, draw_only
 ):
     draw_only()
-    target = Quantity("contact_share", "T cells in contact", "%", "In contact within 1.5 µm.")
+    target = Quantity(
+        "contact_share", "T cells in contact", "%", 0, 100, "In contact within 1.5 µm."
+    )
     arguments = make_report_arguments(make_patches(wells=1), target)
     page = write_report(tmp_path / "report", **arguments)
     html = page.read_text(encoding="utf-8")

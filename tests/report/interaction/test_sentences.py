@@ -66,8 +66,10 @@ def _wells(**changes) -> pd.DataFrame:
 
 def test_a_difference_carries_sign_unit_and_p_and_the_others_their_threshold():
     (said,) = sentences.on_strength(strength(_wells(), seed=0))
-    assert said.startswith("The mean overlap of a well differs from Unstimulated in ConA (−0.50 "
-                           "percentage points, p = 0.00")  # fmt: skip
+    assert said.startswith(
+        "The mean overlap (IoU) of a well differs from Unstimulated in ConA (−0.50 percentage "
+        "points, p = 0.00"
+    )
     same = [1.0, 1.2, 0.8, 1.1, 0.9, 1.0] * 2
     (said,) = sentences.on_strength(strength(_wells(target_mean=same), seed=0))
     assert said == "For ConA no difference from Unstimulated is shown (p above 0.05)."

@@ -21,7 +21,6 @@ class Encoder(nn.Module):
       activation: `prelu` or `relu`.
       downsampling: how the side is halved: `pool`, 2x2 maximum after the convolution (the
         study), or `stride`, convolutions of stride 2.
-      dtype: of the arithmetic; parameters stay float32.
     """
 
     features: Sequence[int] = (64, 32, 32, 32)
@@ -51,7 +50,7 @@ class ResidualEncoder(nn.Module):
 
     Most of the arithmetic happens on small images, so it is several times as fast as `Encoder`.
 
-    Attributes: as there, but
+    Attributes, beside those of `Encoder`:
       patch: side of the squares moved into channels first.
       features: channels of each stage; the first works at 1 / `patch` of the side.
       blocks: residual blocks a stage.

@@ -19,6 +19,7 @@ SIZED = ("separate", "nested")
 STATES = ("done", "diverged", "waiting")
 COSTS = ("parameters", "flops", "train_seconds", "code_bytes")
 # What small and good mean together.
+PARTS = ("mean", "se", "low", "high")
 FRONT = ("code_bytes", "bce_excess", "rmse_over_sd", "auroc")
 
 
@@ -86,19 +87,15 @@ def by_size(members: pd.DataFrame) -> pd.DataFrame:
     for key, group in done.groupby(keys, sort=False):
         row = dict(zip(keys, key)) | {"seeds": group["seed"].nunique()}
         for criterion in CRITERIA:
-            numbers = _over_seeds(group[criterion.name])
-            names = (f"{criterion.name}_{part}" for part in ("mean", "se", "low", "high"))
-            row |= dict(zip(names, numbers))
+            for part, number in zip(PARTS, _over_seeds(group[criterion.name])):
+                row[f"{criterion.name}_{part}"] = number
         rows.append(row | {f"{name}_mean": float(group[name].mean()) for name in COSTS})
-    table = pd.DataFrame(rows, columns=[*keys, "seeds", *_columns()])
+    judged = [f"{item.name}_{part}" for item in CRITERIA for part in PARTS]
+    columns = [*keys, "seeds", *judged, *(f"{name}_mean" for name in COSTS)]
+    table = pd.DataFrame(rows, columns=columns)
     place = {name: index for index, name in enumerate(dict.fromkeys(members["setting"]))}
     order = table.assign(setting=table["setting"].map(place), kind=table["kind"].map(KINDS.index))
     return table.loc[order.sort_values(keys).index].reset_index(drop=True)
-
-
-def _columns() -> list[str]:
-    parts = [f"{item.name}_{part}" for item in CRITERIA for part in ("mean", "se", "low", "high")]
-    return parts + [f"{name}_mean" for name in COSTS]
 
 
 def _over_seeds(values: Sequence[float]) -> tuple[float, float, float, float]:

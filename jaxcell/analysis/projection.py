@@ -117,13 +117,7 @@ def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
     return method.fit_transform(features).astype(np.float32)
 
 
-def umap(
-    features: np.ndarray,
-    seed: int = 0,
-    neighbours: int = UMAP_NEIGHBOURS,
-    min_dist: float = UMAP_MIN_DIST,
-    epochs: int = UMAP_EPOCHS,
-) -> np.ndarray:
+def umap(features: np.ndarray, seed: int = 0, neighbours: int = UMAP_NEIGHBOURS) -> np.ndarray:
     """UMAP, begun from the two main directions, the same for the same seed.
 
     A seed binds umap-learn to one thread, also in its slowest step, an approximate search for
@@ -133,7 +127,6 @@ def umap(
     Args:
       features: float32 [N, D], such as those of `reduced`.
       neighbours: of a patch, itself counted.
-      min_dist: how close patches may lie in the picture.
 
     Returns:
       float32 [N, 2].
@@ -156,8 +149,8 @@ def umap(
 
         method = UMAP(
             n_neighbors=neighbours,
-            min_dist=min_dist,
-            n_epochs=epochs,
+            min_dist=UMAP_MIN_DIST,
+            n_epochs=UMAP_EPOCHS,
             random_state=seed,
             init="pca",
             precomputed_knn=_neighbours(features, neighbours),

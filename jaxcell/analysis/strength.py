@@ -264,17 +264,9 @@ def compounds_against_vehicle(wells: pd.DataFrame, *, seed: int) -> tuple[list[d
         here = samples[samples["condition"] == condition]
         for compound, group in here.groupby(here["compound"].astype(str), sort=True):
             if len(group) >= LEAST_WELLS and len(vehicle):
-                result.append(
-                    {
-                        "condition": condition,
-                        "compound": compound,
-                        **_doses(group),
-                        **compared(group, vehicle, seed=seed),
-                    }
-                )
+                row = {"condition": condition, "compound": compound} | _doses(group)
+                result.append(row | compared(group, vehicle, seed=seed) | {"q": None})
     tested = [row for row in result if row["p"] is not None]
-    for row in result:
-        row["q"] = None
     for row, share in zip(tested, false_discovery([row["p"] for row in tested])):
         row["q"] = share
     if not (wells["role"] == "vehicle").any():
@@ -285,13 +277,11 @@ def compounds_against_vehicle(wells: pd.DataFrame, *, seed: int) -> tuple[list[d
 
 def _doses(group: pd.DataFrame) -> dict[str, float | None]:
     """Lowest and highest concentration in µM."""
-    if "concentration_um" not in group:
-        return {"lowest_um": None, "highest_um": None}
-    doses = pd.to_numeric(group["concentration_um"], errors="coerce").dropna()
-    return {
-        "lowest_um": float(doses.min()) if len(doses) else None,
-        "highest_um": float(doses.max()) if len(doses) else None,
-    }
+    if "concentration_um" in group:
+        doses = pd.to_numeric(group["concentration_um"], errors="coerce").dropna()
+        if len(doses):
+            return {"lowest_um": float(doses.min()), "highest_um": float(doses.max())}
+    return {"lowest_um": None, "highest_um": None}
 
 
 def false_discovery(p: list[float]) -> list[float]:

@@ -174,9 +174,13 @@ def interval(
 
     Source: Lee, Barber and Willett 2023, hierarchical conformal prediction.
     """
-    weights = np.asarray(calibration["weights"])
-    factor = _quantile(calibration, np.asarray(calibration["scores"]), weights, coverage)
-    return _around(calibration["scale"], factor, predicted, lowest, highest)
+    predicted = np.asarray(predicted, np.float64)
+    predicted = np.where(np.isfinite(predicted), predicted, np.nan)
+    half = _quantile(calibration, coverage) * scale_at(calibration["scale"], predicted)
+    low, high = predicted - half, predicted + half
+    if lowest is None and highest is None:
+        return low, high
+    return np.clip(low, lowest, highest), np.clip(high, lowest, highest)
 
 
 def well_interval(
@@ -193,31 +197,18 @@ def well_interval(
     Source: split conformal prediction (Papadopoulos et al. 2002; Lei et al. 2018), with wells as
     the exchangeable units: the ceil((K + 1) coverage)-th smallest of K scores.
     """
-    scores = np.asarray(calibration["well_scores"])
-    weights = np.full(len(scores), 1 / (len(scores) + 1))
-    factor = _quantile(calibration, scores, weights, coverage)
-    return _around(calibration["scale"], factor, predicted, lowest, highest)
+    scores = calibration["well_scores"]
+    own = {"scores": scores, "weights": np.full(len(scores), 1 / (len(scores) + 1))}
+    return interval(calibration | own, predicted, coverage, lowest, highest)
 
 
-def _quantile(calibration: dict, scores: np.ndarray, weights: np.ndarray, share: float) -> float:
+def _quantile(calibration: dict, share: float) -> float:
     """Least score that the share of the mass does not exceed; the mass not given is at infinity."""
     if why_no_interval(calibration, share):
         return math.nan
-    place = int(np.searchsorted(np.cumsum(weights), share - ROUNDING))
+    scores = calibration["scores"]
+    place = int(np.searchsorted(np.cumsum(calibration["weights"]), share - ROUNDING))
     return float(scores[min(place, len(scores) - 1)])
-
-
-def _around(
-    scale: dict, factor: float, predicted: np.ndarray, lowest: float | None, highest: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """So many scales to both sides of the predictions, cut to the values that are possible."""
-    predicted = np.asarray(predicted, np.float64)
-    predicted = np.where(np.isfinite(predicted), predicted, np.nan)
-    half = factor * scale_at(scale, predicted)
-    low, high = predicted - half, predicted + half
-    if lowest is None and highest is None:
-        return low, high
-    return np.clip(low, lowest, highest), np.clip(high, lowest, highest)
 
 
 def inside(calibration: dict, table: pd.DataFrame, levels: Sequence[float]) -> np.ndarray:
@@ -225,6 +216,5 @@ def inside(calibration: dict, table: pd.DataFrame, levels: Sequence[float]) -> n
 
     bool [N, L], for L `levels` of coverage, each of which the calibration allows.
     """
-    scores, weights = np.asarray(calibration["scores"]), np.asarray(calibration["weights"])
-    limits = [_quantile(calibration, scores, weights, level) for level in levels]
+    limits = [_quantile(calibration, level) for level in levels]
     return _scores(table, calibration["scale"])[:, None] <= np.array(limits)

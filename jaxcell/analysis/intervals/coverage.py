@@ -9,11 +9,10 @@ from jaxcell.analysis.conditions import condition_names, conditions
 from jaxcell.analysis.intervals.conformal import inside, well_numbers, why_no_interval
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99)
+DRAWS = 1000  # of the bootstrap
 
 
-def coverage(
-    table: pd.DataFrame, value: str = "target", *, seed: int = 0, draws: int = 1000
-) -> dict:
+def coverage(table: pd.DataFrame, value: str = "target") -> dict:
     """How often the true value lay inside its interval, each well weighing the same.
 
     Args:
@@ -32,10 +31,8 @@ def coverage(
     table = table.assign(inside=inside.astype(float), width=table["high"] - table["low"])
     names = condition_names(table)
     return {
-        "overall": _coverage_of(table, seed, draws),
-        "by_condition": {
-            name: _coverage_of(table[names == name], seed, draws) for name in conditions(table)
-        },
+        "overall": _coverage_of(table),
+        "by_condition": {name: _coverage_of(table[names == name]) for name in conditions(table)},
     }
 
 
@@ -46,12 +43,12 @@ def _finite(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return table[np.isfinite(table[columns]).all(axis=1)]
 
 
-def _coverage_of(table: pd.DataFrame, seed: int, draws: int) -> dict:
+def _coverage_of(table: pd.DataFrame) -> dict:
     result = dict.fromkeys(("coverage", "interval", "mean_width", "median_width"))
     if table.empty:
         return result | {"wells": 0, "rows": 0, "reason": "there is no interval to judge"}
     shares = table.groupby(["plate", "well"], dropna=False)["inside"].mean().to_numpy()[:, None]
-    mean, low, high = _over_wells(shares, seed, draws)
+    mean, low, high = _over_wells(shares)
     few = "one well says nothing about others"
     return {
         "coverage": float(mean[0]),
@@ -64,22 +61,18 @@ def _coverage_of(table: pd.DataFrame, seed: int, draws: int) -> dict:
     }
 
 
-def _over_wells(shares: np.ndarray, seed: int, draws: int) -> tuple:
+def _over_wells(shares: np.ndarray) -> tuple:
     """Mean over wells of shares [W, L], and 95 % limits [L] of it; None of one well."""
     wells = len(shares)
     if wells < 2:
         return shares.mean(axis=0), None, None
-    counts = np.random.default_rng(seed).multinomial(wells, np.full(wells, 1 / wells), size=draws)
+    counts = np.random.default_rng(0).multinomial(wells, np.full(wells, 1 / wells), size=DRAWS)
     low, high = np.percentile(counts @ shares / wells, (2.5, 97.5), axis=0)
     return shares.mean(axis=0), low, high
 
 
 def calibration_curve(
-    parts: Sequence[tuple[dict, pd.DataFrame]],
-    levels: Sequence[float] = LEVELS,
-    *,
-    seed: int = 0,
-    draws: int = 1000,
+    parts: Sequence[tuple[dict, pd.DataFrame]], levels: Sequence[float] = LEVELS
 ) -> dict:
     """Coverage promised against coverage found, at several levels.
 
@@ -116,17 +109,17 @@ def calibration_curve(
     ])  # fmt: skip
     names = condition_names(table).to_numpy()
     wells = well_numbers(table)
-    result["overall"] = _curve(hits, wells, seed, draws)
+    result["overall"] = _curve(hits, wells)
     for name in conditions(table):
         rows = names == name
-        result["by_condition"][name] = _curve(hits[rows], wells[rows], seed, draws)
+        result["by_condition"][name] = _curve(hits[rows], wells[rows])
     return result
 
 
-def _curve(inside: np.ndarray, wells: np.ndarray, seed: int, draws: int) -> dict:
+def _curve(inside: np.ndarray, wells: np.ndarray) -> dict:
     """Shares inside at each level of rows that belong together, inside bool [N, L]."""
     shares = pd.DataFrame(inside.astype(float)).groupby(wells).mean().to_numpy()
-    mean, low, high = _over_wells(shares, seed, draws)
+    mean, low, high = _over_wells(shares)
     return {
         "observed": mean.tolist(),
         "low": None if low is None else low.tolist(),

@@ -93,9 +93,9 @@ def scores(matches: Matches) -> dict[str, float]:
 
 
 def scores_of_fields(matches: list[Matches], seed: int = 0, draws: int = 2000) -> dict:
-    """`scores` of the cells of several fields together, and `f1_interval`.
+    """`scores` of the cells of several fields together, and `f1_interval`, [low, high].
 
-    The ends of a 95 % interval over other fields like these; None of one field.
+    It holds 95 % of other fields like these; None of one field.
 
     Source: the percentile bootstrap, Efron and Tibshirani 1993, chapter 13.
     """

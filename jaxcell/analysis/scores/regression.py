@@ -6,6 +6,8 @@ import pandas as pd
 from jaxcell.analysis.conditions import condition_names, conditions
 
 SCORE_NAMES = ("rmse", "mae", "bias", "sd_pred", "sd_true", "rmse_over_sd", "r2")
+OF_A_WELL = ("row", "column", "condition", "compound", "concentration_um", "role")
+OF_A_RECONSTRUCTION = ("bce", "bce_floor", "psnr_db", "ssim")
 
 
 def scores(true: np.ndarray, predicted: np.ndarray) -> dict:
@@ -85,26 +87,15 @@ def wells_table(patches: pd.DataFrame) -> pd.DataFrame:
     squared = (patches["predicted"].astype(float) - patches["target"].astype(float)) ** 2
     groups = patches.assign(squared_error=squared).groupby(["plate", "well"], sort=True)
     wells = groups.agg(
-        row=("row", "first"),
-        column=("column", "first"),
-        condition=("condition", "first"),
-        compound=("compound", "first"),
-        concentration_um=("concentration_um", "first"),
-        role=("role", "first"),
+        **{name: (name, "first") for name in OF_A_WELL},
         patches=("target", "size"),
         faulty=("faulty", "sum"),
-        overlap_mean=("overlap", "mean"),
-        target_mean=("target", "mean"),
-        predicted_mean=("predicted", "mean"),
+        **{f"{name}_mean": (name, "mean") for name in ("overlap", "target", "predicted")},
         rmse=("squared_error", "mean"),
-        bce=("bce", "mean"),
-        bce_floor=("bce_floor", "mean"),
-        psnr_db=("psnr_db", "mean"),
-        ssim=("ssim", "mean"),
+        **{name: (name, "mean") for name in OF_A_RECONSTRUCTION},
     ).reset_index()
     wells["faulty"] = wells["faulty"].astype(int)
     wells["rmse"] = np.sqrt(wells["rmse"])
-    wells.insert(
-        wells.columns.get_loc("rmse"), "error", wells["predicted_mean"] - wells["target_mean"]
-    )
+    error = wells["predicted_mean"] - wells["target_mean"]
+    wells.insert(wells.columns.get_loc("rmse"), "error", error)
     return wells

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.conditions import condition_names, conditions
-from jaxcell.analysis.scores.regression import by_condition, scores, scores_of, wells_table
+from jaxcell.analysis.scores.regression import (
+    OF_A_RECONSTRUCTION,
+    by_condition,
+    scores,
+    scores_of,
+    wells_table,
+)
 
 
 def summarise(patches: pd.DataFrame, training_mean: float | None) -> dict:
@@ -14,9 +20,7 @@ def summarise(patches: pd.DataFrame, training_mean: float | None) -> dict:
     them stand under `without_faulty`.
 
     Args:
-      patches: one row a patch: plate, well, row, column, condition, compound, concentration_um,
-        faulty, overlap (percent), target and predicted (in its unit), bce, bce_floor (nats),
-        psnr_db, ssim.
+      patches: one row a patch, as for `wells_table`.
       training_mean: mean target of the training patches; None where it is not known.
 
     Returns:
@@ -45,9 +49,7 @@ def summarise(patches: pd.DataFrame, training_mean: float | None) -> dict:
 
 def reconstruction_means(patches: pd.DataFrame) -> dict:
     """Means of bce, its floor and excess (nats), psnr_db, ssim; None where not finite."""
-    columns = {
-        name: patches[name].to_numpy(np.float64) for name in ("bce", "bce_floor", "psnr_db", "ssim")
-    }
+    columns = {name: patches[name].to_numpy(np.float64) for name in OF_A_RECONSTRUCTION}
     columns["bce_excess"] = columns["bce"] - columns["bce_floor"]
     means = {
         name: float(values.mean()) if len(values) and np.isfinite(values).all() else None

@@ -106,10 +106,7 @@ def _summary(patches: pd.DataFrame, chosen: Chosen) -> dict:
         "untestable": None,
         "chance": 1 / len(chosen.conditions) if chosen.conditions else None,
         "scores": {},
-        "answered": None,
-        "p": None,
-        "leaky": None,
-        "minus_position": None,
+        **dict.fromkeys(("answered", "p", "leaky", "minus_position")),
     }
 
 

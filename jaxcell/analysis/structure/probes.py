@@ -4,8 +4,6 @@ A well's label holds for all its patches, so what both readers learn (means of c
 classes) is linear in the labels of wells: thousands of shuffled labels cost a matrix product.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.covariance import ledoit_wolf
@@ -36,24 +34,14 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     return (labels[..., None] == np.arange(classes)).astype(np.float32)
 
 
-class Whitening(NamedTuple):
-    """After (features - centre) @ whiten well means, whatever their label, vary alike everywhere.
-
-    `kept` is what shrinkage left of the covariance that was measured, in [0, 1).
-    """
-
-    centre: np.ndarray
-    whiten: np.ndarray
-    kept: float
-
-
-def whitening(features: np.ndarray, well_of: np.ndarray) -> Whitening:
-    """Learns the covariance of wells, without looking at their labels.
+def whitening(features: np.ndarray, well_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Centre [D] and map [D, D] after which well means, whatever their label, vary alike.
 
     What hides a difference between conditions is how much wells of a condition differ, so it is
     the covariance of *well means* that counts, not that of patches. It is shrunk, because there
     may be fewer wells than features, and towards the scatter of patches inside a well, since no
-    direction of well means is quieter than that: features are first put in its units.
+    direction of well means is quieter than that: features are first put in its units. Last comes
+    what shrinkage left of the covariance that was measured, in [0, 1).
 
     Source: Ledoit and Wolf 2004.
     """
@@ -69,7 +57,7 @@ def whitening(features: np.ndarray, well_of: np.ndarray) -> Whitening:
     values, vectors = np.linalg.eigh(covariance)
     floor = SMALLEST_SHARE * values.mean() if values.mean() > 0 else 1.0
     whiten = (vectors / np.sqrt(np.maximum(values, floor))) / unit[:, None]
-    return Whitening(centre, whiten, min(1.0 - float(shrinkage), 1.0 - SMALLEST_SHARE))
+    return centre, whiten, min(1.0 - float(shrinkage), 1.0 - SMALLEST_SHARE)
 
 
 def linear_scores(

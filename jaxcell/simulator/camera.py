@@ -54,19 +54,16 @@ def illumination(rng: np.random.Generator, size: int, strength: float = 0.22) ->
     return np.clip(1 + tilt_y * y + tilt_x * x - np.float32(strength / 2) * (bowl - 0.8), 0.35, 1.6)
 
 
-def texture_sheet(rng: np.random.Generator, blur: float, side: int = 256) -> np.ndarray:
-    """Smooth periodic noise of unit standard deviation, float32 [side, side]."""
+def mottle(rng: np.random.Generator, blur: float, shape: tuple) -> np.ndarray:
+    """A window of smooth noise of unit SD for each of N cells, float32 [N, S, S]."""
+    side = 256
     sheet = rng.standard_normal((side, side), dtype=np.float32)
     sheet = ndimage.gaussian_filter(sheet, blur, mode="wrap")
-    return sheet / sheet.std()
-
-
-def sample_texture(rng: np.random.Generator, sheet: np.ndarray, shape: tuple) -> np.ndarray:
-    """Cuts a random window out of the sheet for each of N cells, float32 [N, S, S]."""
+    sheet = sheet / sheet.std()
     count, width, _ = shape
-    rows = rng.integers(0, len(sheet), (count, 1)) + np.arange(width)
-    columns = rng.integers(0, len(sheet), (count, 1)) + np.arange(width)
-    return sheet[rows[:, :, None] % len(sheet), columns[:, None, :] % len(sheet)]
+    rows = rng.integers(0, side, (count, 1)) + np.arange(width)
+    columns = rng.integers(0, side, (count, 1)) + np.arange(width)
+    return sheet[rows[:, :, None] % side, columns[:, None, :] % side]
 
 
 def t_cell_light(cells: Cells, stamps: Stamps) -> np.ndarray:
@@ -78,11 +75,11 @@ def t_cell_light(cells: Cells, stamps: Stamps) -> np.ndarray:
 
 def dendritic_cell_light(rng: np.random.Generator, cells: Cells, stamps: Stamps) -> np.ndarray:
     """Fluorescence of dendritic cells, lobed and mottled, float32 [N, S, S] counts."""
-    mottle = sample_texture(rng, texture_sheet(rng, 2.6), stamps.distance.shape)
+    grains = mottle(rng, 2.6, stamps.distance.shape)
     q = np.minimum(stamps.distance / stamps.outline, 1)
     # Out of focus the mottle washes out.
     contrast = (0.45 / np.maximum(cells.blur, 1))[:, None, None]
-    body = np.clip((0.28 + 0.72 * np.sqrt(1 - q * q)) * (1 + contrast * mottle), 0.05, None)
+    body = np.clip((0.28 + 0.72 * np.sqrt(1 - q * q)) * (1 + contrast * grains), 0.05, None)
     return soft_body(stamps, cells) * body * cells.brightness[:, None, None]
 
 
@@ -157,7 +154,7 @@ def cell_relief(
     )
     inside = np.clip(0.2 - from_rim / 1.5, 0, 1)
     side = (0.6 * stamps.dy + 0.35 * stamps.dx) / cells.radius[:, None, None]
-    granules = sample_texture(rng, texture_sheet(rng, 0.95), stamps.distance.shape)
+    granules = mottle(rng, 0.95, stamps.distance.shape)
     strength = rng.lognormal(-0.35, 0.4, count).astype(np.float32)[:, None, None]
     relief = np.float32(rim) * ring * (1 + 0.6 * side) + inside * (
         np.float32(grain) * granules - 0.16 + 0.12 * side

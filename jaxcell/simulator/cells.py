@@ -71,11 +71,6 @@ class Cells(NamedTuple):
     blur: np.ndarray
 
 
-def take(cells: Cells, rows: np.ndarray) -> Cells:
-    """Returns the cells that `rows` (bool [N] or indices) selects."""
-    return Cells(*(values[rows] for values in cells))
-
-
 def scatter(rng: np.random.Generator, count: int, size: int, crowding: np.ndarray) -> np.ndarray:
     """Places so many points at random, in proportion to the density."""
     grid = len(crowding)

@@ -106,7 +106,10 @@ def simulate_field(
     """
     well = Well(association) if well is None else well
     scale = size * size / cells.REFERENCE_AREA
-    droplet = _draw_droplet(rng, size) if rng.random() < droplet_share else None
+    droplet = None
+    if rng.random() < droplet_share:
+        (y, x), radius = rng.uniform(0, size, 2), rng.uniform(0.2, 0.45)
+        droplet = camera.Droplet(float(y), float(x), float(radius * size))
     t_cells, dendritic_cells, unstained = _draw_populations(rng, size, scale, well, droplet)
 
     t_stamps = stamps.stamp(t_cells, 14)
@@ -137,12 +140,6 @@ def simulate_field(
     table = pd.concat(tables, ignore_index=True)
     contacts = pd.DataFrame(stamps.find_contacts(labels[0], labels[1]), columns=list(CELL_TYPES))
     return Field(np.stack(views), labels, table, contacts)
-
-
-def _draw_droplet(rng: np.random.Generator, size: int) -> camera.Droplet:
-    """Draws a droplet as large, against the field, as the one on the real field."""
-    y, x = rng.uniform(0, size, 2)
-    return camera.Droplet(float(y), float(x), float(rng.uniform(0.2, 0.45) * size))
 
 
 def _draw_populations(

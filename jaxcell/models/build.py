@@ -47,7 +47,11 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     _require(model, "regression", REGRESSORS)
     _require(model, "dtype", ("float32", "bfloat16"))
     shared = {"dtype": model.dtype}
-    _require_answer(model.regression, config.dataset.target)
+    if model.regression == "soft_overlap" and config.dataset.target not in SOFT_TARGETS:
+        raise ValueError(
+            f"model.regression soft_overlap answers {' and '.join(SOFT_TARGETS)}, not the "
+            f"dataset.target {config.dataset.target!r}: start from the config dense"
+        )
     try:
         autoencoder = ARCHITECTURES[model.architecture](
             window, model.latent_dim, nested, **model.autoencoder.to_dict(), **shared
@@ -71,14 +75,6 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
     jax.eval_shape(autoencoder.init, jax.random.key(0), image)
     return models
-
-
-def _require_answer(regression: str, target: str) -> None:
-    if regression == "soft_overlap" and target not in SOFT_TARGETS:
-        raise ValueError(
-            f"model.regression soft_overlap answers {' and '.join(SOFT_TARGETS)}, not the "
-            f"dataset.target {target!r}: start from the config dense"
-        )
 
 
 def _require(settings: ConfigDict, name: str, known: Iterable[str]) -> None:

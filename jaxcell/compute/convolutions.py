@@ -207,15 +207,11 @@ def _by_rows_and_columns(padded: Array, gradient: Array, rows: int, columns: int
     # Where the image moves down by a row, the gradient may as well move up.
     tall = jnp.pad(gradient, ((0, 0), (rows - 1, rows - 1), (0, 0), (0, 0)))
     gradients = [tall[:, rows - 1 - row : rows - 1 - row + height] for row in range(rows)]
-    by_kernel = _inner(jnp.stack(images, axis=-2), jnp.stack(gradients, axis=-2))
+    left, right = jnp.stack(images, axis=-2), jnp.stack(gradients, axis=-2)
+    pixels = left.shape[0] * left.shape[1] * left.shape[2]
+    by_kernel = left.reshape(pixels, -1).T @ right.reshape(pixels, -1)
     shape = (columns, padded.shape[-1], rows, gradient.shape[-1])
     return by_kernel.reshape(shape).transpose(2, 0, 1, 3)
-
-
-def _inner(left: Array, right: Array) -> Array:
-    """Sums over batch, rows and columns of products of all that a pixel holds: [M, N]."""
-    pixels = left.shape[0] * left.shape[1] * left.shape[2]
-    return left.reshape(pixels, -1).T @ right.reshape(pixels, -1)
 
 
 _with_own_gradient.defvjp(_convolve_forward, _convolve_backward)

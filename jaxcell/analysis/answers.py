@@ -71,7 +71,6 @@ def answer(
       calibrations: as `conformal.calibrate` gives, each with the rows, bool [N], that it is for, no
         well in two; or why there are none.
       level: coverage of prediction intervals, a share.
-      methods: of projection.
       standardise: whether codes are standardised plate by plate on control wells first.
       progress: called with the words of each stage as it begins.
     """
@@ -102,7 +101,10 @@ def answer(
     progress("neighbours")
     neighbours = oddity.nearest(features, NEIGHBOURS)
     odd_wells = oddity.unusual_wells(features, patches, target)
-    patches = patches.assign(unusual=_unusual(features, patches))
+    distance = oddity.unusual_patches(features, patches)
+    finite = distance[np.isfinite(distance)]
+    middle = float(np.median(finite)) if len(finite) else 0.0
+    patches = patches.assign(unusual=distance / np.float32(middle or np.nan))
     drawn = _drawn(codes, baselines["raw-pixel PCA"], methods, seed, progress)
     numbers["projections"] = {
         source: {method: _numbers(item) for method, item in items.items()}
@@ -190,14 +192,6 @@ def _well_intervals(
             conformal.well_interval(calibration, mean, level, target.minimum, target.maximum)
         )
     return wells
-
-
-def _unusual(features: np.ndarray, patches: pd.DataFrame) -> np.ndarray:
-    """How far each code lies from those of other wells, float32 [N], the middle patch 1."""
-    distance = oddity.unusual_patches(features, patches)
-    finite = distance[np.isfinite(distance)]
-    middle = float(np.median(finite)) if len(finite) else 0.0
-    return distance / np.float32(middle or np.nan)
 
 
 def _numbers(item: Projection | str) -> dict:

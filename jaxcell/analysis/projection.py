@@ -78,12 +78,8 @@ def principal_components(
 def reduced(codes: np.ndarray, dimensions: int = 50, seed: int = 0) -> tuple[np.ndarray, float]:
     """Codes on their main directions: what distances are measured on, at a fraction of the cost.
 
-    Fewer than `dimensions` where there are fewer patches or features; raises as
-    `principal_components`.
-
-    Returns:
-      features: float32 [N, <= dimensions].
-      explained: share of the variance that they keep, in [0, 1].
+    float32 [N, k], k at most `dimensions`, patches - 1 and features, and the share of the variance
+    that they keep, in [0, 1]. Raises as `principal_components`.
     """
     dimensions = _directions(np.shape(codes), dimensions, least=1)
     features, explained = principal_components(codes, dimensions, seed)

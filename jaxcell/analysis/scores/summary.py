@@ -14,14 +14,10 @@ from jaxcell.analysis.scores.regression import (
 
 
 def summarise(patches: pd.DataFrame, training_mean: float | None) -> dict:
-    """Scores of both models over a table of patches.
+    """Scores of both models over a table of patches, as `wells_table` takes.
 
     Faulty patches are counted in, as the reference study's test set did; the same scores without
     them stand under `without_faulty`.
-
-    Args:
-      patches: one row a patch, as for `wells_table`.
-      training_mean: mean target of the training patches; None where it is not known.
 
     Returns:
       `{"regressor": scores_of | {by_condition, without_faulty, well_means}, "autoencoder":

@@ -39,21 +39,18 @@ def structure(
         where it is among them, `AVERAGED`: about the one that tells more, its p doubled for having
         asked twice (Bonferroni). Neighbours are sought in the units given.
       patches: N rows: plate, well, row, column, condition, faulty, overlap (percent).
-      seed: of folds, shuffles and draws.
       permutations: shuffles of wells' labels, each among wells of the same plate and fold.
       bootstraps: draws of wells with replacement inside conditions.
 
     Returns:
       dict of `reason` (None, or why there are no scores), `conditions`, `wells` (condition ->
-      number), `patches`, `left_out_faulty`, `left_out_without_condition`,
-      `left_out_conditions`, `folds`, `permutations`, `untestable` (None, or why there is no p),
-      `chance` (balanced accuracy of guessing), `scores` (name -> `reason`, `probe`,
-      `neighbours`, `silhouette`, `map`, `map_chance`, `map_p`; the first two hold
+      number), `patches`, numbers `left_out_...`, `folds`, `permutations`, `untestable` (None, or
+      why there is no p), `chance` (balanced accuracy of guessing), `scores` (name -> `reason`,
+      `probe`, `neighbours`, `silhouette`, `map`, `map_chance`, `map_p`; the first two hold
       `balanced_accuracy` and `auroc` over wells with their `interval` and `auroc_interval`,
       `patch_balanced_accuracy` and `p`), `answered` (the representation that the rest is about),
       `p` (corrected), `leaky` (`patch_balanced_accuracy` under a random split of patches, by
-      `probe` and `neighbours`), `minus_position` (`auroc` minus that of position, `interval`),
-      `answer` and `why` (see `conclude`).
+      `probe` and `neighbours`), `minus_position`, `answer` and `why` (see `conclude`).
     """
     chosen = choose(patches)
     result = _summary(patches, chosen)
@@ -161,12 +158,10 @@ def conclude(
     differs between places may be all that the codes see.
 
     Args:
-      name: of the representation, for the sentence.
-      codes: its scores.
+      name, codes: of the representation, and its scores.
       p: of its probe, corrected for the number of representations asked.
       position: scores of position.
       difference: of `minus_position`.
-      untestable: None, or why there are no p-values.
     """
     if untestable:
         return "unknown", f"Cannot be said: {untestable}."

@@ -69,13 +69,8 @@ def linear_scores(
     inverse needs a matrix of C x C only (Woodbury's identity). With the covariance of all wells
     in its place a strong effect would be taken for noise in its own direction.
 
-    Args:
-      points: float [M, D], whitened; what is to be scored.
-      trained: float [T, D], whitened means of training wells.
-      labels: float32 [P, T, C], one-hot labels of the training wells.
-
-    Returns:
-      float64 [P, M, C]: log-likelihood of each class up to a term that all classes share.
+    points [M, D], means of training wells [T, D] and their one-hot labels [P, T, C] -> float64
+    [P, M, C]: log-likelihood of each class up to a term that all classes share.
 
     Source: Fisher 1936; Friedman 1989 (regularised discriminant analysis).
     """
@@ -114,11 +109,9 @@ def probe(
       well_of: int [N], the well of each patch in [0, W).
       folds: int [W].
       labels: int [P, W]; the first labelling is the one that patches are scored with.
-      classes: C.
 
     Returns:
-      wells: float32 [P, W, C], log odds of each class.
-      patches: float32 [N, C], likewise, for the first labelling.
+      float32 [P, W, C] and [N, C], log odds of each class for wells and patches.
     """
     hot = one_hot(labels, classes)
     wells = np.zeros(hot.shape, np.float32)

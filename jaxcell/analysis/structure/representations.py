@@ -29,7 +29,8 @@ def score_features(
     bad = int(np.count_nonzero(~np.isfinite(features).all(axis=1)))
     if bad:
         reason = f"{bad:,} of {len(features):,} patches have values that are not finite numbers"
-        return _no_scores(reason), None
+        names = ("probe", "neighbours", "silhouette", "map", "map_chance", "map_p")
+        return {"reason": reason} | dict.fromkeys(names), None
     classes = int(design.labels.max()) + 1
     linear = probes.probe(features, design.well_of, design.folds, design.labellings, classes)
     few = drawn_patches(design.well_of, seed)
@@ -68,11 +69,6 @@ def score_position(design: Design) -> tuple[dict, dict[str, np.ndarray]]:
     return _judge(readings, near, design)
 
 
-def _no_scores(reason: str) -> dict:
-    names = ("probe", "neighbours", "silhouette", "map", "map_chance", "map_p")
-    return {"reason": reason} | dict.fromkeys(names)
-
-
 def _judge(
     readings: Mapping[str, tuple], means: np.ndarray, design: Design
 ) -> tuple[dict, dict[str, np.ndarray]]:
@@ -95,16 +91,12 @@ def _judge(
     everyone = ~np.eye(len(means), dtype=bool)
     order = well_scores.similarity_order(means, everyone)
     found = well_scores.mean_average_precision(order, design.labellings)
-    result["silhouette"] = _silhouette(means, design.labels)
+    # Of wells by condition: Rousseeuw 1987.
+    result["silhouette"] = float(silhouette_score(well_scores.standardised(means), design.labels))
     result["map"] = float(found[0])
     result["map_chance"] = None if design.untestable else float(found[1:].mean())
     result["map_p"] = None if design.untestable else well_scores.p_value(found)
     return result, draws
-
-
-def _silhouette(means: np.ndarray, labels: np.ndarray) -> float:
-    """Silhouette of wells by condition, of standardised mean features (Rousseeuw 1987)."""
-    return float(silhouette_score(well_scores.standardised(means), labels))
 
 
 def drawn_patches(well_of: np.ndarray, seed: int) -> np.ndarray:

@@ -47,12 +47,10 @@ def simulate_plates(
     Args:
       folder: where to write; must not exist. It appears only when everything in it is whole.
       rows, columns: wells of a plate in use, at most 16 and 24.
-      fields: fields a well.
-      field_size: side of a field in pixels.
-      seed: the same seed gives the same bytes, whatever `workers` is.
+      fields, field_size: how many a well, and the side in pixels.
+      seed: the same seed gives the same bytes, whatever `workers` (threads) is.
       association: expected share of bound T cells of each condition; `ASSOCIATION` without.
       droplet_share: chance that a field has a droplet.
-      workers: threads.
 
     Raises:
       FileExistsError: if `folder` exists.

@@ -80,7 +80,7 @@ def cases(batch: int, dtype: str) -> dict[str, Case]:
     random = np.random.default_rng(1)
     study, usual = (_models(config, dtype) for config in (dissertation, default))
     regressor = study.regressor.clone(dropout=0.0)  # what is dropped would differ
-    unet = UNet(outputs=2, **{**segmentation.get_config().unet.to_dict(), "dtype": dtype})
+    unet = UNet(outputs=2, **{**segmentation.get_config().model.to_dict(), "dtype": dtype})
     target = {"target": 10 * random.random(batch, np.float32)}
     masks = {"masks": random.integers(0, 2, (batch, WINDOW, WINDOW, 2)).astype(np.float32)}
     entropy = "binary_cross_entropy_with_logits"

@@ -108,7 +108,7 @@ def read_simulated(plates: Plates, seed: int) -> Labelled:
         if not truth.exists():
             raise ValueError(
                 f"{row.plate} {row.well}: the true cells of field {row.field} are not known, there "
-                f"is no {truth}: train on simulated plates, or on pairs by --config.plates.pairs"
+                f"is no {truth}: train on simulated plates, or on pairs, plates.pairs"
             )
         names.append(f"{row.plate} {row.well} field {row.field}")
         images.append(read_field(row, {}))

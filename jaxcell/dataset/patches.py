@@ -28,7 +28,7 @@ def windows(field: np.ndarray, window: int, stride: int) -> tuple[np.ndarray, np
     if min(height, width) < window:
         raise ValueError(
             f"a field of {height} x {width} pixels holds no window of {window} x {window}: "
-            "choose a smaller --config.dataset.window"
+            "choose a smaller dataset.window"
         )
     rows, columns = (height - window) // stride + 1, (width - window) // stride + 1
     top = (height - window - (rows - 1) * stride) // 2

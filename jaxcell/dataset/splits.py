@@ -64,6 +64,6 @@ def assign_wells(wells, split_by: str, seed: int) -> np.ndarray:
         raise ValueError(
             f"{len(wells)} wells on {wells['plate'].nunique()} plates cannot be split by "
             f"{split_by}: nothing is left for {', '.join(missing)}. Add wells"
-            + (" or use --config.dataset.split_by=well." if split_by == "plate" else ".")
+            + (" or set dataset.split_by to well." if split_by == "plate" else ".")
         )
     return result

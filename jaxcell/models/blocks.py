@@ -109,5 +109,5 @@ def require_divisible(x: Array, factor: int) -> None:
     if height % factor or width % factor:
         raise ValueError(
             f"windows of {height} x {width} pixels are not a multiple of {factor}, by which this "
-            "network shrinks them: change --config.dataset.window or the model's depth"
+            "network shrinks them: change dataset.window or the model's depth"
         )

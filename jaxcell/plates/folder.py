@@ -208,7 +208,7 @@ def _missing_views(
 def _missing_everywhere(plate: str, images: pd.DataFrame, view: str) -> Finding:
     there = ", ".join(sorted(images["view"].unique()))
     message = f"no image of the plate is a {view} view; its views are {there} ({_in_words(images)})"
-    cure = "name the views in the config (config.plates.views) as the files do"
+    cure = "name the views as the files do, such as --views t_cell=GFP,dendritic_cell=Cy5"
     return Finding("missing view", plate, "", images["path"].iloc[0], message, cure)
 
 
@@ -218,8 +218,8 @@ def _without_layout(
     """Says which wells have images and no layout, unless a finding says why already."""
     said = {(finding.plate, finding.well) for finding in layout_findings if finding.fatal}
     cure = (
-        "put the plate's layout (.xlsx) or a wells.csv into the folder; predict.py needs none, "
-        "and evaluate.py takes --condition=NAME in its place"
+        "put the plate's layout (.xlsx) or a wells.csv into the folder; predicting needs none, and "
+        "evaluating and measuring can be told one condition for all such wells"
     )
     findings = []
     without = images[~_keys(images, WELL).isin(_keys(wells, WELL))].drop_duplicates(WELL)

@@ -35,7 +35,7 @@ def test_overlapping_windows():
 
 
 def test_a_field_smaller_than_a_window_is_an_error():
-    with pytest.raises(ValueError, match="config.dataset.window"):
+    with pytest.raises(ValueError, match="a smaller dataset.window"):
         windows(np.zeros((100, 100, 2), np.uint16), 192, 192)
 
 

@@ -51,7 +51,7 @@ def test_whole_plates_can_be_held_out():
 def test_too_few_wells_or_plates_are_an_error():
     with pytest.raises(ValueError, match="Add wells"):
         assign_wells(_wells(1, 3).head(2), "well", 0)
-    with pytest.raises(ValueError, match="split_by=well"):
+    with pytest.raises(ValueError, match="dataset.split_by to well"):
         assign_wells(_wells(2, 9), "plate", 0)
 
 

@@ -43,5 +43,5 @@ def test_a_residual_block_starts_as_the_identity():
 
 def test_a_window_that_cannot_be_halved_is_an_error():
     require_divisible(jnp.zeros((1, 64, 96, 2)), 32)
-    with pytest.raises(ValueError, match=r"64 x 90 pixels .* 32.*--config.dataset.window"):
+    with pytest.raises(ValueError, match=r"64 x 90 pixels .* 32.*change dataset.window"):
         require_divisible(jnp.zeros((1, 64, 90, 2)), 32)

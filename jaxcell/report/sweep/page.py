@@ -257,7 +257,7 @@ def summary_lines(metrics: Mapping, members: pd.DataFrame, folder: Path) -> dict
     """
     lines = {"members": ", ".join(f"{n} {state}" for state, n in metrics["members"].items() if n)}
     if metrics["best_member"]:
-        lines["best"] = f"python evaluate.py --workdir={folder / metrics['best_member']}"
+        lines["best"] = f"jaxcell evaluate {folder / metrics['best_member']}"
     diverged = members[members["state"] == "diverged"].drop_duplicates("member")
     if len(diverged):
         lines["diverged"] = "\n".join(

@@ -47,7 +47,7 @@ def table(workdir: Path) -> pd.DataFrame:
 @pytest.mark.slow
 def test_killed_and_started_again_it_goes_on_and_ends_as_if_never_killed(tmp_path):
     output = tiny_plates.finish(start(tmp_path, "whole"), seconds=600)
-    assert "6 of 6 members done" in output and "evaluate.py --workdir=" in output
+    assert "6 of 6 members done" in output and "jaxcell evaluate " in output
     killed, finished = tmp_path / "killed", {}
     for number, moment in enumerate(moments(killed)):
         process = start(tmp_path, "killed")

@@ -11,7 +11,6 @@ from jaxcell.analysis.answers import Answers
 from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.scores.summary import summarise
 from jaxcell.analysis.structure.answer import SIGNIFICANT
-from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS, MICROMETRES_PER_PIXEL, gallery
@@ -229,11 +228,5 @@ def _content(
         "odd_count": int((odd["why"] != "").sum()) if len(odd) else 0,
         "odd_wells": odd[odd["why"] != ""].head(ODD_WELLS).to_dict("records") if len(odd) else [],
         "field": fields.iloc[0].to_dict(),
-        "lit": [
-            f"{plate}, {kind.plural} {flat_fields[plate, view].min():.2f} to "
-            f"{flat_fields[plate, view].max():.2f}"
-            for plate in sorted({plate for plate, _ in flat_fields})
-            for view, kind in KINDS.items()
-            if (plate, view) in flat_fields
-        ],
+        "lit": plates.illumination_ranges(flat_fields),
     }

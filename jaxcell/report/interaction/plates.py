@@ -120,6 +120,16 @@ def flat_fields(fields: FlatFields) -> Figure:
     return figure
 
 
+def illumination_ranges(fields: FlatFields) -> list[str]:
+    """From darkest to brightest, of each plate and view: `CK19, T cells 0.75 to 1.25`."""
+    return [
+        f"{plate}, {kind.plural} {fields[plate, view].min():.2f} to {fields[plate, view].max():.2f}"
+        for plate in sorted({plate for plate, _ in fields})
+        for view, kind in KINDS.items()
+        if (plate, view) in fields
+    ]
+
+
 @style.legible
 def field_map(
     patches: pd.DataFrame,

@@ -16,6 +16,7 @@ from jaxcell.report.common.images import (
     draw_image,
     draw_scale_bar,
 )
+from jaxcell.report.common.words import number
 
 # Inches: width of the figure, left margin, gap between images, heading of a condition, labels.
 WIDTH, MARGIN, GAP, HEADING, LABELS = 7.2, 0.25, 0.04, 0.27, 0.19
@@ -59,7 +60,8 @@ def reconstructions(
         for column, value in enumerate(truth):
             x = MARGIN + column * cell + (cell - GAP) / 2
             y = top + HEADING + LABELS - 0.035
-            axes.text(x, y, _value(value, target), ha="center", va="bottom", size=8.5)
+            text = f"{number(float(value), target.digits - 1)} {target.unit}".strip()
+            axes.text(x, y, text, ha="center", va="bottom", size=8.5)
         for line, (images, word) in enumerate(((originals, "original"), (outputs, "rebuilt"))):
             y = top + HEADING + LABELS + line * (side + GAP)
             axes.text(
@@ -77,12 +79,6 @@ def reconstructions(
     width_um = width * micrometres_per_pixel
     draw_scale_bar(axes, MARGIN + cell - GAP, HEADING + LABELS + side, width_um, cell - GAP)
     return axes.figure
-
-
-def _value(value: float, target: Quantity) -> str:
-    """`5.3 % overlap`; the name of the target only where that is a short word."""
-    text = f"{value:.{target.digits - 1}f} {target.unit}".strip()
-    return f"{text} {target.label}" if len(target.label) < 9 else text
 
 
 @style.legible

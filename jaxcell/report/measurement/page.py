@@ -142,10 +142,7 @@ def write_measurement_report(
             "colours": COLOURS[colours],
             "shown": [f"{item.condition or NO_CONDITION}, well {item.well}" for item in examples],
             "truth": on_truth(metrics["truth"]),
-            "lit": [
-                f"{plate}, {KINDS[view].plural} {field.min():.2f} to {field.max():.2f}"
-                for (plate, view), field in sorted(flat_fields.items())
-            ],
+            "lit": plate_figures.illumination_ranges(flat_fields),
         },
         made={"seconds_a_well": metrics["seconds_a_well"]},
         config=config,

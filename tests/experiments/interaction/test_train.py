@@ -158,7 +158,7 @@ def test_the_whole_way(damaged, simulated, tmp_path, monkeypatch):
     assert "B02" in page and "C03" in page
     # Half of four test wells is too few for any interval, and that is said.
     assert "calibration wells, and there are" in metrics["coverage"]["reason"]
-    assert metrics["coverage"]["reason"] in html.unescape(page)
+    assert metrics["coverage"]["reason"] in html.unescape(page).replace("\xa0", " ")
 
     report = workdir / "report"
     assert json.loads((report / "metrics.json").read_text())["left_out"] == 2
@@ -210,7 +210,7 @@ def test_another_target_the_whole_way(simulated, tmp_path, monkeypatch):
     assert metrics["target"]["name"] == "contact_share"
     assert metrics["target"]["label"] in summary_lines(metrics)
     page = (report / "index.html").read_text()
-    assert f"How good is the prediction of {metrics['target']['label']}?" in page
+    assert f"How well is {metrics['target']['label']} predicted from an image?" in page
     assert "Uneven light" in page and (report / "figures" / "flat_fields.png").exists()
 
     _, loaded = load(workdir)

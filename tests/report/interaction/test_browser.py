@@ -37,8 +37,9 @@ def test_both_answers_stand_side_by_side_on_the_first_screen(opened):
     strong, structure = box(opened, "#how-strong"), box(opened, "#is-there-structure")
     assert strong["x"] + strong["width"] <= structure["x"]
     assert strong["y"] == structure["y"]
-    assert structure["x"] + structure["width"] <= WIDTH
-    for found in (strong, structure, box(opened, ".tiles")):
+    tiles = box(opened, ".tiles")
+    assert structure["x"] + structure["width"] == pytest.approx(tiles["x"] + tiles["width"])
+    for found in (strong, structure, tiles):
         assert found["y"] + found["height"] <= FIRST_SCREEN
 
 

@@ -204,7 +204,7 @@ def test_another_target_is_told_in_its_own_words(
 def test_flat_fields_are_shown_where_there_are_any(
     tmp_path, report, make_patches, make_report_arguments, draw_only
 ):
-    assert "Uneven illumination" not in report.read_text(encoding="utf-8")
+    assert "Uneven light" not in report.read_text(encoding="utf-8")
     draw_only()
     y, _ = np.mgrid[-1:1:64j, -1:1:64j]
     arguments = make_report_arguments(make_patches(wells=1))
@@ -212,24 +212,34 @@ def test_flat_fields_are_shown_where_there_are_any(
     page = write_report(tmp_path / "report", **arguments)
     found = Page(page.read_text(encoding="utf-8"))
     text = " ".join(found.text.split())
-    assert "Uneven illumination" in text and "SIM01, T cells 0.75 to 1.25" in text
+    assert "Uneven light" in text and "SIM01, T cells 0.75 to 1.25" in text
     # One well a condition tells nothing of structure.
     assert len(found.images) == len(FIGURES - {"structure"} | {"flat_fields"})
     assert (page.parent / "figures" / "flat_fields.png").stat().st_size > 5000
 
 
+@pytest.mark.parametrize(
+    ("left_out", "listed", "sentence"),
+    [
+        (0, False, "Nothing was left out."),
+        (0, True, "Nothing was left out; what was noticed in the plates is listed."),
+        (2, True, "Left out for the reasons listed: 2 findings."),
+    ],
+)
 def test_findings_are_listed_and_cannot_inject_markup(
-    tmp_path, make_patches, make_report_arguments, draw_only
+    left_out, listed, sentence, tmp_path, make_patches, make_report_arguments, draw_only
 ):
     draw_only()
-    arguments = make_report_arguments(make_patches(wells=1))
-    arguments["findings"] = [
-        ("no_layout", "CK90", "D07", "a/b.tif", "<b>bold</b> & found", "cure it", True)
-    ]
+    patches = make_patches(wells=1)
+    arguments = make_report_arguments(patches.assign(faulty=patches.index == 0))
+    arguments["metrics"]["left_out"] = left_out
+    finding = ("no_layout", "CK90", "D07", "a/b.tif", "<b>bold</b> & found", "cure it", True)
+    arguments["findings"] = [finding] if listed else []
     html = write_report(tmp_path / "report", **arguments).read_text(encoding="utf-8")
-    text = Page(html).text
-    for expected in ("CK90", "D07", "b.tif", "<b>bold</b> & found", "cure it", "1 finding"):
-        assert expected in text
+    text = " ".join(Page(html).text.split())
+    assert sentence in text and "1 patch is faulty (1.3 %)" in text
+    for expected in ("CK90", "D07", "b.tif", "<b>bold</b> & found", "cure it"):
+        assert (expected in text) == listed
     assert "<b>bold" not in html
 
 

@@ -16,6 +16,7 @@ from jaxcell.report.common.images import (
     draw_image,
     draw_scale_bar,
 )
+from jaxcell.report.common.losses import draw_losses, series
 from jaxcell.report.common.words import number
 
 # Inches: width of the figure, left margin, gap between images, heading of a condition, labels.
@@ -98,47 +99,20 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], target: Quantity = O
         return style.sentence_figure("No history of the training was found.")
     figure = style.new_figure(7.2, 3.1)
     for axes, (name, rows) in zip(np.ravel(figure.subplots(1, len(histories))), histories.items()):
-        _draw_losses(axes, rows)
+        draw_losses(axes, rows)
         _mark_learning_rate_steps(axes, rows)
         unit = target.difference_unit
         squared = unit and (f"({unit})²" if {" ", "²"} & set(unit) else f"{unit}²")
         regression = style.with_unit("squared error", squared)
         loss = "cross-entropy, nats" if name == "autoencoder" else regression
-        axes.set(title=name.capitalize(), xlabel="epoch", ylabel=loss)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(title=name.capitalize(), ylabel=loss)
     return figure
-
-
-def _draw_losses(axes: Axes, rows: Sequence[Mapping]) -> None:
-    """Training and validation loss, on a log scale where they fall by factors."""
-    lowest, highest = np.inf, -np.inf
-    for name, colour in (("train", style.BLUE), ("validation", style.VERMILION)):
-        epochs, values = _series(rows, f"{name}_loss")
-        if len(epochs):
-            few = "o" if len(epochs) < 25 else None
-            words = {"train": "training"}.get(name, name)
-            axes.plot(epochs, values, color=colour, label=words, marker=few, ms=3)
-            lowest, highest = min(lowest, values.min()), max(highest, values.max())
-    if highest > 20 * lowest > 0:
-        axes.set_yscale("log")
-    if axes.lines:
-        axes.legend(loc="upper right")
-
-
-def _series(rows: Sequence[Mapping], key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs and finite values of one key, float64 [n] each, in order of epoch."""
-    pairs = sorted(
-        (float(row["epoch"]), float(row[key]))
-        for row in rows
-        if row.get("epoch") is not None and row.get(key) is not None
-    )
-    table = np.array([pair for pair in pairs if np.isfinite(pair).all()]).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
 
 
 def _mark_learning_rate_steps(axes: Axes, rows: Sequence[Mapping]) -> None:
     """A dotted line, with the new rate, before each epoch that has another learning rate."""
-    epochs, rates = _series(rows, "learning_rate")
+    rates = series(rows, "learning_rate")
+    epochs, rates = rates.index.to_numpy(), rates.to_numpy()
     # A schedule that changes at every epoch is a curve, not steps.
     if 2 * len(set(rates)) > len(rates):
         return

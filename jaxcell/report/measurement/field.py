@@ -1,4 +1,4 @@
-"""A whole field with the cells that were found in it, for a notebook."""
+"""The cells that were found, outlined in their field."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +10,27 @@ from jaxcell.report.common.outlines import brightness, draw_outlines
 
 # How each kind of cell is outlined, in words and for matplotlib.
 LINES = {"t_cell": ("solid", "-"), "dendritic_cell": ("dashed", (0, (2, 1)))}
+
+
+def draw_found(axes: Axes, picture: np.ndarray, labels: np.ndarray) -> list[str]:
+    """Draws a picture with a line round every cell.
+
+    Args:
+      axes: where to draw, a unit a pixel.
+      picture: float [H, W, 3].
+      labels: int32 [2, H, W], 0 outside T cells and dendritic cells.
+
+    Returns:
+      For each kind of cell how many there are and how they are outlined, in words.
+    """
+    axes.imshow(picture, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    words = []
+    for (kind, (word, line)), numbers in zip(LINES.items(), labels):
+        draw_outlines(axes, numbers, "white", line)
+        count = np.unique(numbers[numbers > 0]).size
+        words.append(f"{count} {KINDS[kind].plural} ({word})")
+    return words
 
 
 @style.legible
@@ -35,12 +56,7 @@ def outlined_field(
     height, width = views.shape[:2]
     # Of every fourth pixel in y and x: enough for a percentile.
     low, high = np.percentile(views[::4, ::4], (1, 99.7), axis=(0, 1))
-    axes.imshow(colour_image(brightness(views, low, high)), interpolation="nearest")
-    counts = []
-    for (kind, (word, line)), numbers in zip(LINES.items(), labels):
-        draw_outlines(axes, numbers, "white", line)
-        counts.append(f"{np.unique(numbers[numbers > 0]).size} {KINDS[kind].plural} ({word})")
+    counts = draw_found(axes, colour_image(brightness(views, low, high)), labels)
     axes.set_title(f"{title}\n{', '.join(counts)}")
-    axes.set(xticks=[], yticks=[])
     draw_scale_bar(axes, width, height, width * pixel_um, width)
     return axes

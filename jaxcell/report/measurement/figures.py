@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from jaxcell.analysis.conditions import condition_names
@@ -17,8 +16,8 @@ from jaxcell.measures.catalogue import SHAPES
 from jaxcell.measures.chance import MINIMUM_CELLS, TOO_FEW
 from jaxcell.report.common import style
 from jaxcell.report.common.images import colour_image, draw_scale_bar
-from jaxcell.report.common.outlines import draw_outlines
 from jaxcell.report.interaction.plates import place, row_name
+from jaxcell.report.measurement.field import draw_found
 
 # Colour and hatching of each answer, told apart in grey too, and the rule it is by.
 FILLS = {
@@ -117,7 +116,7 @@ def strengths(
         axes.set_ylabel(textwrap.fill(f"{words},\u00a0{unit}" if unit else words, 30))
         _name_conditions(axes, of_well[~few], palette, 72 // columns)
         if name == "overlap_share":
-            handle = Line2D([], [], ls="", marker="_", color=style.MUTED, label="by chance")
+            handle = style.handle(BY_CHANCE, "by chance")
             axes.legend(handles=[handle], loc="best", handletextpad=0.2, borderpad=0.2)
     return figure
 
@@ -125,14 +124,10 @@ def strengths(
 def _strip(axes: Axes, at: float, values: pd.Series, few: pd.Series, mark: style.Mark) -> None:
     """Wells of one condition beside one another, their median and its interval."""
     shift = 0.13 * np.random.default_rng(0).uniform(-1, 1, len(values))
-    many = len(values) > 60
-    look = {"s": 9 if many else 18, "alpha": 0.5 if many else 0.85}
-    look |= {"marker": mark.marker, "edgecolors": mark.colour, "linewidths": 0.4 if many else 0.9}
-    if mark.marker == "_":
-        look |= {"edgecolors": None, "color": mark.colour}
+    small = {"ms": 3, "alpha": 0.5, "mew": 0.4} if len(values) > 60 else {"ms": 4.2, "mew": 0.9}
     for rows, face in ((~few, mark.colour), (few, "none")):
-        look |= {} if mark.marker == "_" else {"facecolor": face}
-        axes.scatter(at + shift[rows], values[rows], **look)
+        x = at + shift[rows]
+        axes.plot(x, values[rows], mark.marker, mec=mark.colour, mfc=face, **small)
     if (~few).any():
         line = {"zorder": 3, "color": style.MUTED if mark is BY_CHANCE else style.INK}
         axes.hlines(values[~few].median(), at - 0.2, at + 0.2, lw=1.6, **line)
@@ -225,8 +220,7 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
         style.set_scale(axes, spectra.stack(), wide=np.inf)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.axes[0].set_ylabel("light lost at this step,\n% of the cell's light")
-    handles = [Line2D([], [], lw=1.3, ms=4, label=name, color=mark.colour, marker=mark.marker)
-               for name, mark in palette.items()]  # fmt: skip
+    handles = [style.handle(mark, name, ls="-", lw=1.3, ms=4) for name, mark in palette.items()]
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
     return figure
 
@@ -252,14 +246,9 @@ def found(
     height, width = picture.shape[:2]
     figure = style.new_figure(7.2, 3.95)
     plain, outlined = figure.subplots(1, 2)
-    words = []
-    for kind, numbers, line in zip(KINDS.values(), labels, ("-", (0, (2, 1)))):
-        draw_outlines(outlined, numbers, "white", line)
-        words.append(f"{len(np.unique(numbers[numbers > 0]))} {kind.plural}")
-    plain.set_title(title)
-    outlined.set_title("Found here: " + ", ".join(words))
-    for axes in (plain, outlined):
-        axes.imshow(picture, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
+    plain.imshow(picture, interpolation="nearest")
+    plain.set(xticks=[], yticks=[], title=title)
+    words = ", ".join(draw_found(outlined, picture, labels))
+    outlined.set_title(words, size=8.5, weight="normal")
     draw_scale_bar(plain, width, height, width * pixel_um, width)
     return figure

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
 from jaxcell.cells.kinds import KINDS, kind_called
 from jaxcell.report.common import style
+from jaxcell.report.common.losses import draw_losses
 from jaxcell.report.common.outlines import brightness, draw_outlines, fullest_square
 
 NAMES = {
@@ -98,14 +98,12 @@ def scores(fields: pd.DataFrame) -> Figure:
                 values = fields.loc[chosen, score].to_numpy()
                 x = place + (shift - (len(methods) - 1) / 2) * 0.3
                 beside = x + 0.08 * random.uniform(-1, 1, len(values))
-                colour, marker = MARKS[method]
-                axes.scatter(beside, values, s=20, alpha=0.6, color=colour, marker=marker, lw=0)
+                style.points(axes, beside, values, MARKS[method], s=20, alpha=0.6)
                 axes.hlines(np.median(values), x - 0.12, x + 0.12, color=style.INK, linewidth=1.6)
         axes.set_xticks([0, 1], ["F1\nat IoU 0.5", "mean AP\nIoU 0.5 to 0.95"])
         title = f"{kind_called(kind).plural}, {chosen.sum()} fields"
         axes.set(ylim=(0, 1.02), ylabel="score of a field", title=title)
-    handles = [Line2D([], [], ls="", marker=MARKS[method].marker, color=MARKS[method].colour,
-                      label=NAMES[method]) for method in methods]  # fmt: skip
+    handles = [style.handle(MARKS[method], NAMES[method]) for method in methods]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
@@ -156,20 +154,10 @@ def loss_curve(history: Sequence[Mapping]) -> Figure:
     Returns:
       The figure; values that are missing or not finite are left out.
     """
-    looks = {"train_loss": (style.BLUE, "-"), "validation_loss": (style.VERMILION, "--")}
-    table = pd.DataFrame(history).reindex(columns=["epoch", *looks]).astype(float)
-    table = table.set_index("epoch").replace([np.inf, -np.inf], np.nan)
-    if table.isna().all(axis=None):
+    if not len(history):
         return style.sentence_figure("No history of the training was found.")
     figure = style.new_figure(7.2, 3.0)
     axes = figure.subplots()
-    for (name, rows), (colour, line) in zip(table.items(), looks.values()):
-        look = {"marker": "o", "ms": 3} if len(rows) < 25 else {}
-        label = {"train_loss": "training"}.get(name, "validation")
-        rows = rows.dropna()
-        axes.plot(rows.index, rows, color=colour, ls=line, label=label, **look)
-    style.set_scale(axes, table.stack(), wide=1)
-    axes.set(xlabel="epoch", ylabel="loss that training lowers")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend()
+    draw_losses(axes, history)
+    axes.set_ylabel("loss that training lowers")
     return figure

@@ -27,6 +27,7 @@ NAMES = {
 # Points of one size stand beside one another, on the log axis by these factors.
 SHIFTS = {"separate": 1.0, "nested": 2**0.24, "spatial": 2**0.42}
 REFERENCE_SIZE = 1152
+RING = {"ms": 12, "mfc": "none", "mew": 1.8}  # round the smallest sufficient size
 # AUROC without any code: name -> words and line style.
 BASELINES = {
     "auroc_of_position": ("plate position alone", ":"),
@@ -68,9 +69,8 @@ def quality_figure(
         _draw_seeds(axes, sizes, members, criterion.name)
         for item in ablation.smallest_sufficient(sizes, criterion):
             mean = sizes.set_index(["kind", "latent_size"]).loc[(item.kind, item.size)]
-            ring = {"ms": 12, "mfc": "none", "mec": MARKS[item.kind].colour, "mew": 1.8}
             place = item.size * SHIFTS[item.kind], mean[f"{criterion.name}_mean"]
-            axes.plot(*place, marker="o", **ring)
+            axes.plot(*place, "o", mec=MARKS[item.kind].colour, **RING)
         _set_view(axes, criterion.name, sizes, members, levels)
         set_size_axis(axes, ticks)
         label = style.with_unit(criterion.label, criterion.unit)
@@ -79,13 +79,16 @@ def quality_figure(
     best = "best size (one seed)" if single else "smallest sufficient size"
     handles = [
         *kind_handles(sizes),
-        handle(style.MUTED, best, marker="o", ls="", ms=11, mew=1.8),
-        handle(style.MUTED, f"reference study, {REFERENCE_SIZE:,}", ls="--"),
-        handle(style.INK, "a code that holds nothing"),
-        *(handle(style.PURPLE, f"{words} ({value:.2f})", ls=line) for words, line, value in lines),
+        style.handle(style.Mark(style.MUTED, "o"), best, **RING),
+        _line_handle(style.MUTED, "--", f"reference study, {REFERENCE_SIZE:,}"),
+        _line_handle(style.INK, "-", "a code that holds nothing"),
+        *(
+            _line_handle(style.PURPLE, line, f"{words} ({value:.2f})")
+            for words, line, value in lines
+        ),
     ]
     if (members["state"] == "diverged").any():
-        handles.append(handle(style.VERMILION, "a training that diverged", marker="x", ls=""))
+        handles.append(style.handle(style.Mark(style.VERMILION, "x"), "a training that diverged"))
     corner.set_axis_off()
     corner.legend(handles=handles, loc="center left", borderaxespad=0)
     return figure
@@ -140,15 +143,13 @@ def set_size_axis(axes: Axes, sizes: Iterable[int]) -> None:
     axes.set_xlabel("numbers in the code", size=9)
 
 
-def handle(colour: str, label: str, **look: object) -> Line2D:
-    """An entry of a legend."""
-    return Line2D([], [], color=colour, label=label, **{"mfc": "none", "lw": 1.2} | look)
+def _line_handle(colour: str, line: object, label: str) -> Line2D:
+    return style.handle(style.Mark(colour, ""), label, ls=line, lw=1.2)
 
 
 def kind_handles(sizes: pd.DataFrame) -> list[Line2D]:
     """An entry for each kind of code in a table."""
-    return [handle(colour, NAMES[kind], marker=marker, mfc=colour, ls="")
-            for kind, (colour, marker) in MARKS.items() if kind in set(sizes["kind"])]  # fmt: skip
+    return [style.handle(MARKS[kind], NAMES[kind]) for kind in MARKS if kind in set(sizes["kind"])]
 
 
 @style.legible
@@ -189,7 +190,7 @@ def pareto_figure(sizes: pd.DataFrame) -> Figure:
         point = (row.code_bytes_mean, row.bce_excess_mean)
         left.annotate(f"{row.latent_size:,}", point, (6, 6), textcoords="offset points", size=7.5)
     hollow = "hollow: another is as good or better in both"
-    handles = [*kind_handles(sizes), handle(style.MUTED, hollow, marker="o", ls="")]
+    handles = [*kind_handles(sizes), style.handle(style.Mark(style.MUTED, "o"), hollow, mfc="none")]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
 

@@ -9,7 +9,9 @@ from jaxcell.report.common import style
 from jaxcell.report.common.images import (
     DEFAULT_COLOURS,
     MICROMETRES_PER_PIXEL,
+    canvas,
     colour_image,
+    draw_image,
     draw_scale_bar,
 )
 from jaxcell.report.sweep.figures import MARKS
@@ -40,18 +42,13 @@ def reconstructions_figure(
     listed = sorted({size for kind in rows for size in pictures[kind]})
     rows = rows or ["spatial"]
     columns = [(None, 0), *((None, size) for size in listed), *ends]
-    # One set of axes in inches for all images: dozens of axes take seconds to lay out.
     margin, gap, heading = 0.28, 0.04, 0.42
     across = max(7.2, 0.88 * len(columns) + margin)
     cell = min((across - margin) / len(columns), 1.6)
     height, width = originals.shape[1:3]
     side = (cell - gap) * height / width
     block = len(rows) * (side + gap) + 0.12
-    down = heading + len(originals) * block
-    figure = style.new_figure(across, down)
-    figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
+    axes = canvas(across, heading + len(originals) * block)
     for place, (kind, size) in enumerate(columns):
         words = f"{size:,}" + ("\nspatial" if kind else "") if place else "original"
         axes.text(margin + place * cell + (cell - gap) / 2, heading - 0.06, words, size=9,
@@ -66,11 +63,9 @@ def reconstructions_figure(
                 found = pictures.get(kind or row, {}).get(size) if place else originals
                 if found is None or (line and (not place or kind)):
                     continue
-                x = margin + place * cell
                 image = colour_image(found[patch] if place else original, colours)
-                axes.imshow(image, extent=(x, x + cell - gap, y + side, y))
+                draw_image(axes, image, margin + place * cell, y, cell - gap)
     # Away from the corner: the words are wider than the bar in so small an image.
     right = margin + cell - gap - 0.08
     draw_scale_bar(axes, right, heading + side, width * pixel_um, cell - gap)
-    axes.set(xlim=(0, across), ylim=(down, 0), aspect="auto")
-    return figure
+    return axes.figure

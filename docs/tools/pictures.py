@@ -25,10 +25,7 @@ FIGURES = {
     ),
     "overlap": ("default/report/figures/scatter.png", "jaxcell train --config default"),
     "structure": ("default/report/figures/structure.png", "jaxcell train --config default"),
-    "reconstructions": (
-        "default/report/figures/reconstructions.png",
-        "jaxcell train --config default",
-    ),
+    "reconstructions": ("demo/report/figures/reconstructions.png", "python train.py"),
     "latent_sweep": (
         "latent_sweep/report/figures/quality_1.png",
         "jaxcell train --config latent_sweep",
@@ -41,7 +38,7 @@ FIGURES = {
 # picture -> page below the folder of runs, and the command that makes it.
 PAGES = {
     "report_annotated": ("measured-simulated/report/index.html", "jaxcell measure"),
-    "explorer": ("default/report/explorer.html", "jaxcell train --config default"),
+    "explorer": ("demo/report/explorer.html", "python train.py"),
 }
 # CSS selector of a part of the report -> what is written beside it.
 NOTES = {

@@ -187,7 +187,7 @@ def _score_line(rows: pd.DataFrame, target: Quantity) -> str:
         return result["reason"]
     ratio = result["rmse_over_sd"]
     text = f"RMSE {number(result['rmse'], target.digits)}"
-    return text if ratio is None else f"{text}, RMSE / SD {ratio:.2f}"
+    return text if ratio is None else f"{text}, RMSE / SD {ratio:.3f}"
 
 
 def _draw_running_mean(axes: Axes, true: np.ndarray, error: np.ndarray) -> list:

@@ -110,7 +110,7 @@ def on_regression(regressor: Mapping, target: Quantity = OVERLAP) -> list[str]:
         word = next((word for limit, word in QUALITY if ratio <= limit), "hardly at all")
         sentences.append(
             f"The truth varies by {amount(regressor['sd_true'], target)} (standard deviation), so "
-            f"the error is {ratio:.2f} of that: the predictions follow the truth {word}."
+            f"the error is {ratio:.3f} of that: the predictions follow the truth {word}."
         )
     else:
         sentences.append(f"There is no spread to compare this with: {regressor['reason']}.")
@@ -202,6 +202,6 @@ def _counts(by_split: Mapping[str, int]) -> str:
 def _errors(scores: Mapping, target: Quantity) -> str:
     return (
         f"RMSE {amount(scores['rmse'], target)}, SD of the truth "
-        f"{amount(scores['sd_true'], target)}, RMSE / SD {number(scores['rmse_over_sd'])} "
+        f"{amount(scores['sd_true'], target)}, RMSE / SD {number(scores['rmse_over_sd'], 3)} "
         f"({count(scores['n'], 'patch', 'patches')})"
     )

@@ -1,5 +1,6 @@
 """One well measured: its interaction, its cells, and where each cell is."""
 
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,26 +32,16 @@ class Measured(NamedTuple):
 
 def check_settings(config: ConfigDict) -> None:
     """Raises ValueError for numbers out of their range."""
-    measurement, pixel_um, threads = (
-        config.measurement,
-        config.plates.pixel_um,
-        config.machine.threads,
-    )
     rules = {
-        "plates.pixel_um": (pixel_um, pixel_um > 0),
-        "measurement.minimum_area_um2": (
-            measurement.minimum_area_um2,
-            measurement.minimum_area_um2 >= 0,
-        ),
-        "measurement.granularity_steps": (
-            measurement.granularity_steps,
-            measurement.granularity_steps >= 0,
-        ),
-        "machine.threads": (threads, threads >= 1),
+        "plates.pixel_um": lambda um: um > 0,
+        "measurement.contact_um": lambda um: 0 <= um < MAXIMUM_UM,
+        "measurement.near_um": lambda um: 0 <= um < MAXIMUM_UM,
+        "measurement.minimum_area_um2": lambda area: area >= 0,
+        "measurement.granularity_steps": lambda count: count >= 0,
+        "machine.threads": lambda count: count >= 1,
     }
-    for name in ("contact_um", "near_um"):
-        rules[f"measurement.{name}"] = (measurement[name], 0 <= measurement[name] < MAXIMUM_UM)
-    bad = [f"{name} is {value}" for name, (value, good) in rules.items() if not good]
+    values = {name: attrgetter(name)(config) for name in rules}
+    bad = [f"{name} is {value}" for name, value in values.items() if not rules[name](value)]
     if bad:
         raise ValueError(
             f"{', '.join(bad)}: distances are from 0 to below {MAXIMUM_UM:g} µm, a pixel is wider "

@@ -1,6 +1,5 @@
 """Uneven illumination: estimated over the fields of a plate, kept beside the data, divided out."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from scipy.stats import trim_mean
 from tqdm import tqdm
 
 from jaxcell.plates.images import read_view
+from jaxcell.storage.atomic import whole
 
 FILE = "flat_fields.npz"
 # Fields that an estimate is made from at most: more hardly change it, and take time to read.
@@ -96,11 +96,9 @@ def correct(views: np.ndarray, plate: str, names: tuple[str, ...], flat: FlatFie
 
 
 def write_flat_fields(folder: Path, flat: FlatFields) -> None:
-    """Writes estimates into a folder; beside first and then renamed, so whole or not there."""
-    partial = folder / f"{FILE}.tmp"
-    with partial.open("wb") as file:
+    """Writes estimates into a folder; the file is whole or not there."""
+    with whole(folder / FILE) as partial, partial.open("wb") as file:
         np.savez(file, **{f"{plate} {view}": field for (plate, view), field in flat.items()})
-    os.replace(partial, folder / FILE)
 
 
 def read_flat_fields(folder: Path) -> dict[tuple[str, str], np.ndarray]:

@@ -17,11 +17,29 @@ if TYPE_CHECKING:  # slow to import, and a run without export needs none of them
     from anndata import AnnData
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Has a file written beside its place and then renamed, so that it is whole or not there.
+
+    Args:
+      path: of the file; its folder is made.
+
+    Yields:
+      Where to write it. After an error it is removed, and what was at `path` stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".tmp")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write(path: Path, content: dict | list) -> None:
-    """Writes JSON beside and renames it, so that a file is whole or not there."""
-    partial = path.with_suffix(".tmp")
-    partial.write_text(_as_json(content))
-    os.replace(partial, path)
+    """Writes JSON; whole or not there."""
+    with whole(path) as partial:
+        partial.write_text(_as_json(content))
 
 
 def _as_json(content: dict | list) -> str:
@@ -54,36 +72,21 @@ def locked(path: Path, wait: bool = False) -> Iterator[bool]:
 
 
 def write_cells(path: Path, cells: "pd.DataFrame") -> None:
-    """Writes a table of cells, one row a cell, as Parquet; a file is whole or not there.
-
-    Args:
-      path: where to; its folder is made.
-      cells: any table.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
-    cells.to_parquet(partial, index=False)
-    os.replace(partial, path)
+    """Writes a table of cells, one row a cell, as Parquet; whole or not there."""
+    with whole(path) as partial:
+        cells.to_parquet(partial, index=False)
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Writes a table as CSV; a file is whole or not there."""
-    partial = path.with_name(path.name + ".tmp")
-    table.to_csv(partial, index=False)
-    os.replace(partial, path)
+    """Writes a table as CSV; whole or not there."""
+    with whole(path) as partial:
+        table.to_csv(partial, index=False)
 
 
 def write_anndata(path: Path, adata: "AnnData") -> None:
-    """Writes .h5ad, for `scanpy.read_h5ad`; a file is whole or not there.
-
-    Args:
-      path: where to; its folder is made.
-      adata: as `to_anndata` gives it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".tmp")
-    adata.write_h5ad(partial)
-    os.replace(partial, path)
+    """Writes .h5ad, as `to_anndata` gives it, for `scanpy.read_h5ad`; whole or not there."""
+    with whole(path) as partial:
+        adata.write_h5ad(partial)
 
 
 def replace(temporary: Path, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -14,6 +13,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Sharding
 from tensorboardX import SummaryWriter
 
+from jaxcell.storage.atomic import whole
 from jaxcell.training import checkpoint
 from jaxcell.training.state import TrainState
 from jaxcell.training.tasks import Params
@@ -135,7 +135,6 @@ def _rewind(path: Path, step: int) -> list[dict]:
     # A killed run may have left half a line; it is always the last, and no checkpoint knows it.
     rows = [json.loads(line) for line in lines if line.endswith("\n")]
     rows = [row for row in rows if row["step"] <= step]
-    rewound = path.with_suffix(".tmp")
-    rewound.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    os.replace(rewound, path)
+    with whole(path) as rewound:
+        rewound.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return rows

@@ -1,6 +1,5 @@
 """Where each cell is, as images that ImageJ and napari open: one file a field and kind of cell."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +8,7 @@ import numpy as np
 import tifffile
 
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.storage.atomic import whole
 
 
 def label_paths(
@@ -63,16 +63,15 @@ def write_label_image(path: Path, labels: np.ndarray, pixel_um: float) -> None:
       pixel_um: width of a pixel.
     """
     largest = int(labels.max(initial=0))
-    partial = path.with_name(path.name + ".tmp")
-    tifffile.imwrite(
-        partial,
-        labels.astype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32),
-        photometric="minisblack",
-        compression="zlib",
-        resolution=(1 / pixel_um, 1 / pixel_um),
-        resolutionunit="NONE",
-        # Where ImageJ looks for the unit. tifffile would say it itself, but not of uint32.
-        description="ImageJ=1.54f\nunit=um\n",
-        metadata=None,
-    )
-    os.replace(partial, path)
+    with whole(path) as partial:
+        tifffile.imwrite(
+            partial,
+            labels.astype(np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32),
+            photometric="minisblack",
+            compression="zlib",
+            resolution=(1 / pixel_um, 1 / pixel_um),
+            resolutionunit="NONE",
+            # Where ImageJ looks for the unit. tifffile would say it itself, but not of uint32.
+            description="ImageJ=1.54f\nunit=um\n",
+            metadata=None,
+        )

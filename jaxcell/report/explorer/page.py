@@ -28,7 +28,7 @@ from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS
 from jaxcell.report.common.page import TEMPLATES, environment
 from jaxcell.report.explorer import sprites
 from jaxcell.report.explorer.colours import Column, colourings, derived
-from jaxcell.storage.atomic import plain
+from jaxcell.storage.atomic import plain, whole
 
 TEMPLATE = "explorer/page.html.jinja"
 SCRIPTS = ("explorer/data.js", "explorer/map.js", "explorer/explorer.js")
@@ -123,13 +123,9 @@ def write_explorer(
         "bokeh": Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw,
         "scripts": [(TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS],
     }
-    temporary = path.with_name(path.name + ".tmp")
-    try:
+    with whole(path) as partial:
         stream = environment().get_template(TEMPLATE).stream(content)
-        stream.dump(str(temporary), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        stream.dump(str(partial), encoding="utf-8")
     return path
 
 

@@ -44,12 +44,12 @@ PAGES = {
 NOTES = {
     "p.lead": "The answer, in a sentence.",
     ".tiles": "What was found.",
-    "#chance ul": "Each condition against what chance gives in the same wells.",
-    "#chance figure .scroll": "Every well at its place. Colour and hatching tell the answer; the "
+    "#answer table": "Each condition against what chance gives in the same wells.",
+    "#answer figure .scroll": "Every well at its place. Colour and hatching tell the answer; the "
     "number is z, how far the overlap lies above chance.",
 }
 # What is left out between them, so that the picture is short.
-LEFT_OUT = "nav, #measured, #chance > p"
+LEFT_OUT = "nav, #answer > p"
 # Numbers the parts at their right edge and writes the notes beside the page; returns its height.
 ANNOTATE = """([notes, leftOut]) => {
   document.querySelectorAll(leftOut).forEach(part => part.remove());

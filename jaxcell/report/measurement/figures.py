@@ -48,7 +48,7 @@ def answers(wells: pd.DataFrame, level: float) -> Figure:
         return style.sentence_figure("No well has a place on a plate.")
     lines, columns = np.maximum(np.max([*places], axis=0) + 1, (2, 6))
     width = min(7.2, 0.6 * columns + 0.6)
-    figure = style.new_figure(7.2, 1.4 + (width - 0.3) * lines / columns)
+    figure = style.new_figure(7.2, 1.8 + (width - 0.3) * lines / columns)
     axes = figure.subplots()
     size = min(8.0, 20.0 * (width - 0.3) / columns)
     for (row, column), well in zip(places, wells.loc[places.index].itertuples()):

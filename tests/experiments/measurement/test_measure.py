@@ -264,7 +264,7 @@ def test_killed_and_started_again_it_gives_the_same_tables(measured, plates, tmp
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (out / "wells.csv").exists()
-    assert "report:" in finish(start(*command))
+    assert "report/index.html" in finish(start(*command))
     pd.testing.assert_frame_equal(
         *(pd.read_csv(some / "wells.csv").drop(columns="seconds") for some in (out, measured[0]))
     )

@@ -35,6 +35,9 @@ def get_config() -> ConfigDict:
                 "fields": 1,  # a well
                 "field_size": 1152,  # pixels, side of a field; the real ones are 2048
                 "seed": 0,  # of cells, light and noise
+                # Lamps, stains, focus and camera: `base`, `defocus`, `dim`, `uneven`, or `varied`,
+                # every field of its own from a wide range
+                "light": "base",
             },
         }
     )

@@ -1,8 +1,9 @@
 """Simulated optics and camera: from cells to the counts of three registered views.
 
 Pure: a random generator and arrays in, arrays out. Throughout, `rng` is the source of randomness,
-`size` the side of the field in pixels, a `Stamps` the windows of the cells beside it. Counts are
-those of a 12-bit camera, 0..4095; a relief is float32 [size, size], about -1..1.
+`size` the side of the field in pixels, a `Stamps` the windows of the cells beside it, a `Light` the
+settings of optics and camera. Light is measured in counts of a 12-bit camera, 0..4095; a relief is
+float32 [size, size], about -1..1.
 """
 
 from typing import NamedTuple
@@ -12,11 +13,10 @@ from scipy import ndimage
 from scipy.special import ndtr
 
 from jaxcell.simulator.cells import Cells
+from jaxcell.simulator.light import Light
 from jaxcell.simulator.stamps import Stamps, paste, soft_body
 
-FULL_WELL = 4095  # 12 bits
-OFFSET = 48.0  # counts of the camera in the dark
-READ_NOISE = 4.0  # counts
+BITS = 12  # of the counts that light is measured in
 SHOT_GAIN = 0.30  # counts a photo-electron: at 500 counts the noise is 12, as on the real field
 HAZE_BLUR = 14.0  # pixels; light from above and below the focal plane
 RELIEF = 0.16  # how much unstained cells modulate the background's glow
@@ -44,16 +44,6 @@ def droplet_shade(droplet: Droplet | None, size: int, softness: float, floor: fl
     return floor + (1 - floor) * rim * rim * (3 - 2 * rim)
 
 
-def illumination(rng: np.random.Generator, size: int, strength: float = 0.22) -> np.ndarray:
-    """Uneven illumination: a tilted paraboloid of mean about 1, float32 [size, size]."""
-    grid = np.linspace(-1, 1, size, dtype=np.float32)
-    y, x = grid[:, None], grid[None, :]
-    tilt_y, tilt_x = rng.normal(0, strength / 1.5, 2).astype(np.float32)
-    centre_y, centre_x = rng.normal(0, 0.3, 2).astype(np.float32)
-    bowl = (y - centre_y) ** 2 + (x - centre_x) ** 2
-    return np.clip(1 + tilt_y * y + tilt_x * x - np.float32(strength / 2) * (bowl - 0.8), 0.35, 1.6)
-
-
 def mottle(rng: np.random.Generator, blur: float, shape: tuple) -> np.ndarray:
     """A window of smooth noise of unit SD for each of N cells, float32 [N, S, S]."""
     side = 256
@@ -67,14 +57,14 @@ def mottle(rng: np.random.Generator, blur: float, shape: tuple) -> np.ndarray:
 
 
 def t_cell_light(cells: Cells, stamps: Stamps) -> np.ndarray:
-    """Fluorescence of T cells, nearly uniform discs, float32 [N, S, S] counts."""
+    """Fluorescence of T cells, nearly uniform discs, float32 [N, S, S]."""
     q = np.minimum(stamps.distance / stamps.outline, 1)
     dome = 0.62 + 0.38 * np.sqrt(1 - q * q)
     return soft_body(stamps, cells) * dome * cells.brightness[:, None, None]
 
 
 def dendritic_cell_light(rng: np.random.Generator, cells: Cells, stamps: Stamps) -> np.ndarray:
-    """Fluorescence of dendritic cells, lobed and mottled, float32 [N, S, S] counts."""
+    """Fluorescence of dendritic cells, lobed and mottled, float32 [N, S, S]."""
     grains = mottle(rng, 2.6, stamps.distance.shape)
     q = np.minimum(stamps.distance / stamps.outline, 1)
     # Out of focus the mottle washes out.
@@ -84,7 +74,7 @@ def dendritic_cell_light(rng: np.random.Generator, cells: Cells, stamps: Stamps)
 
 
 def debris_light(rng: np.random.Generator, size: int, fibres: float, specks: float) -> np.ndarray:
-    """Bright fibres and specks, so many on average, float32 [size, size], counts."""
+    """Bright fibres and specks, so many on average, float32 [size, size]."""
     field = np.zeros((size, size), np.float32)
     for _ in range(rng.poisson(fibres)):
         length, bend = rng.uniform(10, 45), rng.normal(0, 0.03)
@@ -100,43 +90,50 @@ def debris_light(rng: np.random.Generator, size: int, fibres: float, specks: flo
     return ndimage.gaussian_filter(field, 1.1, truncate=3)
 
 
+def defocused(image: np.ndarray, light: Light) -> np.ndarray:
+    """An image of light or relief, float32 [H, W], through the blur of its field."""
+    return ndimage.gaussian_filter(image, light.defocus, truncate=3) if light.defocus else image
+
+
 def expose(
     rng: np.random.Generator,
-    light: np.ndarray,
+    stain: np.ndarray,
     background: float,
     lamp: np.ndarray,
     relief: np.ndarray,
     shade: np.ndarray,
+    light: Light,
 ) -> np.ndarray:
     """Camera counts of a fluorescence view, uint16 [H, W].
 
     Args:
-      light: float32 [H, W], counts of the stained cells.
-      background: glow of the medium and the unstained cells, counts.
-      lamp: float32 [H, W], illumination.
+      stain: float32 [H, W], light of the stained cells.
+      background: glow of the medium and the unstained cells.
+      lamp: float32 [H, W], relative light of the lamp.
       relief: of the unstained cells.
       shade: float32 broadcast to [H, W], transmission under a droplet.
     """
-    haze = ndimage.zoom(_shrink(light, 4, HAZE_BLUR), 4, order=1, grid_mode=True, mode="nearest")
-    haze = haze[: len(light), : len(light)]
+    haze = ndimage.zoom(_shrink(stain, 4, HAZE_BLUR), 4, order=1, grid_mode=True, mode="nearest")
+    haze = haze[: len(stain), : len(stain)]
     glow = np.float32(background) * (1 + np.float32(RELIEF) * relief)
-    return digitise(rng, lamp * shade * (glow + light + np.float32(0.35) * haze))
+    return digitise(rng, lamp * shade * (glow + stain + np.float32(0.35) * haze), light)
 
 
-def _shrink(light: np.ndarray, by: int, blur: float) -> np.ndarray:
+def _shrink(image: np.ndarray, by: int, blur: float) -> np.ndarray:
     """Blurs widely on a grid `by` times coarser: a hundred times cheaper than on the full one."""
-    short = -len(light) % by
-    light = np.pad(light, ((0, short), (0, short)), mode="edge")
-    coarse = len(light) // by
-    small = light.reshape(coarse, by, coarse, by).mean((1, 3))
+    short = -len(image) % by
+    image = np.pad(image, ((0, short), (0, short)), mode="edge")
+    coarse = len(image) // by
+    small = image.reshape(coarse, by, coarse, by).mean((1, 3))
     return ndimage.gaussian_filter(small, blur / by, truncate=3)
 
 
-def digitise(rng: np.random.Generator, light: np.ndarray) -> np.ndarray:
-    """Adds shot noise, read noise and offset, then rounds to 12 bits, uint16 [H, W]."""
-    variance = np.float32(SHOT_GAIN) * np.maximum(light, 0) + np.float32(READ_NOISE**2)
-    noisy = light + np.sqrt(variance) * rng.standard_normal(light.shape, dtype=np.float32)
-    return np.clip(np.rint(noisy + np.float32(OFFSET)), 0, FULL_WELL).astype(np.uint16)
+def digitise(rng: np.random.Generator, incoming: np.ndarray, light: Light) -> np.ndarray:
+    """Adds shot noise, read noise and offset, then rounds to the camera's bits, uint16 [H, W]."""
+    variance = np.float32(SHOT_GAIN) * np.maximum(incoming, 0) + np.float32(light.read_noise**2)
+    noisy = incoming + np.sqrt(variance) * rng.standard_normal(incoming.shape, dtype=np.float32)
+    counts = (noisy + np.float32(light.offset)) * np.float32(2.0 ** (light.bits - BITS))
+    return np.clip(np.rint(counts), 0, 2**light.bits - 1).astype(np.uint16)
 
 
 def cell_relief(
@@ -189,7 +186,11 @@ def bubbles(rng: np.random.Generator, size: int, expected: float) -> np.ndarray:
 
 
 def brightfield(
-    rng: np.random.Generator, relief: np.ndarray, lamp: np.ndarray, droplet: Droplet | None
+    rng: np.random.Generator,
+    relief: np.ndarray,
+    lamp: np.ndarray,
+    droplet: Droplet | None,
+    light: Light,
 ) -> np.ndarray:
     """Camera counts of the brightfield view, uint16 [H, W], from the relief of all cells."""
     size = len(relief)
@@ -202,4 +203,4 @@ def brightfield(
     ripple = 1 + 0.012 * ndimage.gaussian_filter1d(
         rng.standard_normal((size, 1), dtype=np.float32), 1.0, axis=0
     )
-    return digitise(rng, base * ripple * np.clip(1 + 0.36 * relief, 0.15, 2.4))
+    return digitise(rng, base * ripple * np.clip(1 + 0.36 * relief, 0.15, 2.4), light)

@@ -126,11 +126,11 @@ def place_t_cells(
     association: float,
     dendritic_cells: Cells,
     clump: np.ndarray,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Places T cells: a share `association` bound to dendritic cells, the others wherever.
 
-    A few fewer than `count` stay after those too close are dropped; `clump` int [N] is that of
-    each dendritic cell.
+    Points, and which of them are bound, bool [N]. A few fewer than `count` stay after those too
+    close are dropped; `clump` int [N] is that of each dendritic cell.
     """
     points = scatter(rng, count, size, crowding)
     bound = rng.random(count) < (association if len(clump) else 0.0)
@@ -144,7 +144,8 @@ def place_t_cells(
         step = distance[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)
         centre = np.stack([dendritic_cells.y, dendritic_cells.x], -1)[partner]
         points = np.where(bound[:, None], centre + step, points)
-    return points[separate(points, size)].astype(np.float32)
+    keep = separate(points, size)
+    return points[keep].astype(np.float32), bound[keep]
 
 
 def draw_cells(

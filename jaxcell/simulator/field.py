@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.simulator import camera, cells, stamps
+from jaxcell.simulator.light import Light, draw_light, lamp_profile
 
 CELL_TYPES = ("t_cell", "dendritic_cell")
 
@@ -31,6 +32,8 @@ CROWDING_SPREAD = 0.25  # within a field
 BACKGROUND = (230.0, 0.3)
 DROPLET_SHARE = 0.04  # of fields
 EMPTY_SHARE = 0.01  # of wells: nothing was dispensed
+
+Populations = tuple[cells.Cells, cells.Cells, cells.Cells]  # T cells, dendritic cells, unstained
 
 
 class Well(NamedTuple):
@@ -55,17 +58,20 @@ class Field(NamedTuple):
     """One simulated field.
 
     Attributes:
-      views: uint16 [3, H, W] in 0..4095: FITC, TexasRed, Brightfield.
+      views: uint16 [3, H, W] counts: FITC, TexasRed, Brightfield.
       labels: uint16 [2, H, W], numbers of T cells and of dendritic cells, 0 outside.
       cells: one row a cell: cell (number in the label image), type, y, x (pixels), diameter_um,
-        area_um2 (of its label), brightness (counts), focus (1 sharp, towards 0 blurred).
+        area_um2 (of its label), brightness (counts), focus (1 sharp, towards 0 blurred), bound
+        (a T cell that was put on or beside a dendritic cell; those of that kind never are).
       contacts: one row a pair whose masks share or adjoin a pixel: t_cell, dendritic_cell.
+      light: what optics and camera were.
     """
 
     views: np.ndarray
     labels: np.ndarray
     cells: pd.DataFrame
     contacts: pd.DataFrame
+    light: Light
 
 
 def draw_well(rng: np.random.Generator, association: float) -> Well:
@@ -94,6 +100,7 @@ def simulate_field(
     association: float,
     *,
     well: Well | None = None,
+    light: Light | None = None,
     droplet_share: float = DROPLET_SHARE,
 ) -> Field:
     """Simulates one field of view with its truth; the same `rng` gives the same field, bit by bit.
@@ -102,65 +109,95 @@ def simulate_field(
       size: side of the field in pixels, at least 64.
       association: share of T cells bound to a dendritic cell, in [0, 1]; not used with `well`.
       well: what the field's well fixes; the usual values without.
+      light: optics and camera; drawn from the usual ranges without.
       droplet_share: chance of a droplet.
     """
     well = Well(association) if well is None else well
+    light = draw_light(rng) if light is None else light
     scale = size * size / cells.REFERENCE_AREA
     droplet = None
     if rng.random() < droplet_share:
         (y, x), radius = rng.uniform(0, size, 2), rng.uniform(0.2, 0.45)
         droplet = camera.Droplet(float(y), float(x), float(radius * size))
-    t_cells, dendritic_cells, unstained = _draw_populations(rng, size, scale, well, droplet)
+    populations, bound = _draw_populations(rng, size, scale, well, light, droplet)
+    laid = [stamps.stamp(some, reach) for some, reach in zip(populations, (14, 21, 11))]
+    labels = np.stack([stamps.paint_labels(some, size) for some in laid[:2]])
+    views = _draw_views(rng, size, scale, well, light, droplet, populations, laid)
+    neither = np.zeros(len(populations[1].y), bool)
+    table = pd.concat(
+        [
+            _cell_table(some, mask, kind, which, light)
+            for some, mask, kind, which in zip(populations, labels, CELL_TYPES, (bound, neither))
+        ],
+        ignore_index=True,
+    )
+    contacts = pd.DataFrame(stamps.find_contacts(labels[0], labels[1]), columns=list(CELL_TYPES))
+    return Field(views, labels, table, contacts, light)
 
-    t_stamps = stamps.stamp(t_cells, 14)
-    dendritic_stamps = stamps.stamp(dendritic_cells, 21)
-    unstained_stamps = stamps.stamp(unstained, 11)
-    labels = np.stack([stamps.paint_labels(s, size) for s in (t_stamps, dendritic_stamps)])
 
-    ghosts = camera.ghost_relief(rng, unstained, unstained_stamps, size)
+def _draw_views(
+    rng: np.random.Generator,
+    size: int,
+    scale: float,
+    well: Well,
+    light: Light,
+    droplet: camera.Droplet | None,
+    populations: Populations,
+    laid: list[stamps.Stamps],
+) -> np.ndarray:
+    """The three views, uint16 [3, size, size]."""
+    t_cells, dendritic_cells, unstained = populations
+    ghosts = camera.ghost_relief(rng, unstained, laid[2], size)
     relief = (
-        camera.cell_relief(rng, unstained, unstained_stamps, 1.0, 0.45, size)
-        + camera.cell_relief(rng, t_cells, t_stamps, 1.0, 0.45, size)
-        + camera.cell_relief(rng, dendritic_cells, dendritic_stamps, 0.45, 0.7, size)
+        camera.cell_relief(rng, unstained, laid[2], 1.0, 0.45, size)
+        + camera.cell_relief(rng, t_cells, laid[0], 1.0, 0.45, size)
+        + camera.cell_relief(rng, dendritic_cells, laid[1], 0.45, 0.7, size)
         + camera.bubbles(rng, size, 2 * scale)
     )
+    green = stamps.paste(laid[0], camera.t_cell_light(t_cells, laid[0]), size)
+    lobes = camera.dendritic_cell_light(rng, dendritic_cells, laid[1])
+    red = stamps.paste(laid[1], lobes, size)
+    green += np.float32(light.crosstalk) * red
+    green += camera.debris_light(rng, size, 3 * scale, 40 * scale)
+    red += camera.debris_light(rng, size, 10 * scale, 60 * scale)
     shade = camera.droplet_shade(droplet, size, 0.3, 0.12)
-    fitc = stamps.paste(t_stamps, camera.t_cell_light(t_cells, t_stamps), size)
-    fitc += camera.debris_light(rng, size, 3 * scale, 40 * scale)
-    lamp = camera.illumination(rng, size)
-    texas_red_light = camera.dendritic_cell_light(rng, dendritic_cells, dendritic_stamps)
-    texas_red = stamps.paste(dendritic_stamps, texas_red_light, size)
-    texas_red += camera.debris_light(rng, size, 10 * scale, 60 * scale)
-    views = (
-        camera.expose(rng, fitc, well.background[0], lamp, ghosts, shade),
-        camera.expose(rng, texas_red, well.background[1], lamp, ghosts, shade),
-        camera.brightfield(rng, relief, camera.illumination(rng, size), droplet),
+    green, red, ghosts, relief = (
+        camera.defocused(image, light) for image in (green, red, ghosts, relief)
     )
-    tables = map(_cell_table, (t_cells, dendritic_cells), labels, CELL_TYPES)
-    table = pd.concat(tables, ignore_index=True)
-    contacts = pd.DataFrame(stamps.find_contacts(labels[0], labels[1]), columns=list(CELL_TYPES))
-    return Field(np.stack(views), labels, table, contacts)
+    lamps = [lamp_profile(lamp, size) for lamp in light.lamps]
+    views = (
+        camera.expose(rng, green, well.background[0], lamps[0], ghosts, shade, light),
+        camera.expose(rng, red, well.background[1], lamps[1], ghosts, shade, light),
+        camera.brightfield(rng, relief, lamps[2], droplet, light),
+    )
+    return np.stack(views)
 
 
 def _draw_populations(
-    rng: np.random.Generator, size: int, scale: float, well: Well, droplet: camera.Droplet | None
-) -> tuple[cells.Cells, cells.Cells, cells.Cells]:
-    """T cells, dendritic cells and unstained cells."""
+    rng: np.random.Generator,
+    size: int,
+    scale: float,
+    well: Well,
+    light: Light,
+    droplet: camera.Droplet | None,
+) -> tuple[Populations, np.ndarray]:
+    """T cells, dendritic cells and unstained cells; and which T cells are bound."""
     crowding = [cells.draw_crowding(rng, CROWDING_SPREAD) for _ in range(3)]
+    gain = np.multiply(well.gain, light.gain)
     count = rng.poisson(well.dendritic_cells * scale)
     points, clump = cells.place_dendritic_cells(rng, count, size, crowding[1])
     keep = _outside(rng, points, droplet, 0.4)
     points, clump = points[keep], clump[keep]
-    dendritic_cells = cells.draw_cells(rng, points, cells.DENDRITIC_CELL, well.gain[1])
+    dendritic_cells = cells.draw_cells(rng, points, cells.DENDRITIC_CELL, gain[1])
     count = rng.poisson(well.t_cells * scale)
-    points = cells.place_t_cells(
+    points, bound = cells.place_t_cells(
         rng, count, size, crowding[0], well.association, dendritic_cells, clump
     )
-    points = _sweep(rng, points, droplet, size)
-    t_cells = cells.draw_cells(rng, points, cells.T_CELL, well.gain[0])
+    points, bound = _sweep(rng, points, bound, droplet, size)
+    t_cells = cells.draw_cells(rng, points, cells.T_CELL, gain[0])
     points = cells.scatter(rng, rng.poisson(well.unstained_cells * scale), size, crowding[2])
     points = points[cells.separate(points, size, 8.0)]
-    return t_cells, dendritic_cells, cells.draw_cells(rng, points, cells.UNSTAINED)
+    return (t_cells, dendritic_cells, cells.draw_cells(rng, points, cells.UNSTAINED)), bound
 
 
 def _outside(
@@ -176,21 +213,31 @@ def _outside(
 
 
 def _sweep(
-    rng: np.random.Generator, points: np.ndarray, droplet: camera.Droplet | None, size: int
-) -> np.ndarray:
-    """Sweeps T cells from under a droplet: they crowd round its rim, as on the real field."""
+    rng: np.random.Generator,
+    points: np.ndarray,
+    bound: np.ndarray,
+    droplet: camera.Droplet | None,
+    size: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sweeps T cells from under a droplet: they crowd round its rim, as on the real field.
+
+    Points, and which of them are bound: one swept away leaves its dendritic cell behind.
+    """
     swept = ~_outside(rng, points, droplet, 0.02)
     if not swept.any():
-        return points
+        return points, bound
     centre = np.array([droplet.y, droplet.x])
     away = points[swept] - centre
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
     points = points.copy()
     points[swept] = centre + away * droplet.radius * rng.uniform(0.85, 1.4, (len(away), 1))
-    return points[cells.separate(points, size)]
+    keep = cells.separate(points, size)
+    return points[keep], (bound & ~swept)[keep]
 
 
-def _cell_table(population: cells.Cells, labels: np.ndarray, kind: str) -> pd.DataFrame:
+def _cell_table(
+    population: cells.Cells, labels: np.ndarray, kind: str, bound: np.ndarray, light: Light
+) -> pd.DataFrame:
     pixels = np.bincount(labels.ravel(), minlength=len(population.y) + 1)[1:]
     return pd.DataFrame(
         {
@@ -201,6 +248,7 @@ def _cell_table(population: cells.Cells, labels: np.ndarray, kind: str) -> pd.Da
             "diameter_um": 2 * population.radius * np.float32(cells.PIXEL_UM),
             "area_um2": pixels * cells.PIXEL_UM**2,
             "brightness": population.brightness,
-            "focus": 1 / np.maximum(population.blur, 1),
+            "focus": 1 / np.maximum(np.hypot(population.blur, np.float32(light.defocus)), 1),
+            "bound": bound,
         }
     )

@@ -1,6 +1,7 @@
 """Writes a layout workbook in the form the laboratory uses, for simulated plates."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from openpyxl import Workbook
@@ -16,16 +17,24 @@ LABELS = {"OVA": "OVA peptide"}  # as the laboratory writes it
 LEGEND = ("e = empty well", "Compound ID numbers", "DMSO = Vehicle control")
 
 
+class Treatment(NamedTuple):
+    """What a well was given; the vehicle is the compound DMSO, without a concentration."""
+
+    condition: str
+    compound: str
+    concentration_um: float
+
+
 def write_layout(
     path: Path, plate: str, rows: int, columns: int, conditions: list[str]
-) -> dict[tuple[int, int], str]:
+) -> dict[tuple[int, int], Treatment]:
     """Writes the layout workbook of a plate whose conditions take blocks of columns.
 
     Wells in use start at row B and column 2, as on a real plate whose rim is left empty, or at
     A and 1 where they would not fit. Each block holds the same compounds in the same order and
     ends in DMSO.
 
-    The condition of each of the `rows` x `columns` wells in use, by row and column from 1.
+    What each of the `rows` x `columns` wells in use was given, by row and column from 1.
     """
     first_row, first_column = 1 + (rows < len(ROWS)), 1 + (columns < COLUMNS)
     book = Workbook()
@@ -55,7 +64,8 @@ def write_layout(
                 vehicle = number == len(block) - 1 and place >= rows - vehicles
                 content = "DMSO" if vehicle else number * rows + place + 1
                 sheet.cell(FIRST_SHEET_ROW + row - 1, sheet_column, content)
-                wells[row, column] = condition
+                dose = float("nan") if vehicle else float(DOSE_UM)
+                wells[row, column] = Treatment(condition, str(content), dose)
         left = FIRST_SHEET_COLUMN + first_column - 1 + int(block[0])
         right = left + len(block) - 1
         below = FIRST_SHEET_ROW + len(ROWS)

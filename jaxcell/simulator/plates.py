@@ -5,7 +5,6 @@ chance.
 """
 
 import functools
-import itertools
 import os
 import shutil
 import uuid
@@ -18,11 +17,21 @@ import pandas as pd
 import tifffile
 from tqdm import tqdm
 
-from jaxcell.simulator.field import ASSOCIATION, DROPLET_SHARE, Field, draw_well, simulate_field
-from jaxcell.simulator.layout_workbook import ROWS, write_layout
+from jaxcell.simulator.field import (
+    ASSOCIATION,
+    DROPLET_SHARE,
+    Field,
+    draw_well,
+    simulate_field,
+)
+from jaxcell.simulator.layout_workbook import ROWS, Treatment, write_layout
+from jaxcell.simulator.light import REGIMES, Light, draw_light, field_light
+from jaxcell.simulator.truth import field_row, labelled, well_row
 
 VIEWS = ("FITC", "TexasRed", "Brightfield")
-Truth = tuple[pd.DataFrame, pd.DataFrame]  # cells and contacts
+TABLES = ("wells", "fields", "cells", "contacts")  # of the truth
+Place = tuple[int, int]  # row and column of a well, from 1
+Truth = dict[str, pd.DataFrame]  # by name of the table
 
 
 def simulate_plates(
@@ -35,14 +44,15 @@ def simulate_plates(
     field_size: int = 960,
     seed: int = 0,
     association: Mapping[str, float] | None = None,
+    light: str = "base",
     droplet_share: float = DROPLET_SHARE,
     workers: int = 2,
 ) -> None:
     """Writes plates of simulated wells: images, layout workbook and truth.
 
     A plate is `SIM01/`: one TIFF a field and view, `SIM01 plate layout.xlsx`, and `truth/`
-    with `cells.parquet`, `contacts.parquet` and a two-channel label image a field.
-    Conditions take blocks of columns.
+    with `wells.parquet`, `fields.parquet`, `cells.parquet`, `contacts.parquet` and a two-channel
+    label image a field. Conditions take blocks of columns.
 
     Args:
       folder: where to write; must not exist. It appears only when everything in it is whole.
@@ -50,11 +60,12 @@ def simulate_plates(
       fields, field_size: how many a well, and the side in pixels.
       seed: the same seed gives the same bytes, whatever `workers` (threads) is.
       association: expected share of bound T cells of each condition; `ASSOCIATION` without.
+      light: which of `light.REGIMES` lamps, stains, focus and camera are drawn from.
       droplet_share: chance that a field has a droplet.
 
     Raises:
       FileExistsError: if `folder` exists.
-      ValueError: if the plate has no room for the wells.
+      ValueError: if the plate has no room for the wells, or there is no such light.
     """
     folder = Path(folder)
     association = ASSOCIATION if association is None else association
@@ -65,24 +76,37 @@ def simulate_plates(
             f"{rows} rows x {columns} columns: a plate has at most 16 x 24 wells, and each of the "
             f"{len(association)} conditions needs a column"
         )
+    if light not in REGIMES:
+        raise ValueError(f"there is no light {light!r}: use {', '.join(REGIMES)}")
+    regime = REGIMES[light]
     folder.parent.mkdir(parents=True, exist_ok=True)
     # A killed run leaves only this hidden sibling, which nothing takes for plates.
     unfinished = folder.with_name(f".{folder.name}.unfinished-{uuid.uuid4().hex[:8]}")
     unfinished.mkdir()
     progress = tqdm(total=plates * rows * columns, desc="simulating", unit="well")
 
-    def write_well(plate: int, place: tuple[int, int], condition: str) -> list[Truth]:
+    def write_well(plate: int, of_plate: Light, place: Place, treatment: Treatment) -> Truth:
         random = np.random.default_rng([seed, plate, *place])
-        well = draw_well(random, association[condition])
-        tables = []
+        well = draw_well(random, association[treatment.condition])
+        tables: dict[str, list] = {name: [] for name in TABLES[1:]}
         for field in range(1, fields + 1):
             random = np.random.default_rng([seed, plate, *place, field])
             made = simulate_field(
-                random, field_size, well.association, well=well, droplet_share=droplet_share
+                random,
+                field_size,
+                well.association,
+                well=well,
+                light=field_light(random, regime, of_plate),
+                droplet_share=droplet_share,
             )
-            tables.append(_write_field(unfinished / _name(plate), *place, field, made))
+            _write_images(unfinished / _name(plate), place, field, made)
+            about = {"well": _well_name(place), "field": field}
+            row = pd.DataFrame([field_row(well, made)])
+            for name, table in zip(TABLES[1:], (row, made.cells, made.contacts)):
+                tables[name].append(labelled(table, about))
         progress.update()
-        return tables
+        parts = {name: pd.concat(some, ignore_index=True) for name, some in tables.items()}
+        return {"wells": well_row(_name(plate), treatment, well, parts["fields"])} | parts
 
     try:
         with progress, ThreadPoolExecutor(workers) as pool:
@@ -90,12 +114,13 @@ def simulate_plates(
                 place = unfinished / _name(plate)
                 (place / "truth").mkdir(parents=True)
                 layout = place / f"{place.name} plate layout.xlsx"
-                conditions = write_layout(layout, place.name, rows, columns, list(association))
-                work = functools.partial(write_well, plate)
-                wells = list(pool.map(work, *zip(*sorted(conditions.items()))))
-                for file, parts in zip(("cells", "contacts"), zip(*itertools.chain(*wells))):
-                    table = pd.concat(parts, ignore_index=True)
-                    table.to_parquet(place / "truth" / f"{file}.parquet", index=False)
+                treatments = write_layout(layout, place.name, rows, columns, list(association))
+                of_plate = draw_light(np.random.default_rng([seed, plate]), regime)
+                work = functools.partial(write_well, plate, of_plate)
+                wells = list(pool.map(work, *zip(*sorted(treatments.items()))))
+                for name in TABLES:
+                    table = pd.concat([parts[name] for parts in wells], ignore_index=True)
+                    table.to_parquet(place / "truth" / f"{name}.parquet", index=False)
         os.rename(unfinished, folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -106,16 +131,15 @@ def _name(plate: int) -> str:
     return f"SIM{plate:02d}"
 
 
-def _write_field(folder: Path, row: int, column: int, field: int, made: Field) -> Truth:
-    """Writes the images of one field; returns its cells and contacts with well and field."""
-    letter = ROWS[row - 1]
-    stem = f"{folder.name} - {letter} - {column:02d}(fld {field}"
+def _well_name(place: Place) -> str:
+    return f"{ROWS[place[0] - 1]}{place[1]:02d}"
+
+
+def _write_images(folder: Path, place: Place, field: int, made: Field) -> None:
+    """Writes the views of one field and the label image of its truth."""
+    stem = f"{folder.name} - {ROWS[place[0] - 1]} - {place[1]:02d}(fld {field}"
     for view, image in zip(VIEWS, made.views):
         path = folder / f"{stem} wv {view} - {view}).tif"
         tifffile.imwrite(path, image, photometric="minisblack")
     path = folder / "truth" / f"{stem}) labels.tif"
     tifffile.imwrite(path, made.labels, photometric="minisblack", compression="zlib")
-    for table in (made.cells, made.contacts):
-        table.insert(0, "well", f"{letter}{column:02d}")
-        table.insert(1, "field", field)
-    return made.cells, made.contacts

@@ -45,7 +45,7 @@ def plate(tmp_path_factory) -> Path:
 def test_same_seed_gives_same_bytes_whatever_the_number_of_workers(tmp_path):
     options = {"rows": 2, "columns": 3, "fields": 1, "field_size": 128}
     simulate_plates(tmp_path / "one", seed=5, workers=1, **options)
-    simulate_plates(tmp_path / "two", seed=5, workers=2, **options)
+    simulate_plates(tmp_path / "two", seed=5, workers=4, **options)
     simulate_plates(tmp_path / "other", seed=6, workers=1, **options)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
     one, other = digests(tmp_path / "one"), digests(tmp_path / "other")
@@ -108,6 +108,13 @@ def test_truth_on_disk_is_the_truth_of_the_images(plate):
         assert set(np.unique(labels[channel])) - {0} == set(rows["cell"])
         area = np.bincount(labels[channel].ravel())[rows["cell"]] * cells.PIXEL_UM**2
         np.testing.assert_allclose(rows["area_um2"], area)
+    wells = pd.read_parquet(truth / "wells.parquet").set_index("well")
+    assert wells.loc[["B02", "D04", "F07"], "condition"].tolist() == ["Unstimulated", "OVA", "ConA"]
+    assert wells.loc["F03", "compound"] == "DMSO" and np.isnan(wells.loc["F03", "concentration_um"])
+    by_type = table.groupby(["well", "type"]).size().unstack(fill_value=0)
+    assert (by_type["t_cell"] == wells["t_cells"]).all()
+    assert (by_type["dendritic_cell"] == wells["dendritic_cells"]).all()
+    assert (table.groupby("well")["bound"].sum() == wells["bound"]).all()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -131,9 +138,9 @@ def test_cells_are_brighter_than_their_surroundings_in_their_view_only(channel):
     assert other[inside].mean() < 1.5 * np.median(other[around]) + 100
     # Brightness of single cells follows the truth, so images and tables are not shuffled.
     kind = ("t_cell", "dendritic_cell")[channel]
-    rows = field.cells[(field.cells["type"] == kind) & (field.cells["focus"] > 0.75)]
+    rows = field.cells[(field.cells["type"] == kind) & (field.cells["focus"] > 0.55)]
     seen = ndimage.median(mine, field.labels[channel], rows["cell"])
-    assert stats.spearmanr(seen, rows["brightness"]).statistic > 0.7
+    assert stats.spearmanr(seen, rows["brightness"]).statistic > 0.5
 
 
 def test_contacts_are_the_masks_that_touch():
@@ -146,6 +153,24 @@ def test_contacts_are_the_masks_that_touch():
     found = list(field.contacts.itertuples(index=False, name=None))
     assert len(expected) > 3
     assert len(found) == len(set(found)) and set(found) == expected
+
+
+@pytest.mark.parametrize("droplet_share", [0.0, 1.0])
+def test_bound_t_cells_are_those_that_were_put_beside_a_dendritic_cell(droplet_share):
+    field = field_of(8, 512, association=0.5, droplet_share=droplet_share)
+    is_t_cell = field.cells["type"] == "t_cell"
+    t_cells, dendritic_cells = field.cells[is_t_cell], field.cells[~is_t_cell]
+    assert not dendritic_cells["bound"].any()
+    gaps = np.hypot(
+        t_cells["y"].to_numpy()[:, None] - dendritic_cells["y"].to_numpy(),
+        t_cells["x"].to_numpy()[:, None] - dendritic_cells["x"].to_numpy(),
+    ) - dendritic_cells["diameter_um"].to_numpy() / (2 * cells.PIXEL_UM)
+    bound = t_cells["bound"].to_numpy()
+    assert bound.any() and (gaps.min(axis=1)[bound] <= cells.T_CELL.diameter[0] / 2 + 1e-3).all()
+    # The unbound lie anywhere, most of them beyond reach.
+    assert (gaps.min(axis=1)[~bound] > cells.T_CELL.diameter[0]).mean() > 0.5
+    if not droplet_share:  # those in a crowd lose more than their share for want of room
+        assert 0.3 < bound.mean() < 0.5
 
 
 def test_contacts_rise_with_association():

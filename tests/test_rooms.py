@@ -20,7 +20,7 @@ ALLOWED = {
     "configs": {"measures"},
     "measures": {"cells"},
     "models": {"compute"},
-    "training": {"compute", "storage"},
+    "training": {"compute", "models", "storage"},
     "dataset": {"plates", "cells", "measures", "simulator", "storage"},
     "analysis": {"measures", "storage"},
     "report": {"analysis", "measures", "cells", "storage"},

@@ -21,6 +21,11 @@ from jaxcell.measures.catalogue import Quantity
 DIMENSIONS, NEIGHBOURS = 50, 8
 
 
+# Why nothing is said of how often intervals hold.
+NO_TRUTH = (
+    "intervals were promised for the truth, on the simulated wells that the run held out; these "
+    "plates have none to hold them against"
+)
 Calibrations = Sequence[tuple[Mapping, np.ndarray]]
 
 
@@ -60,6 +65,7 @@ def answer(
     standardise: bool,
     seed: int,
     progress: Callable[[str], None] = lambda stage: None,
+    unknown: bool = False,
 ) -> Answers:
     """Asks all questions of patches and their codes.
 
@@ -73,6 +79,8 @@ def answer(
       level: coverage of prediction intervals, a share.
       standardise: whether codes are standardised plate by plate on control wells first.
       progress: called with the words of each stage as it begins.
+      unknown: whether predictions estimate something else than `target`, which stands in its place;
+        strength is then that of the predictions, and nothing is said of how often intervals hold.
     """
     progress("codes")
     plain, standardised = codes, None
@@ -90,11 +98,15 @@ def answer(
     batches = batch_effects(as_they_are, patches, seed=seed)
     progress("strength")
     patches, numbers = _with_intervals(patches, calibrations, level, target)
+    if unknown:
+        numbers |= dict.fromkeys(("coverage", "calibration_curve"), {"reason": NO_TRUTH})
     wells = _well_intervals(patches, calibrations, level, target)
     numbers |= {
         "structure": found,
         "batches": batches,
-        "strength": strength(wells, seed=seed),
+        "strength": strength(
+            wells.assign(target_mean=wells["predicted_mean"]) if unknown else wells, seed=seed
+        ),
         "agreement": limits_of_agreement(wells["target_mean"], wells["predicted_mean"]),
         "standardised": standardised,
     }

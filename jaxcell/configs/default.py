@@ -35,9 +35,9 @@ def get_config() -> ConfigDict:
                 "fields": 1,  # a well
                 "field_size": 1152,  # pixels, side of a field; the real ones are 2048
                 "seed": 0,  # of cells, light and noise
-                # Lamps, stains, focus and camera: `base`, `defocus`, `dim`, `uneven`, or `varied`,
-                # every field of its own from a wide range
-                "light": "base",
+                # Lamps, stains, focus and camera of each plate in turn: `base`, `defocus`, `dim`,
+                # `uneven`, or `varied`, every field of its own from a wide range
+                "light": ("base", "varied"),
             },
         }
     )
@@ -54,9 +54,10 @@ def get_config() -> ConfigDict:
             "mask_scope": "patch",  # a mask is made from each patch (the study's) or the `field`
             # Fields corrected for uneven light, estimated over each plate; the study did not
             "flat_field": False,
-            # To learn: a measure of interaction, or of cells (`t_cell_area_um2`); the catalogue,
-            # jaxcell/measures/catalogue.py, has all names, units and sources
-            "target": "iou",
+            # To learn: the truth of simulated plates (`true_iou`, `true_overlap_share`,
+            # `true_contact_share`, `bound_share`), or what masks say, a measure of interaction
+            # (`iou`) or of cells (`t_cell_area_um2`); jaxcell/measures/catalogue.py has all names
+            "target": "true_iou",
             "split_by": "well",  # `well`, `plate`, or `random_patch` (leaky; reference study)
             "split_seed": 0,  # of the split
         }
@@ -74,9 +75,10 @@ def get_config() -> ConfigDict:
                 "blocks": 1,  # residual blocks a stage
                 "code_features": 8,  # channels of the spatial code
             },
-            # or `dense`, the reference study's; `soft_overlap` learns iou and overlap_share alone
-            "regression": "soft_overlap",
-            "regressor": {"hidden": (32, 32)},  # units of the dense layers
+            # Estimates the truth; or `dense`, the reference study's; or `soft_overlap`, which
+            # answers iou and overlap_share from histograms alone
+            "regression": "interaction_unet",
+            "regressor": {"features": (32, 48)},  # channels of each stage
         }
     )
     config.training = ConfigDict(
@@ -99,18 +101,19 @@ def get_config() -> ConfigDict:
                 },
             },
             "regressor": {
-                "epochs": 40,  # at most
+                "epochs": 60,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 400,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 0,  # without progress; 0: never
-                "augment": False,  # soft_overlap answers the same however a patch is turned
+                "augment": True,  # the eight symmetries of the square
+                "relit": True,  # each patch in another light: blur, lamp, crosstalk, noise, depth
                 "optimizer": {
                     "name": "adamw",  # `adam` or `adamw`
-                    "learning_rate": 1e-2,  # the highest
+                    "learning_rate": 3e-3,  # the highest
                     "weight_decay": 1e-4,  # of kernels alone
                     "warmup_steps": 50,  # of linear rise from zero
                     "decay": "cosine",  # to zero at the last step; or constant
-                    "clip_global_norm": 5.0,  # largest norm of all gradients; 0: any
+                    "clip_global_norm": 1.0,  # largest norm of all gradients; 0: any
                 },
             },
         }
@@ -133,4 +136,12 @@ def get_config() -> ConfigDict:
             "memory_gib": 4.0,
         }
     )
+    return config
+
+
+def with_label_of_masks(config: ConfigDict) -> ConfigDict:
+    """The same in usual light with the study's label: the overlap of masks made from each patch."""
+    config.dataset.target = "iou"
+    config.plates.simulate.light = ("base",)
+    config.training.regressor.relit = False
     return config

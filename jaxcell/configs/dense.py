@@ -9,11 +9,12 @@ regressor is several times as exact; docs/results has the figures of both.
 from ml_collections import ConfigDict
 
 from jaxcell.configs import default
+from jaxcell.configs.default import with_label_of_masks
 
 
 def get_config() -> ConfigDict:
     """Returns the default configuration with a dense regressor."""
-    config = default.get_config()
+    config = with_label_of_masks(default.get_config())
     config.model.regression = "dense"
     config.model.regressor = ConfigDict(
         {
@@ -21,6 +22,6 @@ def get_config() -> ConfigDict:
             "dropout": 0.15,  # share of the first layer's units that is left out in training
         }
     )
-    config.training.regressor.update({"epochs": 20, "augment": True})
+    config.training.regressor.update({"epochs": 20})
     config.training.regressor.optimizer.learning_rate = 1e-3
     return config

@@ -10,11 +10,12 @@ The study reports RMSE / SD of truth 0.379 on plain and 0.239 on masked images
 from ml_collections import ConfigDict
 
 from jaxcell.configs import default
+from jaxcell.configs.default import with_label_of_masks
 
 
 def get_config() -> ConfigDict:
     """Returns the reference study's architecture and training recipe."""
-    config = default.get_config()
+    config = with_label_of_masks(default.get_config())
     config.model.architecture = "plain"
     config.model.autoencoder = ConfigDict(
         {

@@ -14,6 +14,7 @@ Expect about an hour on two cores; docs/results has the curve.
 from ml_collections import ConfigDict
 
 from jaxcell.configs import demo, dissertation
+from jaxcell.configs.default import with_label_of_masks
 
 
 def get_config(network: str = "small") -> ConfigDict:
@@ -22,7 +23,7 @@ def get_config(network: str = "small") -> ConfigDict:
     Args:
       network: `small`, or `study` for the reference study's.
     """
-    config = demo.get_config()
+    config = with_label_of_masks(demo.get_config())
     config.experiment = "sweep"
     # The default network at less than half its arithmetic, with the study's 6 x 6 places.
     config.model.autoencoder.update({"patch": 16, "code_features": 32})

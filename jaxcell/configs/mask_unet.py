@@ -8,11 +8,12 @@ Expect a pixel IoU of about 0.8 against the masks of held-out wells; docs/result
 from ml_collections import ConfigDict
 
 from jaxcell.configs import demo, segmentation
+from jaxcell.configs.default import with_label_of_masks
 
 
 def get_config() -> ConfigDict:
     """Returns the demo's data with the segmentation's network."""
-    base, unet = demo.get_config(), segmentation.get_config()
+    base, unet = with_label_of_masks(demo.get_config()), segmentation.get_config()
     config = ConfigDict()
     config.experiment = "masks"
     config.plates, config.dataset = base.plates, base.dataset

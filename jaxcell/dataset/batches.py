@@ -11,6 +11,7 @@ import pandas as pd
 from jax import Array
 from tqdm import tqdm
 
+from jaxcell.dataset.light import relight
 from jaxcell.dataset.patches import scale
 
 SYMMETRIES = 8
@@ -42,6 +43,10 @@ class Examples(NamedTuple):
     def rows(self, split: str) -> np.ndarray:
         """Row numbers, int32, of the examples of a split."""
         return np.flatnonzero(self.table["split"] == split).astype(np.int32)
+
+    def without_masks(self) -> "Examples":
+        """The same, for those that do not look at masks."""
+        return self._replace(with_masks=False, masks=None)
 
 
 def open_examples(builder: Any, memory_gib: float, with_masks: bool = False) -> Examples:
@@ -97,7 +102,12 @@ def device_data(examples: Examples) -> dict[str, np.ndarray]:
 
 
 def train_batches(
-    examples: Examples, rows: np.ndarray, batch_size: int, seed: int, augment: bool = False
+    examples: Examples,
+    rows: np.ndarray,
+    batch_size: int,
+    seed: int,
+    augment: bool = False,
+    relit: bool = False,
 ) -> Callable[[int], Iterator[dict]]:
     """Endless shuffled batches; the batch of a step depends on nothing but seed and step.
 
@@ -108,11 +118,13 @@ def train_batches(
       seed: of the order and of the symmetries.
       augment: whether each patch is turned and mirrored; measures hardly change by it (counts of
         cells may, where a watershed meets a tie).
+      relit: whether each patch is shown in another light, see `relight`.
 
     Returns:
       A function of the first step wanted, so that a resumed run needs only its step. Each batch
       holds `index` int32 [B] (rows), `weight` float32 [B] of ones, `symmetry` int32 [B] in
-      0..7 and, where the examples are streamed, `image`, `target` and, if wanted, `masks`.
+      0..7, `light` uint32 [B] where `relit` and, where the examples are streamed, `image`,
+      `target` and, if wanted, `masks`.
 
     Raises:
       ValueError: there are fewer rows than one batch.
@@ -125,7 +137,10 @@ def train_batches(
 
     def load(index: np.ndarray, random: np.random.Generator) -> dict:
         symmetry = random.integers(SYMMETRIES if augment else 1, size=batch_size, dtype=np.int32)
-        return _batch(examples, index, np.ones(batch_size, np.float32), symmetry)
+        raw = _batch(examples, index, np.ones(batch_size, np.float32), symmetry)
+        if relit:
+            raw["light"] = random.integers(1, 2**32, batch_size, dtype=np.uint32)
+        return raw
 
     batches = (
         grain.MapDataset.source(rows)
@@ -204,9 +219,32 @@ def prepare(data: dict[str, Array], raw: dict[str, Array]) -> dict[str, Array]:
     }
     if "masks" in held:
         coded = held["masks"]
-        masks = jnp.stack([coded & jnp.uint8(1), coded >> jnp.uint8(1)], axis=-1)
+        masks = jnp.stack([coded & jnp.uint8(1), coded >> jnp.uint8(1) & jnp.uint8(1)], axis=-1)
         batch["masks"] = transform(masks.astype(jnp.float32), raw["symmetry"])
     return batch
+
+
+def prepare_truth(data: dict[str, Array], raw: dict[str, Array]) -> dict[str, Array]:
+    """Like `prepare`, for a network that sees counts and learns the truth.
+
+    Args:
+      data, raw: as there, of examples with masks that are maps of the truth.
+
+    Returns:
+      `counts` float32 [B, H, W, 2], in another light where `raw` has one; `truth` uint8
+      [B, H, W], turned alike; `target` float32 [B]; `weight`, `index`.
+    """
+    held = {name: array[raw["index"]] for name, array in data.items()} or raw
+    counts = transform(held["image"].astype(jnp.float32), raw["symmetry"])
+    if "light" in raw:
+        counts = jax.vmap(relight)(raw["light"], counts)
+    return {
+        "counts": counts,
+        "truth": transform(held["masks"][..., None], raw["symmetry"])[..., 0],
+        "target": held["target"],
+        "weight": raw["weight"],
+        "index": raw["index"],
+    }
 
 
 def transform(image: Array, symmetry: Array) -> Array:

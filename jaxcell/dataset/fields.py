@@ -13,6 +13,8 @@ from jaxcell.dataset.flat_field import FlatFields, correct
 from jaxcell.dataset.patches import faulty_patches, label, remove_background, windows
 from jaxcell.dataset.reading_ahead import work_ahead
 from jaxcell.dataset.splits import assign_wells
+from jaxcell.dataset.truth import light_of, read_truth, true_values, values_by_masks
+from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import read_view
 
@@ -116,7 +118,10 @@ def cut_fields(
             masks = masks_of(views, patches, config) if labelled or config.masked else None
         except ValueError as error:
             raise ValueError(f"{field.plate} {field.well}, field {field.field}: {error}") from error
-        if labelled:
+        if labelled and config.target in TRUTHS:
+            labels = label(patches, masks, "iou", config.pixel_um)
+            labels |= _truth(field, views, patches, config)
+        elif labelled:
             labels = label(patches, masks, config.target, config.pixel_um)
         else:
             labels = {"faulty": faulty_patches(patches)}
@@ -125,3 +130,16 @@ def cut_fields(
         return field, patches, corners, labels
 
     return work_ahead(cut, fields.itertuples(index=False), threads, AHEAD)
+
+
+def _truth(
+    field: Any, views: np.ndarray, patches: np.ndarray, config: Any
+) -> dict[str, np.ndarray]:
+    """The true masks and target of a field's patches, and what masks say of that target."""
+    truth = windows(read_truth(field)[..., None], config.window, config.stride)[0][..., 0]
+    return {
+        "masks": truth,
+        "target": true_values(truth, config.target),
+        "light": [light_of(field)] * len(patches),
+        **values_by_masks(views, patches, config.target, config),
+    }

@@ -20,6 +20,8 @@ from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.fields import cut_fields, select_fields
 from jaxcell.dataset.flat_field import FlatFields, estimate_flat_fields, write_flat_fields
 from jaxcell.dataset.splits import FRACTIONS
+from jaxcell.dataset.truth import MASKS
+from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.measures.patch import check_target
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import fingerprint
@@ -34,6 +36,7 @@ CODE = (
     "jaxcell.dataset.flat_field",
     "jaxcell.dataset.patches",
     "jaxcell.dataset.splits",
+    "jaxcell.dataset.truth",
 )
 SUBSETS = ("full", "dual", "dmso")
 SPLITS = ("well", "plate", "random_patch", "none")
@@ -61,7 +64,8 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
       flat_field: whether fields are corrected for uneven light first, by an estimate over all
         fields of their plate; images of examples are then corrected counts.
       pixel_um: µm, edge of a pixel.
-      target: measure of interaction that is learnt, a name in `catalogue.TARGETS`.
+      target: what is learnt, a name in `catalogue.TARGETS`; one of `TRUTHS` asks for plates whose
+        truth is known, and examples then carry what masks say of it, `by_METHOD`.
     """
 
     subset: str = "full"
@@ -139,13 +143,14 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        window = self.builder_config.window
+        window, of_truth = self.builder_config.window, self.builder_config.target in TRUTHS
         features = {
             # `bytes` writes five times as fast as the default encoding.
             "image": tfds.features.Tensor(
                 shape=(window, window, 2), dtype=np.uint16, encoding="bytes"
             ),
-            # 0 no cell, 1 T cell, 2 dendritic cell, 3 both; compressed to next to nothing.
+            # 0 no cell, 1 T cell, 2 dendritic cell, 3 both, with the further bits of
+            # `measures.truth` where the target is one of truth; compressed to next to nothing.
             "masks": tfds.features.Tensor(shape=(window, window), dtype=np.uint8, encoding="bytes"),
             "overlap": np.float32,
             "target": np.float32,
@@ -158,6 +163,9 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
             "stimulus_ug_per_ml": np.float32,
             "role": tfds.features.Text(),
             **{name: np.int32 for name in ("row", "column", "field", "y", "x")},
+            # What masks say in place of the truth, and the light that a plate was simulated in.
+            **({f"by_{name}": np.float32 for name in MASKS} if of_truth else {}),
+            **({"light": tfds.features.Text()} if of_truth else {}),
         }
         return tfds.core.DatasetInfo(
             builder=self,

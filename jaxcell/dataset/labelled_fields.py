@@ -17,6 +17,7 @@ from jaxcell.dataset.batches import SYMMETRIES, padded, transform
 from jaxcell.dataset.fields import read_field, select_fields
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.splits import FRACTIONS, assign
+from jaxcell.dataset.truth import read_labels
 from jaxcell.plates.folder import Plates
 
 # Grey values at these percentiles of a view become 0 and 1.
@@ -103,16 +104,9 @@ def read_simulated(plates: Plates, seed: int) -> Labelled:
     fields = select_fields(plates, ImmuneCellsConfig(name="labelled", split_seed=seed))
     names, images, labels = [], [], []
     for row in tqdm(list(fields.itertuples()), "reading", unit=" fields", dynamic_ncols=True):
-        path = Path(row.t_cell)
-        truth = path.parent / "truth" / f"{path.name.split(' wv ')[0]}) labels.tif"
-        if not truth.exists():
-            raise ValueError(
-                f"{row.plate} {row.well}: the true cells of field {row.field} are not known, there "
-                f"is no {truth}: train on simulated plates, or on pairs, plates.pairs"
-            )
         names.append(f"{row.plate} {row.well} field {row.field}")
         images.append(read_field(row, {}))
-        labels.append(np.moveaxis(tifffile.imread(truth), 0, -1).astype(np.int32))
+        labels.append(read_labels(row))
     splits = fields["split"].to_numpy(dtype=object)
     return Labelled(names, splits, images, labels, VIEWS)
 

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
+from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, is_simulated, leave_out, read_plates, require_good
 from jaxcell.simulator.plates import simulate_plates
@@ -45,7 +46,8 @@ def open_data(config: Config) -> Opened:
     """
     settings, plates = dataset_config(config), load_plates(config)
     builder = build(plates, settings, tfds_folder(config))
-    examples = open_examples(builder, config.machine.memory_gib)
+    of_truth = config.dataset.target in TRUTHS
+    examples = open_examples(builder, config.machine.memory_gib, with_masks=of_truth)
     target = examples.table.loc[examples.rows("train"), "target"]
     dataset = {
         "name": builder.builder_config.name,

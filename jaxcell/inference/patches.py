@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from jaxcell.analysis.scores import reconstruction
 from jaxcell.dataset.batches import Examples
 from jaxcell.inference.mapping import map_examples
-from jaxcell.inference.trained import Run
+from jaxcell.inference.trained import Run, by_own_masks, estimates
 from jaxcell.models.autoencoder import Autoencoder
 
 # What the raw images are reduced to, as a baseline that has learnt nothing; and the memory that the
@@ -27,8 +27,8 @@ class EvaluatedPatches(NamedTuple):
     """Patches with what a run says of them.
 
     Attributes:
-      patches: the examples' table of these rows with `predicted` (in the unit of `target`), `bce`,
-        `bce_floor` (nats), `psnr_db`, `ssim`.
+      patches: the examples' table of these rows with `predicted` (in the unit of `target`) and
+        what else `estimates` gives, `bce`, `bce_floor` (nats), `psnr_db`, `ssim`.
       codes: float32 [N, latent size].
       places: number of places of a spatial code, whose channels come last; 1 for a dense one.
       raw_pixels: float32 [N, at most `PIXEL_DIRECTIONS`], the images' coordinates along their own
@@ -71,7 +71,8 @@ def evaluate_patches(
         image = batch["image"]
         variables = {"params": params["autoencoder"]}
         return {
-            "predicted": regressor.apply({"params": params["regressor"]}, image),
+            **estimates(regressor, params["regressor"], batch),
+            **by_own_masks(regressor, params["regressor"], batch),
             **reconstruction.scores(autoencoder.apply(variables, image), image),
             "code": autoencoder.apply(variables, image, method="encode"),
             "raw_pixels": (image.reshape(len(image), -1) - params["mean"][None])
@@ -82,7 +83,7 @@ def evaluate_patches(
 
     params = run.params | {"mean": mean, "directions": directions}
     values = map_examples(evaluate, params, examples, rows, batch_size, "evaluating")[0]
-    scores = {name: values[name] for name in ("predicted", "bce", "bce_floor", "psnr_db", "ssim")}
+    scores = {k: value for k, value in values.items() if np.ndim(value) == 1 and k != "row"}
     return EvaluatedPatches(
         examples.table.iloc[rows].reset_index(drop=True).assign(**scores),
         values["code"],
@@ -99,7 +100,7 @@ def predict_patches(
     """The regressor's predictions, float32 [N], in the unit of the target, of some rows."""
 
     def predict(params: dict, batch: dict[str, Array]) -> dict[str, Array]:
-        return {"predicted": run.models.regressor.apply({"params": params}, batch["image"])}
+        return estimates(run.models.regressor, params, batch)
 
     params = run.params["regressor"]
     return map_examples(predict, params, examples, rows, batch_size, words)[0]["predicted"]

@@ -3,6 +3,7 @@
 import time
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from jax import Array
 from ml_collections import ConfigDict
@@ -14,8 +15,9 @@ from jaxcell.dataset.flat_field import FlatFields, estimate_flat_fields
 from jaxcell.dataset.patches import scale
 from jaxcell.dataset.source import dataset_config
 from jaxcell.inference.mapping import Seconds, map_batches
-from jaxcell.inference.trained import Run
+from jaxcell.inference.trained import Run, estimates
 from jaxcell.inference.windows import window_batches
+from jaxcell.models.interaction_unet import AMOUNTS, TARGETS, share
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.tables import WELL_COLUMNS
 
@@ -28,10 +30,10 @@ class Predictions(NamedTuple):
     Attributes:
       patches: one row a patch, by plate, well, field and place: `plate`, `well`, `field`, `y` and
         `x` (pixels, upper left corner), `faulty` and `predicted` (float32, in the unit of the
-        run's target).
+        run's target); of a network that learns the truth also what it expects of `AMOUNTS`.
       wells: one row a well: the columns of the wells table, `fields`, `patches` and `faulty`
         (counts), `predicted_mean` and `predicted_sd` over all its patches (of the population, so 0
-        for one patch).
+        for one patch); where there are amounts their sums, and `pooled_TARGET` of these, percent.
       seconds: what it took; `preparing` includes reading some fields to see how they are lit, of a
         run that corrects them.
     """
@@ -70,7 +72,7 @@ def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
     size, params = config.evaluation.batch_size, run.params["regressor"]
 
     def predict(params: Any, counts: Array) -> dict[str, Array]:
-        return {"predicted": run.models.regressor.apply({"params": params}, scale(counts))}
+        return estimates(run.models.regressor, params, {"image": scale(counts), "counts": counts})
 
     batches = window_batches(fields, settings, flat, size)
     prepared = time.perf_counter() - began
@@ -92,7 +94,9 @@ def _flat_fields(plates: Plates, fields: pd.DataFrame) -> FlatFields:
 def _patches(fields: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     """The table of patches: what field each is of, in place of the field's number."""
     of = fields[[*WELL, "field"]].iloc[places["number"]].reset_index(drop=True)
-    return of.join(places.drop(columns="number"))
+    estimated = [name for name in ("predicted", *AMOUNTS) if name in places]
+    known = [name for name in places if name not in ("number", *estimated)]
+    return of.join(places[known + estimated])
 
 
 def _wells(fields: pd.DataFrame, patches: pd.DataFrame) -> pd.DataFrame:
@@ -105,5 +109,10 @@ def _wells(fields: pd.DataFrame, patches: pd.DataFrame) -> pd.DataFrame:
         predicted_mean=("predicted", "mean"),
     )
     found["predicted_sd"] = groups["predicted"].std(ddof=0)
+    if AMOUNTS[0] in patches:
+        sums = groups[list(AMOUNTS)].sum()
+        found = found.join(sums)
+        for target in TARGETS:
+            found[f"pooled_{target}"] = np.asarray(share(sums.to_numpy(np.float32), target))
     about = fields.drop_duplicates(WELL)[list(WELL_COLUMNS)]
     return about.merge(found.reset_index(), on=WELL, validate="one_to_one")

@@ -4,10 +4,18 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+from jax import Array
 from ml_collections import FrozenConfigDict
 
 from jaxcell.dataset.source import Place
 from jaxcell.models.build import Models, make_models
+from jaxcell.models.interaction_unet import (
+    AMOUNTS,
+    OF_AREAS,
+    InteractionUNet,
+    share,
+)
 from jaxcell.plates.findings import Finding
 from jaxcell.storage.run_folder import history, load_config
 from jaxcell.training.checkpoint import best_params
@@ -59,3 +67,36 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Run]:
     images = {tuple(place): views for *place, views in files}
     findings = [Finding(*entry) for entry in findings]
     return config, Run(make_models(config, dataset), params, histories, dataset, findings, images)
+
+
+def estimates(regressor: Any, params: Any, batch: dict[str, Array]) -> dict[str, Array]:
+    """What a regressor says of patches, inside a compiled function.
+
+    Args:
+      regressor, params: of a run.
+      batch: `image` float32 [B, H, W, 2] in [0, 1] and `counts` uint16 or float32 [B, H, W, 2].
+
+    Returns:
+      `predicted` float32 [B], in the unit of the run's target; and of a network that learns the
+      truth the amounts of `AMOUNTS`.
+    """
+    variables, seen = {"params": params}, batch[regressor.sees]
+    if not isinstance(regressor, InteractionUNet):
+        return {"predicted": regressor.apply(variables, seen)}
+    amounts = regressor.apply(variables, seen, method="amounts")
+    predicted = share(amounts, regressor.target)
+    return {"predicted": predicted, **dict(zip(AMOUNTS, jnp.moveaxis(amounts, -1, 0)))}
+
+
+def by_own_masks(regressor: Any, params: Any, batch: dict[str, Array]) -> dict[str, Array]:
+    """The target by what each pixel most probably shows, `by_own_masks` float32 [B] in percent, of
+    a network that learns a truth of areas; nothing of others. Arguments as for `estimates`."""
+    if not isinstance(regressor, InteractionUNet) or regressor.target not in OF_AREAS:
+        return {}
+    labels = regressor.apply({"params": params}, batch["counts"], method="labels")
+    t_cell, dendritic_cell, both = (
+        jnp.sum(found, axis=(1, 2), dtype=jnp.float32)
+        for found in (labels & jnp.uint8(1) > 0, labels >= 2, labels == 3)
+    )
+    amounts = jnp.stack([t_cell, dendritic_cell, both, both, both, both], axis=-1)
+    return {"by_own_masks": share(amounts, regressor.target)}

@@ -11,7 +11,15 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from jaxcell.cells.kinds import KINDS, Kind
-from jaxcell.measures import chance, colocalisation, contacts, granularity, morphology, overlap
+from jaxcell.measures import (
+    chance,
+    colocalisation,
+    contacts,
+    granularity,
+    morphology,
+    overlap,
+    truth,
+)
 from jaxcell.measures.field import CONTACT_UM, NEAR_UM, Field
 
 _IN_CONTACT, _NEAR = f"within {CONTACT_UM:g} µm", f"within {NEAR_UM:g} µm"
@@ -237,5 +245,34 @@ CELL_MEANS = _by_name(
         for step in range(1, granularity.STEPS + 1)
     ),
 )
+# Of patches whose truth is known, that is of simulated plates: `record` takes a map of the truth.
+# fmt: off
+TRUTHS = _by_name(
+    Measure(Quantity(
+        "true_iou", "true overlap (IoU)", "%", 0, 100,
+        "Area shared by true T cells and dendritic cells over the area of either (Jaccard 1912).",
+    ), truth.record, truth.iou),
+    Measure(Quantity(
+        "true_overlap_share", "true overlap share of T cells", "%", 0, 100,
+        "Area shared by true T cells and dendritic cells over the true area of T cells.",
+    ), truth.record, truth.overlap_share),
+    Measure(Quantity(
+        "true_contact_share", "T cells truly in contact", "%", 0, 100,
+        "Share of T cells whose true outline meets or crosses that of a dendritic cell.",
+    ), truth.record, truth.contact_share),
+    Measure(Quantity(
+        "bound_share", "bound T cells", "%", 0, 100,
+        "Share of T cells that were bound to a dendritic cell; those that lie by one by chance do "
+        "not count, so that no mask shows it.",
+    ), truth.record, truth.bound_share),
+)
+# fmt: on
+# The measure that masks give in place of the truth.
+BY_MASKS = {
+    "true_iou": "iou",
+    "true_overlap_share": "overlap_share",
+    "true_contact_share": "contact_share",
+    "bound_share": "contact_share",
+}
 # What can be learnt of a patch.
-TARGETS: Mapping[str, Measure] = ChainMap(MEASURES, CELL_MEANS)
+TARGETS: Mapping[str, Measure] = ChainMap(MEASURES, CELL_MEANS, TRUTHS)

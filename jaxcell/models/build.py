@@ -8,19 +8,26 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxcell.models.autoencoder import Autoencoder, plain_autoencoder, residual_autoencoder
+from jaxcell.models.interaction_unet import TARGETS, InteractionUNet
 from jaxcell.models.regressor import SOFT_TARGETS, DenseRegressor, SoftOverlapRegressor
 
 # Name -> (window, latent_dim, nested_sizes, **model.autoencoder, dtype) -> an autoencoder with
 # `encoder`, and name -> a regressor: a new network is one entry.
 ARCHITECTURES = {"plain": plain_autoencoder, "residual": residual_autoencoder}
-REGRESSORS = {"dense": DenseRegressor, "soft_overlap": SoftOverlapRegressor}
+REGRESSORS = {
+    "interaction_unet": InteractionUNet,
+    "dense": DenseRegressor,
+    "soft_overlap": SoftOverlapRegressor,
+}
+# The targets of those that cannot answer any.
+ANSWERED = {"interaction_unet": TARGETS, "soft_overlap": SOFT_TARGETS}
 
 
 class Models(NamedTuple):
     """The two networks of a run."""
 
     autoencoder: Autoencoder
-    regressor: DenseRegressor | SoftOverlapRegressor
+    regressor: InteractionUNet | DenseRegressor | SoftOverlapRegressor
 
 
 def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
@@ -47,9 +54,10 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     _require(model, "regression", REGRESSORS)
     _require(model, "dtype", ("float32", "bfloat16"))
     shared = {"dtype": model.dtype}
-    if model.regression == "soft_overlap" and config.dataset.target not in SOFT_TARGETS:
+    answered = ANSWERED.get(model.regression)
+    if answered and config.dataset.target not in answered:
         raise ValueError(
-            f"model.regression soft_overlap answers {' and '.join(SOFT_TARGETS)}, not the "
+            f"model.regression {model.regression} answers {', '.join(answered)}, not the "
             f"dataset.target {config.dataset.target!r}: start from the config dense"
         )
     try:
@@ -75,6 +83,11 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
     image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
     jax.eval_shape(autoencoder.init, jax.random.key(0), image)
     return models
+
+
+def learns_truth(config: ConfigDict) -> bool:
+    """Whether the regressor of a config is shown what each pixel truly shows."""
+    return config.model.regression == "interaction_unet"
 
 
 def _require(settings: ConfigDict, name: str, known: Iterable[str]) -> None:

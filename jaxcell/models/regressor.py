@@ -31,6 +31,7 @@ class DenseRegressor(nn.Module):
     sd: float = 1.0
     nested_sizes: Sequence[int] = ()
     dtype: Any = jnp.float32
+    sees = "image"  # what of a batch it is shown
 
     @nn.compact
     def __call__(self, image: Array, train: bool = False, kept: Array | None = None) -> Array:
@@ -87,6 +88,7 @@ class SoftOverlapRegressor(nn.Module):
     hidden: Sequence[int] = (32, 32)
     target: str = "iou"
     dtype: Any = jnp.float32
+    sees = "image"
 
     @nn.compact
     def __call__(self, image: Array, train: bool = False) -> Array:

@@ -8,7 +8,7 @@ import functools
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def simulate_plates(
     field_size: int = 960,
     seed: int = 0,
     association: Mapping[str, float] | None = None,
-    light: str = "base",
+    light: str | Sequence[str] = "base",
     droplet_share: float = DROPLET_SHARE,
     workers: int = 2,
 ) -> None:
@@ -60,7 +60,8 @@ def simulate_plates(
       fields, field_size: how many a well, and the side in pixels.
       seed: the same seed gives the same bytes, whatever `workers` (threads) is.
       association: expected share of bound T cells of each condition; `ASSOCIATION` without.
-      light: which of `light.REGIMES` lamps, stains, focus and camera are drawn from.
+      light: which of `light.REGIMES` lamps, stains, focus and camera are drawn from; of several,
+        each plate has the next in turn.
       droplet_share: chance that a field has a droplet.
 
     Raises:
@@ -76,9 +77,9 @@ def simulate_plates(
             f"{rows} rows x {columns} columns: a plate has at most 16 x 24 wells, and each of the "
             f"{len(association)} conditions needs a column"
         )
-    if light not in REGIMES:
-        raise ValueError(f"there is no light {light!r}: use {', '.join(REGIMES)}")
-    regime = REGIMES[light]
+    lights = [light] if isinstance(light, str) else list(light)
+    if not lights or set(lights) - set(REGIMES):
+        raise ValueError(f"light is {light!r}: use one or several of {', '.join(REGIMES)}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     # A killed run leaves only this hidden sibling, which nothing takes for plates.
     unfinished = folder.with_name(f".{folder.name}.unfinished-{uuid.uuid4().hex[:8]}")
@@ -115,11 +116,15 @@ def simulate_plates(
                 (place / "truth").mkdir(parents=True)
                 layout = place / f"{place.name} plate layout.xlsx"
                 treatments = write_layout(layout, place.name, rows, columns, list(association))
+                name_of_light = lights[(plate - 1) % len(lights)]
+                regime = REGIMES[name_of_light]
                 of_plate = draw_light(np.random.default_rng([seed, plate]), regime)
                 work = functools.partial(write_well, plate, of_plate)
                 wells = list(pool.map(work, *zip(*sorted(treatments.items()))))
                 for name in TABLES:
                     table = pd.concat([parts[name] for parts in wells], ignore_index=True)
+                    if name == "wells":
+                        table["light"] = name_of_light
                     table.to_parquet(place / "truth" / f"{name}.parquet", index=False)
         os.rename(unfinished, folder)
     except BaseException:

@@ -9,6 +9,15 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
+from jaxcell.compute.pooling import space_to_depth
+from jaxcell.models.interaction_unet import (
+    CLASSES,
+    SQUARE,
+    InteractionUNet,
+    expected_amounts,
+    share,
+)
+
 Params = Any
 Batch = dict[str, Array]
 
@@ -74,6 +83,55 @@ def autoencoder_task(
         return of_size(_sizes(nested_sizes, batch, key))
 
     return Task(init, task_loss)
+
+
+# How much centres count beside pixels, and the overlap in units of so many percent.
+CENTRE_WEIGHT, OVERLAP_WEIGHT, OVERLAP_UNIT = 0.5, 0.05, 5.0
+
+
+def truth_task(model: InteractionUNet) -> Task:
+    """What each pixel truly shows, where T cells are, and the measure that follows.
+
+    Returns:
+      A Task on batches with `counts` float32 [B, H, W, 2], `truth` uint8 [B, H, W], a map as in
+      `measures.truth`, and `target` float32 [B] in percent. Its loss is the cross-entropy of
+      pixels, in nats, plus that of centres and the squared error of the target, weighted; its
+      metrics are `pixels` (that cross-entropy), `absolute_error` and `predicted`, in percent.
+    """
+
+    def init(key: Array, batch: Batch) -> Params:
+        return model.init(key, batch["counts"])["params"]
+
+    def loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict[str, Array]]:
+        del key  # nothing in it is random
+        logits = model.apply({"params": params}, batch["counts"], method="logits")
+        pixels, centres = (map_of.astype(jnp.float32) for map_of in logits)
+        truth = space_to_depth(batch["truth"][..., None], SQUARE)
+        shown = jax.nn.one_hot(truth & jnp.uint8(3), CLASSES, axis=-2)
+        cross_entropy = jnp.mean(jax.nn.logsumexp(pixels, axis=-2), (1, 2, 3)) - jnp.mean(
+            jnp.sum(pixels * shown, axis=-2), (1, 2, 3)
+        )
+        bits = jnp.stack(
+            [jnp.max(truth >> jnp.uint8(bit) & jnp.uint8(1), axis=-1) for bit in (2, 3, 4)], axis=-1
+        )
+        of_centres = jnp.mean(
+            binary_cross_entropy(centres, bits.astype(jnp.float32)), axis=(1, 2, 3)
+        )
+        predicted = share(expected_amounts(pixels, centres), model.target)
+        error = predicted - batch["target"]
+        total = (
+            cross_entropy
+            + CENTRE_WEIGHT * of_centres
+            + OVERLAP_WEIGHT * jnp.square(error / OVERLAP_UNIT)
+        )
+        metrics = {
+            "pixels": cross_entropy,
+            "absolute_error": jnp.abs(error),
+            "predicted": predicted,
+        }
+        return total, metrics
+
+    return Task(init, loss)
 
 
 def regressor_task(model: nn.Module, nested_sizes: Sequence[int] = ()) -> Task:

@@ -25,7 +25,7 @@ SETTINGS = {
     "dataset.stride": 96,
     "model.autoencoder.features": (8, 16),
     "model.autoencoder.code_features": 4,
-    "model.regressor.hidden": (16, 16),
+    "model.regressor.features": (8, 8),
     "training.autoencoder.epochs": 2,
     "training.autoencoder.batch_size": 8,
     "training.autoencoder.checkpoint_every_steps": 2,

@@ -20,6 +20,7 @@ from jaxcell.experiments.interaction.predict import predict_folder
 from jaxcell.inference import mapping, windows
 from jaxcell.inference import plates as prediction
 from jaxcell.inference.trained import Run, load
+from jaxcell.models.interaction_unet import AMOUNTS, TARGETS
 from jaxcell.plates.folder import Plates
 from jaxcell.simulator.plates import simulate_plates
 
@@ -115,7 +116,7 @@ def test_patches_have_the_predictions_of_an_evaluation(loaded, workdir, settings
     # An evaluation's own subset and split are those of its training.
     config.dataset.update({"subset": "dmso", "split_by": "plate"})
     found = prediction.predict_plates(run, config, plates).patches
-    assert list(found) == [*KEY, "faulty", "predicted"]
+    assert list(found) == [*KEY, "faulty", "predicted", *AMOUNTS]
     pd.testing.assert_frame_equal(found[KEY], expected[KEY], check_dtype=False)
     np.testing.assert_array_equal(found["faulty"], expected["faulty"])
     np.testing.assert_allclose(found["predicted"], expected["predicted"], atol=1e-3)
@@ -139,7 +140,11 @@ def test_a_well_has_mean_and_spread_of_its_patches(loaded):
         own = patches[(patches["plate"] == well.plate) & (patches["well"] == well.well)]
         assert well.predicted_mean == pytest.approx(own["predicted"].mean(), rel=1e-5)
         assert well.predicted_sd == pytest.approx(np.std(own["predicted"]), rel=1e-4)
+        _, _, both, cells, _, bound = own[list(AMOUNTS)].sum()
+        assert well.pooled_bound_share == pytest.approx(100 * bound / cells, rel=1e-4)
+        assert well.shared_pixels == pytest.approx(both, rel=1e-4)
         assert well.faulty == own["faulty"].sum()
+    assert {f"pooled_{target}" for target in TARGETS} <= set(wells)
     about = wells[["plate", "well", "condition", "compound", "concentration_um", "role"]]
     given = plates.wells[plates.wells["role"] != "empty"][list(about)]
     given = given.sort_values(["plate", "well"]).reset_index(drop=True)

@@ -5,7 +5,7 @@ import pytest
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.labelling import label_cells
-from jaxcell.measures.catalogue import CELL_MEANS, MEASURES, SHAPES, TARGETS
+from jaxcell.measures.catalogue import CELL_MEANS, MEASURES, SHAPES, TARGETS, TRUTHS
 from jaxcell.measures.granularity import cell_granularity
 from jaxcell.measures.morphology import measure_cells
 from jaxcell.measures.patch import check_target, measure_patches
@@ -37,7 +37,7 @@ def _columns(image: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
 def test_every_column_of_both_kinds_is_a_target_and_says_what_it_is():
     columns = set(SHAPES) | {f"granularity_{step}" for step in range(1, 7)}
     assert set(CELL_MEANS) == {f"{kind}_{column}" for kind in VIEWS for column in columns}
-    assert set(TARGETS) == set(CELL_MEANS) | set(MEASURES)
+    assert set(TARGETS) == set(CELL_MEANS) | set(MEASURES) | set(TRUTHS)
     words = {name: measure.quantity for name, measure in TARGETS.items()}
     assert len({quantity.label for quantity in words.values()}) == len(TARGETS)
     for name, quantity in words.items():

@@ -10,16 +10,19 @@ from ml_collections import FrozenConfigDict
 from tqdm import tqdm
 
 from jaxcell.analysis.answers import Answers, Calibrations, answer
+from jaxcell.analysis.scores.estimators import compare_estimators
+from jaxcell.analysis.scores.regression import scores
 from jaxcell.analysis.scores.summary import spread_over_target, summarise
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.flat_field import read_flat_fields
 from jaxcell.dataset.immune_cells import ImmuneCells, build, open_built
 from jaxcell.dataset.source import Config, dataset_config, image_files, load_plates, tfds_folder
+from jaxcell.dataset.truth import has_truth
 from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.experiments.lifecycle import Outcome
 from jaxcell.inference.patches import EvaluatedPatches, evaluate_patches, reconstruct_patches
 from jaxcell.inference.trained import Run, load
-from jaxcell.measures.catalogue import TARGETS, Quantity
+from jaxcell.measures.catalogue import BY_MASKS, TARGETS, TRUTHS, Quantity
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, is_simulated
 from jaxcell.report.common.images import colour_image
@@ -113,7 +116,10 @@ def evaluate_plates(
     Returns:
       The content of metrics.json and the report's folder, `workdir/report-NAME`.
     """
-    whole = dataset_config(config, split_by="none", subset="full")
+    unknown = config.dataset.target in TRUTHS and not has_truth(plates)
+    whole = dataset_config(
+        config, split_by="none", subset="full", **(_in_place(config) if unknown else {})
+    )
     builder = build(plates, whole, tfds_folder(config))
     missing = NOT_HELD_OUT if config.dataset.split_by == "random_patch" else NOT_CALIBRATED
     report = workdir / f"report-{name}"
@@ -127,8 +133,18 @@ def evaluate_plates(
         image_files(plates),
         plates.findings,
         is_simulated(plates),
+        unknown,
     )
     return metrics, report
+
+
+def _in_place(config: Config) -> dict:
+    """What a data set holds in place of a truth that nobody knows: the closest masks' measure."""
+    return {
+        "target": BY_MASKS[config.dataset.target],
+        "mask_method": "instrument",
+        "mask_scope": "field",
+    }
 
 
 def _evaluate(
@@ -141,8 +157,12 @@ def _evaluate(
     files: Mapping | None,
     findings: list[Finding],
     simulated: bool,
+    unknown: bool = False,
 ) -> dict:
-    """Evaluates the test patches of a data set and writes the report into a folder."""
+    """Evaluates the test patches of a data set and writes the report into a folder.
+
+    Where the truth that the run estimates is `unknown`, the data set holds a measure by masks.
+    """
     examples = open_examples(builder, memory_gib=0)
     rows, settings = examples.rows("test"), config.evaluation
     side = sprites.layout(len(rows), config.dataset.window).tile
@@ -150,10 +170,13 @@ def _evaluate(
     evaluated = evaluate_patches(
         run, examples, rows, settings.batch_size, side, colour, config.training.seed
     )
-    target = TARGETS[config.dataset.target].quantity
-    answers = _answers(evaluated, target, calibrate(examples, evaluated.patches), config)
+    target = TARGETS[builder.builder_config.target].quantity
+    answers = _answers(evaluated, target, calibrate(examples, evaluated.patches), config, unknown)
+    training_mean = run.dataset["training_mean"]
     metrics = {
-        **summarise(evaluated.patches, run.dataset["training_mean"]),
+        **summarise(evaluated.patches, training_mean),
+        **_against_truth(evaluated.patches, target.name, training_mean),
+        "estimated": TARGETS[config.dataset.target].quantity._asdict() if unknown else None,
         "target": target._asdict(),
         "split": config.dataset.split_by,
         "wells": _wells(examples.table),
@@ -162,13 +185,15 @@ def _evaluate(
         "seed": config.training.seed,
         "left_out": sum(finding.fatal for finding in findings),
     }
+    thumbnails = evaluated.thumbnails
+    images = _images(run, config, examples, rows, answers.patches, thumbnails, files, target)
     write_report(
         folder,
         metrics=metrics,
         answers=answers,
         codes=evaluated.codes,
         histories=run.histories,
-        images=_images(run, config, examples, rows, answers.patches, evaluated.thumbnails, files),
+        images=images,
         findings=[finding[:6] for finding in findings],
         config=config.to_dict(),
         title=title,
@@ -178,11 +203,22 @@ def _evaluate(
     return metrics | answers.numbers
 
 
+def _against_truth(patches: pd.DataFrame, target: str, training_mean: float) -> dict:
+    """What estimates the truth and how well, of patches whose truth is known."""
+    if target not in TRUTHS:
+        return {}
+    found = {"estimators": compare_estimators(patches, training_mean)}
+    if target == "true_iou":
+        found["own_label"] = scores(patches["overlap"], patches["predicted"])
+    return found
+
+
 def _answers(
     evaluated: EvaluatedPatches,
     target: Quantity,
     calibrations: Calibrations | str,
     config: Config,
+    unknown: bool,
 ) -> Answers:
     """Asks all questions, behind a progress bar that says which."""
     settings = config.evaluation
@@ -204,6 +240,7 @@ def _answers(
             standardise=settings.standardise,
             seed=config.training.seed,
             progress=progress,
+            unknown=unknown,
         )
 
 
@@ -215,6 +252,7 @@ def _images(
     patches: pd.DataFrame,
     thumbnails: np.ndarray,
     files: Mapping | None,
+    target: Quantity,
 ) -> Images:
     """The images of the report: a spread over the target, the worst predicted, the most unusual."""
     chosen = spread_over_target(patches)
@@ -228,7 +266,6 @@ def _images(
     originals, outputs = np.split(originals, ends), np.split(outputs[0], ends)
     truth = [patches["target"].to_numpy()[some] for some in groups]
     place = (patches["plate"].astype(str) + " " + patches["well"].astype(str)).to_numpy()
-    target = TARGETS[config.dataset.target].quantity
     captions = [
         f"{place[row]}\n{patches['target'].iloc[row]:.{target.digits - 1}f} → "
         f"{patches['predicted'].iloc[row]:.{target.digits - 1}f} {target.unit}"

@@ -10,11 +10,12 @@ from jaxcell.dataset.batches import (
     device_data,
     evaluation_batches,
     prepare,
+    prepare_truth,
     train_batches,
 )
-from jaxcell.models.build import Models
+from jaxcell.models.build import Models, learns_truth
 from jaxcell.training.steps import Prepare
-from jaxcell.training.tasks import Task, autoencoder_task, regressor_task
+from jaxcell.training.tasks import Task, autoencoder_task, regressor_task, truth_task
 
 
 class Training(NamedTuple):
@@ -52,13 +53,17 @@ def regressor_training(
     Args:
       config: of the run.
       models: of the run.
-      examples: of its data set.
+      examples: of its data set, with masks for a network that learns the truth.
       autoencoder: parameters of its trained autoencoder, from whose encoder a dense one starts.
     """
+    settings = config.training.regressor
+    if learns_truth(config):
+        task = truth_task(models.regressor)
+        return _training(task, config, settings, examples, truth=True)
     dense = config.model.regression == "dense"
     task = regressor_task(models.regressor, config.model.nested_sizes if dense else ())
     start = {"encoder": autoencoder["encoder"]} if dense else None
-    return _training(task, config, config.training.regressor, examples, start)
+    return _training(task, config, settings, examples, start)
 
 
 def _training(
@@ -67,17 +72,21 @@ def _training(
     settings: ConfigDict,
     examples: Examples,
     start: Any = None,
+    truth: bool = False,
 ) -> Training:
     rows, batch_size = examples.rows("train"), settings.batch_size
+    seed, augment, relit = config.training.seed, settings.augment, settings.get("relit", False)
     loop = ConfigDict(settings.to_dict())
-    loop.seed, loop.steps_per_epoch = config.training.seed, len(rows) // batch_size
+    loop.seed, loop.steps_per_epoch = seed, len(rows) // batch_size
+    if not truth:
+        examples = examples.without_masks()
     return Training(
         task,
         loop,
         device_data(examples),
-        train_batches(examples, rows, batch_size, config.training.seed, settings.augment),
+        train_batches(examples, rows, batch_size, seed, augment, relit),
         evaluation_batches(examples, examples.rows("validation"), batch_size),
-        prepare,
+        prepare_truth if truth else prepare,
         describe(examples),
         start,
     )

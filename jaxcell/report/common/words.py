@@ -55,6 +55,16 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
+def reference(target: Quantity) -> str:
+    """What predictions are compared with: the truth, or what was measured in its place."""
+    return target.label if target.label.startswith("true ") else f"measured {target.label}"
+
+
+def predicted(target: Quantity) -> str:
+    """What is predicted: of a truth, without saying so twice."""
+    return f"predicted {target.label.removeprefix('true ')}"
+
+
 def amount(value: float | None, target: Quantity) -> str:
     """A difference of two values as text, such as `0.30 percentage points`."""
     return f"{number(value, target.digits)} {target.difference_unit}".strip()

@@ -15,6 +15,7 @@ from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS, MICROMETRES_PER_PIXEL, gallery
 from jaxcell.report.common.page import write_page
+from jaxcell.report.common.words import reference
 from jaxcell.report.interaction import intervals, plates, predictions, sentences, training
 from jaxcell.report.interaction import structure as structure_figures
 from jaxcell.storage import anndata
@@ -90,7 +91,8 @@ def write_report(
     Raises:
       FileExistsError: `folder` exists and is not a report.
     """
-    metrics = {"left_out": len(findings), "target": OVERLAP._asdict()} | dict(metrics)
+    unsaid = {"estimators": [], "estimated": None, "own_label": None}
+    metrics = {"left_out": len(findings), "target": OVERLAP._asdict()} | unsaid | dict(metrics)
     target = Quantity(**metrics["target"])
     if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
         metrics = summarise(answers.patches, None) | metrics
@@ -217,6 +219,7 @@ def _content(
     fields = answers.patches[["plate", "well", "field"]].drop_duplicates()
     return {
         "target": target,
+        "reference": reference(target),
         "significant": SIGNIFICANT,
         "answer": sentences.ANSWERS[metrics["structure"]["answer"]],
         "covered": None if coverage["reason"] else coverage["overall"]["coverage"],
@@ -224,6 +227,8 @@ def _content(
         "corrected_p": structure_figures.corrected_p,
         "on_strength": sentences.on_strength(metrics["strength"], target),
         "on_compounds": sentences.on_compounds(metrics["strength"], target),
+        "of_strength": sentences.of_strength(metrics, target),
+        "on_truth": sentences.on_truth(metrics["estimators"], target),
         "on_regression": sentences.on_regression(metrics["regressor"], target),
         "odd_count": int((odd["why"] != "").sum()) if len(odd) else 0,
         "odd_wells": odd[odd["why"] != ""].head(ODD_WELLS).to_dict("records") if len(odd) else [],

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 from jaxcell.analysis.scores.regression import scores
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
-from jaxcell.report.common.words import number
+from jaxcell.report.common.words import number, predicted, reference
 
 NOTHING = "There are no finite predictions to show."
 # Characters in a line along a panel of three, and along one that is wider.
@@ -47,7 +47,9 @@ def scatter(patches: pd.DataFrame, palette: style.Palette, target: Quantity = OV
         axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    _label_outside(grid, columns, _axis("true", target), _axis("predicted", target))
+    _label_outside(
+        grid, columns, _axis(reference(target), target), _axis(predicted(target), target)
+    )
     if len(groups) > 1:
         together = f"All conditions: {_score_line(frame, target)}"
         figure.suptitle(together, size=10.5, x=0.01, ha="left")
@@ -76,14 +78,15 @@ def histograms(patches: pd.DataFrame, palette: style.Palette, target: Quantity =
     low, high = _limits(frame, target)
     width = _bin_width(high - low, target)
     bins = np.arange(np.floor(low / width) * width, high + width, width)
+    known = reference(target).split()[0]  # true or measured
     for axes, (name, mark, rows) in zip(grid, groups):
-        axes.hist(rows["target"], bins, color=mark.colour, alpha=0.45, label="true")
+        axes.hist(rows["target"], bins, color=mark.colour, alpha=0.45, label=known)
         outline = {"histtype": "step", "color": style.INK, "lw": 1.4}
         axes.hist(rows["predicted"], bins, label="predicted", **outline)
         zero = 100 * float((rows["target"] == 0).mean())
         text = f"{len(rows):,} patches"
         if zero or target.unit == "%":
-            text += f"\n{zero:.0f} % truly 0"
+            text += f"\n{zero:.0f} % are 0"
         style.note(axes, 0.98, 0.72, text, ha="right", va="top")
         axes.set(title=style.shortened(name, NARROW - 6), yscale="log")
         axes.set_ylim(bottom=0.7)
@@ -91,7 +94,7 @@ def histograms(patches: pd.DataFrame, palette: style.Palette, target: Quantity =
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.legend(loc="upper right")
     bin_words = f"{width:g} {target.unit}".strip()
-    _label_outside(grid, columns, _axis("", target), f"patches per {bin_words}")
+    _label_outside(grid, columns, _axis(target.label, target), f"patches per {bin_words}")
     return figure
 
 
@@ -119,9 +122,10 @@ def errors(patches: pd.DataFrame, palette: style.Palette, target: Quantity = OVE
     for _, mark, rows in groups:
         _draw_points(left, rows["target"], rows["error"], mark, len(frame))
     mean = _draw_running_mean(left, frame["target"].to_numpy(float), frame["error"].to_numpy(float))
-    words = style.with_unit("error (predicted − true)", target.difference_unit)
-    left.set(xlabel=_axis("true", target, WIDE), ylabel=textwrap.fill(words, NARROW))
-    left.set_title("Against the truth")
+    known = reference(target).split()[0]  # true or measured
+    words = style.with_unit(f"error (predicted − {known})", target.difference_unit)
+    left.set(xlabel=_axis(reference(target), target, WIDE), ylabel=textwrap.fill(words, NARROW))
+    left.set_title("Against the truth" if known == "true" else "Against what was measured")
     handles = style.handles(groups) + mean
     left.legend(handles=handles, loc="best", ncols=2, handletextpad=0.2, columnspacing=0.9)
     # Without outliers, which the left panel shows: with them on the axis the boxes are slits.
@@ -157,10 +161,9 @@ def _label_outside(grid: Sequence[Axes], columns: int, x_label: str, y_label: st
         axes.set_xlabel(x_label)
 
 
-def _axis(which: str, target: Quantity, width: int = NARROW) -> str:
-    """Words of an axis, such as `true overlap, %`, in lines of so many characters."""
-    words = style.with_unit(f"{which} {target.label}".strip(), target.unit)
-    return textwrap.fill(words, width)
+def _axis(what: str, target: Quantity, width: int = NARROW) -> str:
+    """Words of an axis with their unit, in lines of so many characters."""
+    return textwrap.fill(style.with_unit(what, target.unit), width)
 
 
 def _limits(frame: pd.DataFrame, target: Quantity) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The numbers of metrics.json in plain words, for the page and the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jaxcell.analysis.structure.answer import SIGNIFICANT
 from jaxcell.measures.catalogue import OVERLAP, Quantity
@@ -73,6 +73,15 @@ def on_strength(strength: Mapping, target: Quantity = OVERLAP) -> list[str]:
     if untested:
         sentences.append(f"Not tested: {joined(untested)}.")
     return sentences
+
+
+def of_strength(metrics: Mapping, target: Quantity) -> str:
+    """What the strength of a well was taken from."""
+    if metrics.get("estimated"):
+        return ", as predicted"
+    if target.label.startswith("true "):
+        return ", as the simulation made it"
+    return ", measured and not predicted"
 
 
 def on_compounds(strength: Mapping, target: Quantity = OVERLAP) -> str:
@@ -156,6 +165,24 @@ def _on_conditions(regressor: Mapping, target: Quantity) -> list[str]:
     return sentences
 
 
+def on_truth(estimators: Sequence[Mapping], target: Quantity) -> str:
+    """Which estimator comes closest to the truth, and how close the network comes."""
+    if not estimators:
+        return ""
+    network, *others = estimators
+    known = [item for item in others if item["patches"]["rmse_over_sd"] is not None]
+    ratio = network["patches"]["rmse_over_sd"]
+    if ratio is None or not known:
+        return f"There is no spread of the {target.label} to compare with."
+    best = min(known, key=lambda item: item["patches"]["rmse_over_sd"])
+    compared = best["patches"]["rmse_over_sd"]
+    follows = "Closest are" if compared < ratio else "Next come"
+    return (
+        f"The {target.label} of a patch is estimated by this network with an error of {ratio:.3f} "
+        f"standard deviations of the truth. {follows} {best['name']} with {compared:.3f}."
+    )
+
+
 def on_coverage(coverage: Mapping) -> str:
     """How often intervals contain the true value, in a line, or why there are none."""
     share = None if coverage["reason"] else coverage["overall"]["coverage"]
@@ -184,6 +211,7 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
         "patches": _counts(metrics["patches"]),
         "interaction": " ".join(on_strength(metrics["strength"], target)),
         "structure": f"{ANSWERS[structure['answer']]}. {on_structure(structure)}",
+        **_against_truth(metrics.get("estimators") or []),
         target.label: _errors(regressor, target),
         **{f"  {name}": _errors(scores, target) for name, scores in by_condition},
         "intervals": on_coverage(metrics["coverage"]),
@@ -193,6 +221,20 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
             f"SSIM {number(autoencoder['ssim'], 3)}, {metrics['latent_size']:,} numbers a code"
         ),
     }
+
+
+def _against_truth(estimators: Sequence[Mapping]) -> dict[str, str]:
+    """RMSE / SD of every estimator, one a line."""
+    if not estimators:
+        return {}
+    width = max(len(item["name"]) for item in estimators)
+    lines = [
+        f"{item['name']:<{width}}  patches {number(item['patches']['rmse_over_sd'], 3):>5}"
+        f"  wells {number(item['wells']['rmse_over_sd'], 3):>5}"
+        + "".join(f"  {light} {number(value, 3):>5}" for light, value in item["lights"].items())
+        for item in estimators
+    ]
+    return {"RMSE / SD to truth": "\n".join(lines)}
 
 
 def _counts(by_split: Mapping[str, int]) -> str:

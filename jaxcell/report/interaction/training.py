@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcell.measures.catalogue import OVERLAP, Quantity
+from jaxcell.measures.catalogue import OVERLAP, TRUTHS, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import (
     DEFAULT_COLOURS,
@@ -104,6 +104,8 @@ def loss_curves(histories: Mapping[str, Sequence[Mapping]], target: Quantity = O
         unit = target.difference_unit
         squared = unit and (f"({unit})²" if {" ", "²"} & set(unit) else f"{unit}²")
         regression = style.with_unit("squared error", squared)
+        if target.name in TRUTHS:
+            regression = "loss of pixels, centres and target"
         loss = "cross-entropy, nats" if name == "autoencoder" else regression
         axes.set(title=name.capitalize(), ylabel=loss)
     return figure

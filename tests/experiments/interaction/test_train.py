@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 from tiny_plates import make_config
 
-from jaxcell.configs import dissertation
+from jaxcell.configs import dense, dissertation, histogram
+from jaxcell.configs.default import with_label_of_masks
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments import lifecycle
 from jaxcell.experiments.interaction import evaluate, train
 from jaxcell.inference import segmenter
 from jaxcell.inference.trained import load
+from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.models.build import make_models
 from jaxcell.plates.findings import BadPlates
 from jaxcell.report.interaction.sentences import summary_lines
@@ -82,9 +84,10 @@ def test_networks_that_do_not_exist_are_errors(tmp_path):
             make_models(config)
 
 
-def test_the_dense_regressor_takes_mean_and_sd_of_other_targets_than_the_studys(tmp_path):
+def test_the_dense_regressor_takes_mean_and_sd_of_other_targets_than_the_studys():
     dataset = {"name": "x", "training_mean": 55.0, "training_sd": 20.0}
-    config = make_config(tmp_path, model__regression="dense", dataset__target="overlap_share")
+    config = with_label_of_masks(dense.get_config())
+    config.dataset.target = "overlap_share"
     model = make_models(config, dataset).regressor
     assert (model.mean, model.sd) == (55.0, 20.0)
     model = make_models(config, {**dataset, "training_sd": 0.0}).regressor
@@ -96,10 +99,18 @@ def test_the_dense_regressor_takes_mean_and_sd_of_other_targets_than_the_studys(
     assert (study.mean, study.sd) == (0.0, 1.0)
 
 
-def test_the_soft_regressor_learns_what_two_masks_tell(tmp_path):
-    for target in ("iou", "overlap_share"):
+def test_a_network_answers_the_targets_that_it_can(tmp_path):
+    for target in TRUTHS:
         config = make_config(tmp_path, dataset__target=target)
         assert make_models(config).regressor.target == target
+    soft = histogram.get_config()
+    for target in ("iou", "overlap_share"):
+        soft.dataset.target = target
+        assert make_models(soft).regressor.target == target
+    for config, target in ((soft, "true_iou"), (make_config(tmp_path), "iou")):
+        config.dataset.target = target
+        with pytest.raises(ValueError, match=f"not the dataset.target '{target}'"):
+            make_models(config)
 
 
 @pytest.fixture(scope="session")

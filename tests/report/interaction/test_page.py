@@ -255,7 +255,7 @@ def test_codes_that_are_not_finite_cost_their_own_answers_only(
     page = write_report(tmp_path / "report", **arguments)
     text = " ".join(Page(page.read_text(encoding="utf-8")).text.split())
     assert "Cannot be said. 3 of" in text
-    assert "Mean overlap" in text and "RMSE / SD" in text
+    assert "How strong is the interaction?" in text and "RMSE / SD" in text
     table = pd.read_parquet(page.parent / "patches.parquet")
     assert table[["codes_pca_1", "unusual"]].isna().all(axis=1).tolist() == [True] * 3 + [False] * (
         len(patches) - 3)  # fmt: skip

@@ -89,10 +89,10 @@ def test_other_targets_are_drawn_in_their_own_words_and_range(scale, shift, targ
 def test_axes_name_the_target_and_its_unit(make_patches):
     patches = make_patches(wells=2, each=5)
     drawn = of_patches(patches)
-    assert "true overlap (IoU), %" in words(drawn["scatter"])
+    assert "measured overlap (IoU), %" in words(drawn["scatter"])
     assert "predicted overlap (IoU), %" in words(drawn["scatter"])
     assert "patches per 0.5 %" in words(drawn["histograms"])
-    assert "error (predicted − true), percentage points" in words(drawn["errors"])
+    assert "error (predicted − measured), percentage points" in words(drawn["errors"])
     drawn = of_patches(patches, DISTANCE)
     assert "median distance to the nearest dendritic cell, µm" in words(drawn["scatter"])
     assert "error (predicted − true), µm" in words(drawn["plate_map"])

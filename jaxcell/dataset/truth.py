@@ -1,0 +1,142 @@
+"""The truth that simulated plates carry, patch by patch, and what masks say in its place."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tifffile
+from skimage.filters import threshold_otsu
+
+from jaxcell.cells.kinds import VIEWS
+from jaxcell.cells.methods import decoded, field_masks, patch_masks
+from jaxcell.dataset.patches import windows
+from jaxcell.measures.catalogue import BY_MASKS, TRUTHS
+from jaxcell.measures.patch import measure_patches
+from jaxcell.measures.truth import BOUND, CENTRE, CONTACT, DENDRITIC_CELL, T_CELL
+from jaxcell.plates.folder import Plates
+
+# How cells are found in place of the truth, for comparison; `otsu` is what a user without this
+# program has: scikit-image's threshold of a patch, in 128 bins, without a rule of ours.
+MASKS = ("two_means", "mean_sd", "instrument", "otsu")
+OTSU_BINS = 128
+
+
+def truth_image(image: Path) -> Path:
+    """Where the true label image of a field of a simulated plate lies, from one of its views."""
+    return image.parent / "truth" / f"{image.name.split(' wv ')[0]}) labels.tif"
+
+
+def has_truth(plates: Plates) -> bool:
+    """Whether the true cells of every field of some plates are known."""
+    images = plates.images[plates.images["role"] == VIEWS[0]]
+    return all(truth_image(Path(path)).exists() for path in images["path"])
+
+
+def read_labels(field: Any) -> np.ndarray:
+    """The true cells of a field.
+
+    Args:
+      field: a row of `select_fields`.
+
+    Returns:
+      int32 [H, W, 2], numbers of T cells and of dendritic cells, 0 outside.
+
+    Raises:
+      ValueError: they are not known; names plate, well and field.
+    """
+    path = truth_image(Path(field.t_cell))
+    if not path.exists():
+        raise ValueError(
+            f"{field.plate} {field.well}: the true cells of field {field.field} are not known, "
+            f"there is no {path}: train on simulated plates, and evaluate or predict yours"
+        )
+    return np.moveaxis(tifffile.imread(path), 0, -1).astype(np.int32)
+
+
+def read_truth(field: Any) -> np.ndarray:
+    """The truth of a field as a map, uint8 [H, W], coded as in `measures.truth`.
+
+    Args:
+      field: a row of `select_fields`.
+
+    Raises:
+      ValueError: as `read_labels`.
+    """
+    labels = read_labels(field) > 0
+    truth = labels[..., 0] * T_CELL | labels[..., 1] * DENDRITIC_CELL
+    cells, contacts = (
+        table.get((field.well, field.field)) for table in _tables(Path(field.t_cell).parent)
+    )
+    if cells is not None:
+        touching = np.isin(cells["cell"], [] if contacts is None else contacts["t_cell"])
+        code = CENTRE | touching * CONTACT | cells["bound"].to_numpy() * BOUND
+        y, x = (np.rint(cells[name].to_numpy()).astype(int) for name in "yx")
+        truth[y, x] |= code.astype(np.uint8)
+    return truth
+
+
+@functools.lru_cache(maxsize=8)
+def _tables(plate: Path) -> tuple[dict, dict]:
+    """T cells and contacts of a plate, by well and field."""
+    cells, contacts = (
+        pd.read_parquet(plate / "truth" / f"{name}.parquet") for name in ("cells", "contacts")
+    )
+    cells = cells[cells["type"] == VIEWS[0]]
+    return tuple(
+        {place: rows for place, rows in table.groupby(["well", "field"])}
+        for table in (cells, contacts)
+    )
+
+
+def light_of(field: Any) -> str:
+    """The name of the light that a simulated field was taken in; empty where nobody noted it."""
+    wells = pd.read_parquet(Path(field.t_cell).parent / "truth" / "wells.parquet")
+    return str(wells["light"].iloc[0]) if "light" in wells else ""
+
+
+def true_values(truth: np.ndarray, target: str) -> np.ndarray:
+    """A target of `catalogue.TRUTHS`, float32 [N], of maps of the truth, uint8 [N, H, W]."""
+    measure = TRUTHS[target]
+    return np.array([measure.reduce([measure.record(each)]) for each in truth], np.float32)
+
+
+def values_by_masks(
+    views: np.ndarray, patches: np.ndarray, target: str, config: Any
+) -> dict[str, np.ndarray]:
+    """What each way of `MASKS` gives in place of a target of truth.
+
+    Args:
+      views: uint16 [H, W, 2], the field.
+      patches: uint16 [N, w, w, 2], its windows.
+      target: of `catalogue.TRUTHS`.
+      config: an `ImmuneCellsConfig`.
+
+    Returns:
+      `by_METHOD` -> float32 [N], in the unit of the target.
+    """
+    return {
+        f"by_{method}": measure_patches(
+            patches,
+            _masks(method, views, patches, config),
+            BY_MASKS[target],
+            pixel_um=config.pixel_um,
+        )
+        for method in MASKS
+    }
+
+
+def _masks(method: str, views: np.ndarray, patches: np.ndarray, config: Any) -> np.ndarray:
+    """bool [N, w, w, 2]."""
+    if method == "otsu":
+        thresholds = [
+            [threshold_otsu(patch[..., view], OTSU_BINS) for view in (0, 1)] for patch in patches
+        ]
+        return patches > np.array(thresholds)[:, None, None]
+    if method == "instrument":
+        whole = field_masks(views, method, config.pixel_um)[..., None]
+        coded = windows(whole, config.window, config.stride)[0][..., 0]
+    else:
+        coded = patch_masks(patches, method)
+    return np.stack(decoded(coded), axis=-1)

@@ -20,6 +20,7 @@ SETTING = "--config."
 SAID = (ValueError, FileExistsError, FloatingPointError)
 SKIP = "leave bad images out and list them, instead of stopping"
 VIEWS = "view that shows each kind of cell, such as t_cell=GFP,dendritic_cell=Cy5"
+PIXEL = "edge of a pixel of these images in um, where it is not the run's: they are resampled"
 CONDITION = "condition of wells that no layout describes"
 
 
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--views", type=_views, default={}, help=VIEWS)
     add("--condition", help=CONDITION)
     add("--skip", action="store_true", help=SKIP)
+    add("--pixel-um", type=float, default=0.0, help=PIXEL)
     add("--standardise", action="store_true", help="standardise codes on control wells first")
 
     add = command("predict", _predict, "predict every well of any plates").add_argument
@@ -92,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("plates", nargs="?", default="", help="folder of plates")
     add("--plates", dest="plates_flag", default="", help="the same")
     add("--out", default="", help="folder of the tables; default: RUN/predictions-PLATES")
+    add("--pixel-um", type=float, default=0.0, help=PIXEL)
     add("--views", type=_views, default={}, help=VIEWS)
     add("--skip", action="store_true", help=SKIP)
 
@@ -151,6 +154,7 @@ def _evaluate(options: argparse.Namespace, changes: dict[str, str]) -> str:
         condition=options.condition,
         skip=options.skip,
         standardise=options.standardise,
+        pixel_um=options.pixel_um,
     )
 
 
@@ -162,7 +166,7 @@ def _predict(options: argparse.Namespace, changes: dict[str, str]) -> str:
     from jaxcell.experiments.interaction.predict import predict_folder
 
     out = Path(options.out or run / f"predictions-{Path(plates).resolve().name}")
-    return predict_folder(run, plates, out, options.views, options.skip)
+    return predict_folder(run, plates, out, options.views, options.skip, options.pixel_um)
 
 
 def _measure(options: argparse.Namespace, changes: dict[str, str]) -> str:

@@ -29,7 +29,7 @@ def get_config() -> ConfigDict:
             "pixel_um": 0.741,  # um, edge of a pixel: a bar of 200 um is 270 pixels
             # Of plates that are simulated
             "simulate": {
-                "plates": 2,  # how many
+                "plates": 5,  # how many
                 "rows": 8,  # of wells
                 "columns": 9,  # of wells
                 "fields": 1,  # a well
@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
                 "seed": 0,  # of cells, light and noise
                 # Lamps, stains, focus and camera of each plate in turn: `base`, `defocus`, `dim`,
                 # `uneven`, or `varied`, every field of its own from a wide range
-                "light": ("base", "varied"),
+                "light": ("base", "defocus", "dim", "uneven", "varied"),
             },
         }
     )
@@ -85,7 +85,7 @@ def get_config() -> ConfigDict:
         {
             "seed": 0,  # of parameters, batch order and dropout
             "autoencoder": {
-                "epochs": 20,  # at most
+                "epochs": 8,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 200,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 8,  # without progress; 0: never
@@ -101,7 +101,7 @@ def get_config() -> ConfigDict:
                 },
             },
             "regressor": {
-                "epochs": 60,  # at most
+                "epochs": 30,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 400,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 0,  # without progress; 0: never

@@ -14,5 +14,7 @@ def get_config() -> ConfigDict:
     """Returns the default configuration on less data and fewer epochs."""
     config = default.get_config()
     config.plates.simulate.update({"plates": 2, "rows": 6, "columns": 9, "field_size": 768})
+    config.plates.simulate.light = ("base", "varied")
     config.training.autoencoder.epochs = 5
+    config.training.regressor.epochs = 18
     return config

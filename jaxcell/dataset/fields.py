@@ -55,18 +55,44 @@ def select_fields(plates: Plates, config: Any) -> pd.DataFrame:
     return wells.merge(paths.reset_index(), on=["plate", "well"])
 
 
-def read_field(field: Any, flat: FlatFields) -> np.ndarray:
+def read_field(field: Any, flat: FlatFields, zoom: float = 1.0) -> np.ndarray:
     """Reads the two stained views of a field.
 
     Args:
       field: a row of `select_fields`.
       flat: what it is corrected by; empty: by nothing.
+      zoom: how many pixels one pixel of the files becomes along a side.
 
     Returns:
       uint16 [H, W, 2], T cells and dendritic cells.
     """
     views = np.stack([read_view(Path(getattr(field, view))) for view in VIEWS], axis=-1)
-    return correct(views, field.plate, VIEWS, flat) if flat else views
+    views = correct(views, field.plate, VIEWS, flat) if flat else views
+    return views if zoom == 1 else resampled(views, zoom)
+
+
+def resampled(views: np.ndarray, zoom: float) -> np.ndarray:
+    """Views of a field with other pixels: means over their area where they grow, else linear.
+
+    Args:
+      views: uint16 [H, W, C].
+      zoom: how many pixels one pixel becomes along a side.
+
+    Returns:
+      uint16 [H zoom, W zoom, C], rounded.
+    """
+    # Not on import: scikit-image's transforms take a quarter of a second.
+    from skimage.transform import resize, resize_local_mean
+
+    size = tuple(max(1, round(zoom * side)) for side in views.shape[:2])
+    planes = np.moveaxis(views, -1, 0).astype(np.float32)
+    if zoom < 1:
+        planes = [resize_local_mean(plane, size, preserve_range=True) for plane in planes]
+    else:
+        planes = [
+            resize(plane, size, order=1, mode="edge", preserve_range=True) for plane in planes
+        ]
+    return np.rint(np.stack(planes, axis=-1)).astype(np.uint16)
 
 
 def masks_of(views: np.ndarray, patches: np.ndarray, config: Any) -> np.ndarray:
@@ -111,9 +137,11 @@ def cut_fields(
       ValueError: a field cannot be read or cut; names plate, well and field.
     """
 
+    zoom = config.from_um / config.pixel_um if config.from_um else 1.0
+
     def cut(field: Any) -> tuple[Any, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         try:
-            views = read_field(field, flat)
+            views = read_field(field, flat, zoom)
             patches, corners = windows(views, config.window, config.stride)
             masks = masks_of(views, patches, config) if labelled or config.masked else None
         except ValueError as error:

@@ -64,6 +64,8 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
       flat_field: whether fields are corrected for uneven light first, by an estimate over all
         fields of their plate; images of examples are then corrected counts.
       pixel_um: µm, edge of a pixel.
+      from_um: µm, edge of a pixel of the files where it is another: fields are then resampled to
+        `pixel_um`; 0: the same.
       target: what is learnt, a name in `catalogue.TARGETS`; one of `TRUTHS` asks for plates whose
         truth is known, and examples then carry what masks say of it, `by_METHOD`.
     """
@@ -79,6 +81,7 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
     mask_scope: str = "patch"
     flat_field: bool = False
     pixel_um: float = 0.741
+    from_um: float = 0.0
     target: str = "iou"
 
     def __post_init__(self):
@@ -99,6 +102,13 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
             )
         if not self.pixel_um > 0:
             raise ValueError(f"pixel_um {self.pixel_um}: give a pixel's edge, more than 0 µm")
+        if not 0 <= self.from_um < np.inf:
+            raise ValueError(f"a pixel of {self.from_um} µm: give its edge, more than 0 µm")
+        if self.from_um and self.target in TRUTHS:
+            raise ValueError(
+                "the truth of a simulated plate is known at its own pixel size alone: leave "
+                "--pixel-um out"
+            )
         if self.window < 1 or self.stride < 0:
             raise ValueError(f"window {self.window} and stride {self.stride}: use positive pixels")
         self.stride = self.stride or self.window

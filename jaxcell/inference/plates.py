@@ -43,7 +43,9 @@ class Predictions(NamedTuple):
     seconds: Seconds
 
 
-def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
+def predict_plates(
+    run: Run, config: ConfigDict, plates: Plates, pixel_um: float = 0.0
+) -> Predictions:
     """Predicts every window of every field of some plates, none of which need have a label.
 
     The predictions are those of `evaluate_plates`: the same fields, windows, masks of a run
@@ -58,6 +60,8 @@ def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
       run: the trained run; its regressor alone is used.
       config: of the run.
       plates: images and wells; any number.
+      pixel_um: µm, edge of a pixel of their images, which are resampled to the run's; 0: the same.
+        Places of patches are in pixels of the run.
 
     Returns:
       Tables of patches and wells, and the time.
@@ -66,7 +70,10 @@ def predict_plates(run: Run, config: ConfigDict, plates: Plates) -> Predictions:
       ValueError: no well has images, or a field cannot be read or cut; names plate, well and field.
     """
     began = time.perf_counter()
-    settings = dataset_config(config, split_by="none", subset="full")
+    # Nothing is labelled, so no target asks for anything.
+    settings = dataset_config(
+        config, split_by="none", subset="full", target="iou", from_um=pixel_um
+    )
     fields = select_fields(plates, settings)
     flat = _flat_fields(plates, fields) if settings.flat_field else {}
     size, params = config.evaluation.batch_size, run.params["regressor"]

@@ -24,11 +24,13 @@ class TrainedRun:
     config: Any  # ConfigDict, whose own types do not know its fields
     run: Run
 
-    def predict(self, chosen: Plate | Well) -> Predictions:
+    def predict(self, chosen: Plate | Well, pixel_um: float = 0.0) -> Predictions:
         """Predicts how the cells of wells interact, as `jaxcell predict` does.
 
         Args:
           chosen: a plate, all wells of which are predicted, or one well.
+          pixel_um: µm, edge of a pixel of its images, which are resampled to the run's; 0: the
+            same.
 
         Returns:
           `wells`, a table of one row a well with `predicted_mean` and `predicted_sd`, and
@@ -38,7 +40,7 @@ class TrainedRun:
           BadPlates: a view is missing, or a layout cannot be read; lists all that is wrong.
           ValueError: an image cannot be read; names plate, well and field.
         """
-        return predict_plates(self.run, self.config, sound_plates(chosen))
+        return predict_plates(self.run, self.config, sound_plates(chosen), pixel_um)
 
     def __repr__(self) -> str:
         return f"{self.folder}: predicts {self.config.dataset.target}"

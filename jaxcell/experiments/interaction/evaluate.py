@@ -51,6 +51,7 @@ def evaluate(
     condition: str | None = None,
     skip: bool = False,
     standardise: bool = False,
+    pixel_um: float = 0.0,
 ) -> Outcome:
     """Evaluates a run on the wells it held out, or on any plates, and writes its report.
 
@@ -60,6 +61,7 @@ def evaluate(
       views, condition, skip: of these plates, as for `load_plates`.
       standardise: whether codes are standardised plate by plate on control wells, also where the
         run's config says no.
+      pixel_um: µm, edge of a pixel of these plates, which are resampled to the run's; 0: the same.
 
     Raises:
       BadPlates, ValueError, FileExistsError: said to the person who asked.
@@ -72,7 +74,7 @@ def evaluate(
     if plates:
         found = load_plates(config, condition, folder=plates, views=views, skip=skip)
         name = Path(plates).resolve().name
-        metrics, report = evaluate_plates(workdir, config, run, found, name)
+        metrics, report = evaluate_plates(workdir, config, run, found, name, pixel_um)
     else:
         metrics, report = evaluate_run(workdir, config, run), workdir / "report"
     return Outcome(summary_lines(metrics), report / "index.html")
@@ -109,7 +111,7 @@ def evaluate_run(workdir: Path, config: Config, run: Run) -> dict:
 
 
 def evaluate_plates(
-    workdir: Path, config: Config, run: Run, plates: Plates, name: str
+    workdir: Path, config: Config, run: Run, plates: Plates, name: str, pixel_um: float = 0.0
 ) -> tuple[dict, Path]:
     """Evaluates a run on any plates, none of which it saw.
 

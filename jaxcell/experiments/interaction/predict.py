@@ -19,7 +19,12 @@ WELLS, PATCHES = "wells.csv", "patches.parquet"
 
 
 def predict_folder(
-    workdir: Path, plates: str, folder: Path, views: Mapping[str, str], skip: bool
+    workdir: Path,
+    plates: str,
+    folder: Path,
+    views: Mapping[str, str],
+    skip: bool,
+    pixel_um: float = 0.0,
 ) -> str:
     """Predicts a folder of plates and writes both tables, or nothing.
 
@@ -29,6 +34,7 @@ def predict_folder(
       folder: of the tables.
       views: which view shows which kind of cell, where the run's config does not say.
       skip: whether bad images are left out and listed instead of stopping.
+      pixel_um: µm, edge of a pixel of their images; 0: as the run's.
 
     Returns:
       The closing table.
@@ -41,7 +47,7 @@ def predict_folder(
     if folder.exists() and not all((folder / name).exists() for name in (WELLS, PATCHES)):
         raise FileExistsError(f"{folder} exists and holds no predictions: move it away")
     found = load_plates(config, condition="", folder=plates, views=views, skip=skip)
-    predictions = predict_plates(run, config, found)
+    predictions = predict_plates(run, config, found, pixel_um)
     temporary = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     write_cells(temporary / PATCHES, predictions.patches)

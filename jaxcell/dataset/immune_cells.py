@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -38,6 +39,8 @@ CODE = (
     "jaxcell.dataset.splits",
     "jaxcell.dataset.truth",
 )
+# Fields in a file: their examples are in memory together, some 300 MiB of fields of 2048 x 2048.
+SHARD = 16
 SUBSETS = ("full", "dual", "dmso")
 SPLITS = ("well", "plate", "random_patch", "none")
 MASK_METHODS = ("two_means", "mean_sd", "instrument")
@@ -136,8 +139,12 @@ class QuickArrayRecord(file_adapters.ArrayRecordFileAdapter):
 file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.ARRAY_RECORD] = QuickArrayRecord
 
 
-class ImmuneCells(tfds.core.GeneratorBasedBuilder):
-    """Patches of T cells and dendritic cells, their masks and how they interact."""
+class ImmuneCells(tfds.core.ShardBasedBuilder):
+    """Patches of T cells and dendritic cells, their masks and how they interact.
+
+    Files are written one after the other, a few fields each: tfds's usual builder holds a whole
+    split in memory, and asks for TensorFlow above a GiB.
+    """
 
     # Changed code needs none: its digest is a part of the data set's name.
     VERSION = tfds.core.Version("2.0.0")
@@ -185,46 +192,59 @@ class ImmuneCells(tfds.core.GeneratorBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _split_generators(self, dl_manager):
+    def _shard_iterators_per_split(self, dl_manager):
+        """By split, what yields the examples of each of its files."""
         del dl_manager
         if self._plates is None:
             raise ValueError("ImmuneCells(plates=...) is needed to build the data set")
-        fields = select_fields(self._plates, self.builder_config)
+        config = self.builder_config
+        fields = select_fields(self._plates, config)
         flat = {}
-        if self.builder_config.flat_field:
+        if config.flat_field:
             images = self._plates.images
             images = images[images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])]
             flat = estimate_flat_fields(images)
             # Here `data_path` is the folder that tfds renames once the data set is whole.
             write_flat_fields(Path(self.data_path), flat)
-        if self.builder_config.split_by == "random_patch":
-            return {name: self._examples(fields, flat, name) for name in FRACTIONS}
+        by_patch = config.split_by == "random_patch"
+        own = {name: fields if by_patch else fields[fields["split"] == name] for name in FRACTIONS}
+        total = sum(map(len, own.values()))
+        bar = tqdm(None, "building", total, unit=" fields", dynamic_ncols=True)
         return {
-            name: self._examples(fields[fields["split"] == name], flat, None)
-            for name in FRACTIONS
-            if (fields["split"] == name).any()
+            name: [
+                functools.partial(
+                    self._examples,
+                    some[first : first + SHARD],
+                    flat,
+                    name if by_patch else None,
+                    bar,
+                )
+                for first in range(0, len(some), SHARD)
+            ]
+            for name, some in own.items()
+            if len(some)
         }
 
-    def _generate_examples(self, fields, flat, patch_split):
-        return self._examples(fields, flat, patch_split)
-
     def _examples(
-        self, fields: pd.DataFrame, flat: FlatFields, patch_split: str | None
+        self, fields: pd.DataFrame, flat: FlatFields, patch_split: str | None, bar: tqdm
     ) -> Iterator:
         """Yields key and example of every patch of `fields`, or of one random share of them."""
-        key = 0
-        labelled = cut_fields(fields, self.builder_config, flat)
-        bar = tqdm(labelled, "building", len(fields), unit=" fields", dynamic_ncols=True)
-        for number, (field, patches, corners, labels) in enumerate(bar):
+        config = self.builder_config
+        for number, (field, patches, corners, labels) in zip(
+            fields.index, cut_fields(fields, config, flat)
+        ):
             keep = range(len(patches))
             if patch_split is not None:
-                random = np.random.default_rng((self.builder_config.split_seed, number))
+                random = np.random.default_rng((config.split_seed, number))
                 drawn = random.choice(list(FRACTIONS), len(patches), p=list(FRACTIONS.values()))
                 keep = np.flatnonzero(drawn == patch_split)
             for i in keep:
                 of_patch = {name: values[i] for name, values in labels.items()}
-                yield key, _example(field, patches[i], corners[i], of_patch)
-                key += 1
+                yield (
+                    number * len(patches) + int(i),
+                    _example(field, patches[i], corners[i], of_patch),
+                )
+            bar.update()
 
 
 def _example(field, patch: np.ndarray, corner: np.ndarray, labels: dict) -> dict:

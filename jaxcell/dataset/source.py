@@ -12,6 +12,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
+from jaxcell.dataset.truth import has_truth
 from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, is_simulated, leave_out, read_plates, require_good
@@ -43,10 +44,17 @@ def open_data(config: Config) -> Opened:
 
     Raises:
       BadPlates: an image or a layout is bad; lists all that are.
+      ValueError: the target is one of truth, and the plates have none.
     """
     settings, plates = dataset_config(config), load_plates(config)
+    of_truth = settings.target in TRUTHS
+    if of_truth and not has_truth(plates):
+        raise ValueError(
+            f"{config.plates.folder} has no truth, and dataset.target {settings.target} asks for "
+            "it: train on simulated plates, without --plates, and then `jaxcell evaluate RUN "
+            "FOLDER` or `jaxcell predict RUN FOLDER`; or learn what masks say, --config=dense"
+        )
     builder = build(plates, settings, tfds_folder(config))
-    of_truth = config.dataset.target in TRUTHS
     examples = open_examples(builder, config.machine.memory_gib, with_masks=of_truth)
     target = examples.table.loc[examples.rows("train"), "target"]
     dataset = {

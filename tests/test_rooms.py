@@ -24,7 +24,7 @@ ALLOWED = {
     "dataset": {"plates", "cells", "measures", "simulator", "storage"},
     "analysis": {"measures", "storage"},
     "report": {"analysis", "measures", "cells", "storage"},
-    "inference": GROUND | {"dataset", "models", "training", "measures", "analysis"},
+    "inference": GROUND | {"configs", "dataset", "models", "training", "measures", "analysis"},
     "experiments": GROUND
     | {"configs", "measures", "models", "training", "dataset", "analysis", "report", "inference"},
     "cli.py": {"compute", "configs", "experiments"},

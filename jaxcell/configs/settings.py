@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 HERE = Path(__file__).parent
+# Files beside the configs that are none.
+NO_CONFIGS = ("ranges", "settings")
 # What a value of each type is called where another was given.
 WORDS = {bool: "True or False", int: "a whole number", float: "a number", tuple: "a tuple"}
 
@@ -28,7 +30,7 @@ class Setting(NamedTuple):
 def names() -> list[str]:
     """The configs that come with the package."""
     return sorted(
-        path.stem for path in HERE.glob("*.py") if path.stem not in ("__init__", "settings")
+        path.stem for path in HERE.glob("*.py") if path.stem not in ("__init__", *NO_CONFIGS)
     )
 
 
@@ -54,7 +56,10 @@ def load_config(name: str) -> ConfigDict:
         raise ValueError(f"there is no config {source!r}{nearest(source, names())}")
     if not hasattr(module, "get_config"):
         raise ValueError(f"{source} is no config: it has no function get_config")
-    return module.get_config(argument) if argument else module.get_config()
+    config = module.get_config(argument) if argument else module.get_config()
+    if not isinstance(config, ConfigDict):
+        raise ValueError(f"{source} is no config: its get_config returns no ConfigDict")
+    return config
 
 
 def changed(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
@@ -68,7 +73,7 @@ def changed(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
       ValueError: there is no such setting, or the value is of another type.
     """
     config = ConfigDict(config.to_dict())
-    known = _flat(config.to_dict())
+    known = flat(config.to_dict())
     for name, text in changes.items():
         if name not in known:
             raise ValueError(f"there is no setting {name}{nearest(name, known)}")
@@ -89,7 +94,7 @@ def described(name: str) -> list[Setting]:
     Args:
       name: of the config, as for `load_config`.
     """
-    settings = _flat(load_config(name).to_dict())
+    settings = flat(load_config(name).to_dict())
     source = name.partition(":")[0]
     own = HERE / f"{source}.py" if source in names() else Path(source)
     meanings: dict[str, str] = {}
@@ -111,11 +116,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; there are {', '.join(known)}" if len(known) < 20 else ""
 
 
-def _flat(settings: Mapping, prefix: str = "") -> dict[str, Any]:
+def flat(settings: Mapping, prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name, such as `dataset.window`."""
     result: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
-            result |= _flat(value, f"{prefix}{key}.")
+            result |= flat(value, f"{prefix}{key}.")
         else:
             result[f"{prefix}{key}"] = value
     return result

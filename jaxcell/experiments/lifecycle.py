@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from jaxcell.configs import ranges
 from jaxcell.configs.settings import nearest
 from jaxcell.storage.atomic import write
 from jaxcell.storage.run_folder import IDENTITY, TRAINED, check_claim, claim
@@ -41,8 +42,12 @@ def run(config: ConfigDict, workdir: Path) -> str:
 
     Returns:
       What to tell the person who started it.
+
+    Raises:
+      ValueError: a setting is out of its range, or whatever the kind says.
     """
     began = time.monotonic()
+    ranges.check(config)
     said = _module(config.experiment, "train").train(config, workdir)
     return said or evaluate(workdir, began=began)
 

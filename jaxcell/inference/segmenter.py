@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from jaxcell.analysis.scores import detection
 from jaxcell.cells.instances import separate_cells
+from jaxcell.configs import ranges
 from jaxcell.dataset.labelled_fields import Labelled, scale_field
 from jaxcell.inference.tiling import apply_in_tiles
 from jaxcell.models.unet import UNet
@@ -64,6 +65,7 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Segmenter]:
       ValueError: the folder is not a segmentation run, or its training has not ended.
     """
     config = load_config(workdir, "segmentation")
+    ranges.check(config)  # it may be a stranger's
     kinds = tuple(json.loads((workdir / "dataset.json").read_text())["kinds"])
     necks = tuple(json.loads((workdir / TRAINED).read_text())["necks"])
     params = best_params(workdir / "unet" / "checkpoints")

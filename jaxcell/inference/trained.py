@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from ml_collections import FrozenConfigDict
 
+from jaxcell.configs import ranges
 from jaxcell.dataset.source import Place
 from jaxcell.models.build import Models, make_models
 from jaxcell.models.interaction_unet import (
@@ -58,6 +59,7 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Run]:
       ValueError: the folder is not a run, or its training has not ended.
     """
     config = load_config(workdir, "interaction")
+    ranges.check(config)  # it may be a stranger's
     histories = {name: history(workdir, name) for name in NETWORKS}
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
     dataset, findings, files = (

@@ -11,9 +11,10 @@ import pandas as pd
 from ml_collections import ConfigDict
 
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.configs import ranges
 from jaxcell.configs.settings import changed, load_config
 from jaxcell.experiments.measurement.cell_finding import CellFinder, make_cell_finder
-from jaxcell.experiments.measurement.one_well import check_settings, measure_one_well
+from jaxcell.experiments.measurement.one_well import measure_one_well
 from jaxcell.measures.catalogue import quantities
 from jaxcell.notebook.names import not_found
 from jaxcell.notebook.plates import Well
@@ -111,7 +112,7 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
         raise TypeError(f"measure has no setting {not_found(unknown[0], list(SETTINGS))}")
     given = {f"{SETTINGS[name]}.{name}": str(value) for name, value in settings.items()}
     config: Any = changed(load_config("measure"), given)
-    check_settings(config)
+    ranges.check(config)
     trained = Path(config.measurement.segmentation) / TRAINED
     find = _cell_finder(config.to_json(), trained.stat().st_mtime_ns if trained.exists() else 0)
     measures, cells, labels = measure_one_well(config, well.fields, flat={}, find=find)

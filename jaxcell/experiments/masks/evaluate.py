@@ -12,6 +12,7 @@ from jax import Array
 from ml_collections import FrozenConfigDict
 
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.configs import ranges
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import open_built
 from jaxcell.dataset.source import dataset_config, tfds_folder
@@ -53,6 +54,7 @@ def evaluate_masks(workdir: Path) -> dict:
       ValueError: the training has not ended, or its data set is not there any more.
     """
     config = load_config(workdir, "masks")
+    ranges.check(config)  # it may be a stranger's
     dataset = json.loads((workdir / "dataset.json").read_text())
     builder = open_built(dataset_config(config), dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0, with_masks=True)

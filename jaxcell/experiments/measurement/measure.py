@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from jaxcell.analysis.scores import agreement
 from jaxcell.analysis.wells import by_condition
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.configs import ranges
 from jaxcell.dataset.fields import read_field, select_fields
 from jaxcell.dataset.flat_field import (
     FlatFields,
@@ -28,7 +29,7 @@ from jaxcell.experiments.measurement.kept_wells import (
     keep_or_measure,
     settings_of,
 )
-from jaxcell.experiments.measurement.one_well import check_settings, measure_one_well
+from jaxcell.experiments.measurement.one_well import measure_one_well
 from jaxcell.measures import catalogue, chance
 from jaxcell.measures.chance import TOO_FEW
 from jaxcell.plates.folder import is_simulated
@@ -55,7 +56,12 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
       ValueError: bad plates, a setting that does not exist, or a folder of something else.
     """
     began = time.monotonic()
-    check_settings(config)
+    ranges.check(config)
+    if config.experiment != "measurement":
+        raise ValueError(
+            f"this is a config of {config.experiment}, which jaxcell train takes: measure takes "
+            "one that starts from measure"
+        )
     find = make_cell_finder(config)
     plates = load_plates(config, condition)
     fields = select_fields(plates, ImmuneCellsConfig(name="measured", split_by="none"))

@@ -1,6 +1,5 @@
 """One well measured: its interaction, its cells, and where each cell is."""
 
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,6 @@ from jaxcell.dataset.fields import read_field
 from jaxcell.dataset.flat_field import FlatFields
 from jaxcell.experiments.measurement.cell_finding import CellFinder
 from jaxcell.measures.cell_table import cell_table
-from jaxcell.measures.contacts import MAXIMUM_UM
 from jaxcell.measures.well import measure_well, record_field
 
 
@@ -28,25 +26,6 @@ class Measured(NamedTuple):
     measures: dict[str, Any]
     cells: pd.DataFrame
     labels: dict[int, np.ndarray]
-
-
-def check_settings(config: ConfigDict) -> None:
-    """Raises ValueError for numbers out of their range."""
-    rules = {
-        "plates.pixel_um": lambda um: um > 0,
-        "measurement.contact_um": lambda um: 0 <= um < MAXIMUM_UM,
-        "measurement.near_um": lambda um: 0 <= um < MAXIMUM_UM,
-        "measurement.minimum_area_um2": lambda area: area >= 0,
-        "measurement.granularity_steps": lambda count: count >= 0,
-        "machine.threads": lambda count: count >= 1,
-    }
-    values = {name: attrgetter(name)(config) for name in rules}
-    bad = [f"{name} is {value}" for name, value in values.items() if not rules[name](value)]
-    if bad:
-        raise ValueError(
-            f"{', '.join(bad)}: distances are from 0 to below {MAXIMUM_UM:g} µm, a pixel is wider "
-            "than 0, an area and a number of steps not negative, threads at least 1"
-        )
 
 
 def measure_one_well(

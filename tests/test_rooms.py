@@ -17,7 +17,7 @@ ALLOWED = {
     "simulator": set(),
     "compute": set(),
     "storage": set(),
-    "configs": {"measures"},
+    "configs": {"measures", "simulator"},
     "measures": {"cells"},
     "models": {"compute"},
     "training": {"compute", "models", "storage"},

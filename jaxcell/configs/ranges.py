@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from jaxcell.configs.settings import flat, nearest
 from jaxcell.measures.catalogue import TARGETS
 from jaxcell.measures.contacts import MAXIMUM_UM
+from jaxcell.simulator.light import REGIMES
 
 # Kinds of cell of which a measurement needs a view; brightfield may be missing.
 STAINED = ("t_cell", "dendritic_cell")
@@ -173,6 +174,7 @@ PLATES = {
     "plates.simulate.fields": whole(1, 100, "fields a well"),
     "plates.simulate.field_size": whole(64, 16384, "pixels"),
     "plates.simulate.seed": SEED,
+    "plates.simulate.light": several(one_of(*REGIMES), 1, 1000),
 }
 DATASET = {
     "dataset.subset": one_of("full", "dual", "dmso"),
@@ -192,7 +194,7 @@ MODEL = {
     "model.latent_dim": LATENT,
     "model.nested_sizes": several(whole(1, 65536, "numbers"), 0, 64, distinct=True),
     "model.dtype": DTYPE,
-    "model.regression": one_of("soft_overlap", "dense"),
+    "model.regression": one_of("interaction_unet", "soft_overlap", "dense"),
     # Which of these there are is the architecture's to say.
     **optional(
         {
@@ -202,6 +204,7 @@ MODEL = {
             "model.autoencoder.code_features": CHANNELS,
             "model.autoencoder.activation": ACTIVATION,
             "model.autoencoder.downsampling": DOWNSAMPLING,
+            "model.regressor.features": STAGES,
             "model.regressor.hidden": UNITS,
             "model.regressor.dropout": Range(
                 "a number from 0 to below 1", lambda value: number(0, 1).fits(value) and value < 1
@@ -216,6 +219,7 @@ TRAINING = {
     "training.autoencoder.loss": LOSS,
     **recipe("training.regressor"),
     "training.regressor.augment": true_or_false(),
+    **optional({"training.regressor.relit": true_or_false()}),
 }
 EVALUATION = {
     "evaluation.batch_size": BATCH,

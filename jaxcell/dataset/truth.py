@@ -116,27 +116,26 @@ def values_by_masks(
     Returns:
       `by_METHOD` -> float32 [N], in the unit of the target.
     """
+    whole = field_masks(views, "instrument", config.pixel_um)[..., None]
+    coded = windows(whole, config.window, config.stride)[0][..., 0]
+    instrument = _measured(patches, np.stack(decoded(coded), axis=-1), target, config.pixel_um)
+    return {"by_instrument": instrument} | values_by_patch(patches, target, config.pixel_um)
+
+
+def values_by_patch(patches: np.ndarray, target: str, pixel_um: float) -> dict[str, np.ndarray]:
+    """Likewise by the ways that need no more than the patch, all but the instrument's."""
+    thresholds = [
+        [threshold_otsu(patch[..., view], OTSU_BINS) for view in (0, 1)] for patch in patches
+    ]
+    masks = {
+        name: np.stack(decoded(patch_masks(patches, name)), axis=-1)
+        for name in ("two_means", "mean_sd")
+    }
+    masks["otsu"] = patches > np.array(thresholds).reshape(-1, 1, 1, 2)
     return {
-        f"by_{method}": measure_patches(
-            patches,
-            _masks(method, views, patches, config),
-            BY_MASKS[target],
-            pixel_um=config.pixel_um,
-        )
-        for method in MASKS
+        f"by_{name}": _measured(patches, found, target, pixel_um) for name, found in masks.items()
     }
 
 
-def _masks(method: str, views: np.ndarray, patches: np.ndarray, config: Any) -> np.ndarray:
-    """bool [N, w, w, 2]."""
-    if method == "otsu":
-        thresholds = [
-            [threshold_otsu(patch[..., view], OTSU_BINS) for view in (0, 1)] for patch in patches
-        ]
-        return patches > np.array(thresholds)[:, None, None]
-    if method == "instrument":
-        whole = field_masks(views, method, config.pixel_um)[..., None]
-        coded = windows(whole, config.window, config.stride)[0][..., 0]
-    else:
-        coded = patch_masks(patches, method)
-    return np.stack(decoded(coded), axis=-1)
+def _measured(patches: np.ndarray, masks: np.ndarray, target: str, pixel_um: float) -> np.ndarray:
+    return measure_patches(patches, masks, BY_MASKS[target], pixel_um=pixel_um)

@@ -11,10 +11,10 @@ from jaxcell.analysis.scores.regression import scores
 ESTIMATORS: Mapping[str, str] = {
     "predicted": "this network",
     "by_own_masks": "its masks, pixel by pixel",
-    "by_instrument": "the instrument's masks",
+    "by_instrument": "the instrument’s masks",
     "by_two_means": "2-means of each patch",
     "by_mean_sd": "mean + SD of each patch",
-    "by_otsu": "Otsu's threshold of each patch",
+    "by_otsu": "Otsu’s threshold of each patch",
 }
 MEAN = "mean of the training patches"
 
@@ -50,6 +50,35 @@ def compare_estimators(patches: pd.DataFrame, training_mean: float | None) -> li
         }
         for name, values in said.items()
     ]
+
+
+def beside_each_other(patches: pd.DataFrame) -> list[dict]:
+    """What each estimator says of patches whose truth nobody knows, and how the network differs.
+
+    Args:
+      patches: `predicted` and any other columns of `ESTIMATORS`.
+
+    Returns:
+      One dict an estimator: `name`, `mean` and `sd` over patches, in the unit of the target; `r`
+      and `rmse_over_sd` of the network's estimate against it, None for the network itself.
+    """
+    network = patches["predicted"].astype(float)
+    rows = []
+    for column, name in ESTIMATORS.items():
+        if column not in patches:
+            continue
+        values = patches[column].astype(float)
+        found = _distance(values, network) if column != "predicted" else {}
+        rows.append(
+            {
+                "name": name,
+                "mean": float(values.mean()),
+                "sd": float(values.std(ddof=0)),
+                "r": found.get("r"),
+                "rmse_over_sd": found.get("rmse_over_sd"),
+            }
+        )
+    return rows
 
 
 def _distance(truth: pd.Series, values: pd.Series) -> dict:

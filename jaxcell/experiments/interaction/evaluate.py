@@ -10,28 +10,37 @@ from ml_collections import FrozenConfigDict
 from tqdm import tqdm
 
 from jaxcell.analysis.answers import Answers, Calibrations, answer
-from jaxcell.analysis.scores.estimators import compare_estimators
+from jaxcell.analysis.scores.estimators import beside_each_other, compare_estimators
 from jaxcell.analysis.scores.regression import scores
 from jaxcell.analysis.scores.summary import spread_over_target, summarise
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.flat_field import read_flat_fields
 from jaxcell.dataset.immune_cells import ImmuneCells, build, open_built
 from jaxcell.dataset.source import Config, dataset_config, image_files, load_plates, tfds_folder
-from jaxcell.dataset.truth import has_truth
+from jaxcell.dataset.truth import has_truth, values_by_patch
 from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.experiments.lifecycle import Outcome
-from jaxcell.inference.patches import EvaluatedPatches, evaluate_patches, reconstruct_patches
+from jaxcell.inference.patches import (
+    EvaluatedPatches,
+    evaluate_patches,
+    label_patches,
+    reconstruct_patches,
+)
 from jaxcell.inference.trained import Run, load
 from jaxcell.measures.catalogue import BY_MASKS, TARGETS, TRUTHS, Quantity
+from jaxcell.models.build import learns_truth
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, is_simulated
 from jaxcell.report.common.images import colour_image
 from jaxcell.report.explorer import sprites
+from jaxcell.report.interaction.outlines import Outlined
 from jaxcell.report.interaction.page import Images, write_report
 from jaxcell.report.interaction.sentences import summary_lines
 
 # Patches in each gallery.
 GALLERY = 12
+# Patches with outlines.
+OUTLINED = 6
 # Why a run has no prediction intervals.
 NOT_HELD_OUT = (
     "patches of the same wells were trained on (split_by=random_patch), so nothing can be promised "
@@ -173,12 +182,16 @@ def _evaluate(
         run, examples, rows, settings.batch_size, side, colour, config.training.seed
     )
     target = TARGETS[builder.builder_config.target].quantity
+    if unknown:
+        beside = _by_other_masks(evaluated.patches, examples, rows, config)
+        evaluated = evaluated._replace(patches=beside)
     answers = _answers(evaluated, target, calibrate(examples, evaluated.patches), config, unknown)
     training_mean = run.dataset["training_mean"]
     metrics = {
         **summarise(evaluated.patches, training_mean),
         **_against_truth(evaluated.patches, target.name, training_mean),
         "estimated": TARGETS[config.dataset.target].quantity._asdict() if unknown else None,
+        "beside": beside_each_other(evaluated.patches) if unknown else [],
         "target": target._asdict(),
         "split": config.dataset.split_by,
         "wells": _wells(examples.table),
@@ -189,6 +202,9 @@ def _evaluate(
     }
     thumbnails = evaluated.thumbnails
     images = _images(run, config, examples, rows, answers.patches, thumbnails, files, target)
+    if learns_truth(config):
+        outlined = _outlined(run, config, examples, rows, answers.patches, target, unknown)
+        images = images._replace(outlined=outlined)
     write_report(
         folder,
         metrics=metrics,
@@ -213,6 +229,20 @@ def _against_truth(patches: pd.DataFrame, target: str, training_mean: float) -> 
     if target == "true_iou":
         found["own_label"] = scores(patches["overlap"], patches["predicted"])
     return found
+
+
+def _by_other_masks(
+    patches: pd.DataFrame, examples: Examples, rows: np.ndarray, config: Config
+) -> pd.DataFrame:
+    """Patches whose target is by the instrument's masks, with what the other ways say of it."""
+    parts = []
+    for first in tqdm(range(0, len(rows), 64), "comparing", unit=" batches", dynamic_ncols=True):
+        some = examples.source.__getitems__(rows[first : first + 64].tolist())
+        images = np.stack([example["image"] for example in some])
+        target, pixel_um = config.dataset.target, config.plates.pixel_um
+        parts.append(pd.DataFrame(values_by_patch(images, target, pixel_um)))
+    found = pd.concat(parts, ignore_index=True)
+    return patches.assign(by_instrument=patches["target"], **found)
 
 
 def _answers(
@@ -283,6 +313,35 @@ def _images(
         config.dataset.window,
         config.plates.pixel_um,
         config.evaluation.colours,
+    )
+
+
+def _outlined(
+    run: Run,
+    config: Config,
+    examples: Examples,
+    rows: np.ndarray,
+    patches: pd.DataFrame,
+    target: Quantity,
+    unknown: bool,
+) -> Outlined:
+    """Patches of rising target with the cells of the network, and the true or measured ones."""
+    chosen = patches["target"].to_numpy().argsort(kind="stable")
+    chosen = chosen[np.round(np.linspace(0.5, 1, OUTLINED) * (len(chosen) - 1)).astype(int)]
+    labels = label_patches(run, examples, rows[chosen], config.evaluation.batch_size)
+    some = examples.source.__getitems__(rows[chosen].tolist())
+    of = patches.iloc[chosen]
+    captions = [
+        f"{place.plate} {place.well}: {place.target:.{target.digits - 1}f} → "
+        f"{place.predicted:.{target.digits - 1}f} {target.unit}"
+        for place in of.itertuples()
+    ]
+    return Outlined(
+        np.stack([example["image"] for example in some]),
+        labels,
+        np.stack([example["masks"] for example in some]) & np.uint8(3),
+        captions,
+        "the instrument’s masks" if unknown else "the truth",
     )
 
 

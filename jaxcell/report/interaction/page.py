@@ -18,6 +18,7 @@ from jaxcell.report.common.page import write_page
 from jaxcell.report.common.words import reference
 from jaxcell.report.interaction import intervals, plates, predictions, sentences, training
 from jaxcell.report.interaction import structure as structure_figures
+from jaxcell.report.interaction.outlines import Outlined, outlines
 from jaxcell.storage import anndata
 from jaxcell.storage.atomic import plain
 from jaxcell.storage.provenance import versions
@@ -42,6 +43,7 @@ class Images(NamedTuple):
       window: side of a patch in pixels.
       micrometres_per_pixel: µm, edge of a pixel of all images but the thumbnails.
       colours: how the two views are mixed, see `colour_image`.
+      outlined: patches with the cells that a network of truth finds, of such a run.
     """
 
     reconstructions: Mapping[str, Sequence[np.ndarray]]
@@ -52,6 +54,7 @@ class Images(NamedTuple):
     window: int
     micrometres_per_pixel: float = MICROMETRES_PER_PIXEL
     colours: str = DEFAULT_COLOURS
+    outlined: Outlined | None = None
 
 
 def write_report(
@@ -91,7 +94,7 @@ def write_report(
     Raises:
       FileExistsError: `folder` exists and is not a report.
     """
-    unsaid = {"estimators": [], "estimated": None, "own_label": None}
+    unsaid = {"estimators": [], "estimated": None, "own_label": None, "beside": []}
     metrics = {"left_out": len(findings), "target": OVERLAP._asdict()} | unsaid | dict(metrics)
     target = Quantity(**metrics["target"])
     if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
@@ -113,6 +116,7 @@ def write_report(
         content={
             **_content(metrics, target, answers, flat_fields or {}),
             "colours": COLOURS[images.colours],
+            "outlined_by": images.outlined.other_words if images.outlined else "",
             "explorer": "explorer.html" in files,
             "h5ad": "patches.h5ad" in files,
         },
@@ -150,6 +154,8 @@ def _figures(
         "unusual": lambda: gallery(*images.unusual, pixel_um, colours),
         "loss_curves": lambda: training.loss_curves(histories, target),
     }
+    if images.outlined is not None:
+        figures["outlines"] = lambda: outlines(images.outlined, pixel_um)
     if numbers["structure"].get("scores"):
         figures["structure"] = lambda: structure_figures.structure(numbers["structure"])
     if not numbers["calibration_curve"]["reason"]:

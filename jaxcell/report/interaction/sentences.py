@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from jaxcell.analysis.scores.estimators import ESTIMATORS, MEAN
 from jaxcell.analysis.structure.answer import SIGNIFICANT
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common.words import (
@@ -115,11 +116,12 @@ def on_regression(regressor: Mapping, target: Quantity = OVERLAP) -> list[str]:
     rmse, mean = regressor["rmse"], regressor["predicting_the_mean"]["rmse"]
     sentences = [f"The prediction of {target.label} is off by {amount(rmse, target)} (RMSE)."]
     ratio = regressor["rmse_over_sd"]
+    known = "The truth" if target.label.startswith("true ") else "What was measured"
     if ratio is not None:
         word = next((word for limit, word in QUALITY if ratio <= limit), "hardly at all")
         sentences.append(
-            f"The truth varies by {amount(regressor['sd_true'], target)} (standard deviation), so "
-            f"the error is {ratio:.3f} of that: the predictions follow the truth {word}."
+            f"{known} varies by {amount(regressor['sd_true'], target)} (standard deviation), so "
+            f"the error is {ratio:.3f} of that: the predictions follow it {word}."
         )
     else:
         sentences.append(f"There is no spread to compare this with: {regressor['reason']}.")
@@ -170,16 +172,20 @@ def on_truth(estimators: Sequence[Mapping], target: Quantity) -> str:
     if not estimators:
         return ""
     network, *others = estimators
-    known = [item for item in others if item["patches"]["rmse_over_sd"] is not None]
     ratio = network["patches"]["rmse_over_sd"]
-    if ratio is None or not known:
+    masks = [
+        item
+        for item in others
+        if item["name"] not in (MEAN, ESTIMATORS["by_own_masks"])
+        and item["patches"]["rmse_over_sd"] is not None
+    ]
+    if ratio is None or not masks:
         return f"There is no spread of the {target.label} to compare with."
-    best = min(known, key=lambda item: item["patches"]["rmse_over_sd"])
-    compared = best["patches"]["rmse_over_sd"]
-    follows = "Closest are" if compared < ratio else "Next come"
+    best = min(masks, key=lambda item: item["patches"]["rmse_over_sd"])
     return (
-        f"The {target.label} of a patch is estimated by this network with an error of {ratio:.3f} "
-        f"standard deviations of the truth. {follows} {best['name']} with {compared:.3f}."
+        f"This network estimates the {target.label} of a patch with an error of {ratio:.3f} "
+        f"standard deviations of the truth; the best of the masks, {best['name']}, have "
+        f"{best['patches']['rmse_over_sd']:.3f}."
     )
 
 
@@ -212,6 +218,7 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
         "interaction": " ".join(on_strength(metrics["strength"], target)),
         "structure": f"{ANSWERS[structure['answer']]}. {on_structure(structure)}",
         **_against_truth(metrics.get("estimators") or []),
+        **_beside(metrics.get("beside") or [], target),
         target.label: _errors(regressor, target),
         **{f"  {name}": _errors(scores, target) for name, scores in by_condition},
         "intervals": on_coverage(metrics["coverage"]),
@@ -237,13 +244,27 @@ def _against_truth(estimators: Sequence[Mapping]) -> dict[str, str]:
     return {"RMSE / SD to truth": "\n".join(lines)}
 
 
+def _beside(estimators: Sequence[Mapping], target: Quantity) -> dict[str, str]:
+    """Mean of every estimator where nobody knows the truth, and how far the network is from it."""
+    if not estimators:
+        return {}
+    width = max(len(item["name"]) for item in estimators)
+    lines = [
+        f"{item['name']:<{width}}  mean {number(item['mean'], target.digits):>6}"
+        + (f"  r {number(item['r'], 3)}" if item["r"] is not None else "")
+        for item in estimators
+    ]
+    return {"no truth is known": "\n".join(lines)}
+
+
 def _counts(by_split: Mapping[str, int]) -> str:
     return ", ".join(f"{number(many)} {split}" for split, many in by_split.items())
 
 
 def _errors(scores: Mapping, target: Quantity) -> str:
+    known = "the truth" if target.label.startswith("true ") else "what was measured"
     return (
-        f"RMSE {amount(scores['rmse'], target)}, SD of the truth "
+        f"RMSE {amount(scores['rmse'], target)}, SD of {known} "
         f"{amount(scores['sd_true'], target)}, RMSE / SD {number(scores['rmse_over_sd'], 3)} "
         f"({count(scores['n'], 'patch', 'patches')})"
     )

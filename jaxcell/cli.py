@@ -6,13 +6,16 @@ Modules are imported when a command needs them: data sets, plotting and projecti
 import argparse
 import logging
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
+from jaxcell.compute.stopping import stopping
 from jaxcell.configs import settings
+from jaxcell.storage import faults
 
 # A setting given as a flag, --config.SECTION.FIELD=VALUE.
 SETTING = "--config."
@@ -41,14 +44,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     options, unknown = parser.parse_known_args(given)
     try:
-        changes = _changes(options, unknown)
-        if options.command != "settings":
-            _set_up()
-        print(options.run(options, changes))
-    except SAID as error:
-        sys.exit(f"\n{error}{_as_flags(str(error), options)}")
-    except KeyboardInterrupt:
-        sys.exit("\nstopped; the same command goes on from here")
+        with stopping(lambda number: _stopped(number, options)):
+            changes = _changes(options, unknown)
+            if options.command != "settings":
+                _set_up()
+            print(options.run(options, changes))
+    except Exception as error:
+        said = faults.sentence(error, _written_to(options))
+        if said is None and not isinstance(error, SAID):
+            raise
+        sys.exit(f"\n{said or f'{error}{_as_flags(str(error), options)}'}")
+
+
+def _written_to(options: argparse.Namespace) -> list[Path]:
+    """Folders that a command writes to, as far as its flags say."""
+    named = (getattr(options, name, "") for name in ("workdir", "run_folder", "out"))
+    return [*(Path(name) for name in named if name), Path()]
+
+
+def _stopped(number: int, options: argparse.Namespace) -> str:
+    """What to say when a signal ends a command."""
+    why = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    kept = {
+        "train": "what was trained up to the last checkpoint is kept; the same command goes on",
+        "measure": "the wells that were measured are kept; the same command goes on",
+    }
+    done = kept.get(options.command, "earlier results stay as they were; start the command again")
+    return f"stopped by {why}: {done}"
 
 
 def train(arguments: Sequence[str] | None = None) -> None:
@@ -88,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--skip", action="store_true", help=SKIP)
     add("--pixel-um", type=float, default=0.0, help=PIXEL)
     add("--standardise", action="store_true", help="standardise codes on control wells first")
+    add("--data", default="", help="folder that keeps data sets; of other plates: RUN/data")
 
     add = command("predict", _predict, "predict every well of any plates").add_argument
     _add_run(add)
@@ -155,6 +178,7 @@ def _evaluate(options: argparse.Namespace, changes: dict[str, str]) -> str:
         skip=options.skip,
         standardise=options.standardise,
         pixel_um=options.pixel_um,
+        data=options.data,
     )
 
 

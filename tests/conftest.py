@@ -29,6 +29,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nobody's own cache of what is in their files is touched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _compilation_cache(tmp_path_factory):
     """The same tiny programs are compiled many times over here: a cache keeps that short."""
     changes = {

@@ -148,7 +148,7 @@ def _moments(folder: Path) -> list:
         lambda: (run / "autoencoder" / "checkpoints" / "4").exists(),
         lambda: (run / "regressor" / "metrics.jsonl").exists(),
         lambda: len(_rows(folder, "regressor")) == 1,
-        lambda: (run / "report.tmp").exists(),
+        lambda: any(run.glob(".jaxcell-unfinished-report-*")),
     ]
 
 

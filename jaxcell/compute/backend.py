@@ -3,6 +3,8 @@
 import math
 import os
 import platform
+import sys
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +19,8 @@ SLOW_KERNELS = "--xla_cpu_experimental_ynn_fusion_type"
 KNOWS_THE_FLAG = (0, 10)
 # By which a user says how many devices a CPU is.
 DEVICES = "--xla_force_host_platform_device_count"
+# What JAX's warnings of its cache have in common.
+CACHE_FAULT = "persistent compilation cache"
 # Where Linux says how many microseconds of processor time a container has in how many.
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -25,6 +29,7 @@ def set_up() -> None:
     """What every script does before it computes anything."""
     prepare_cpu()
     keep_compiled()
+    say_cache_faults_once()
 
 
 def prepare_cpu() -> None:
@@ -78,3 +83,26 @@ def keep_compiled() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
             jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
+
+
+def say_cache_faults_once() -> None:
+    """Has one line said of compiled programs that cannot be kept or read, not a page of JAX.
+
+    Nothing is lost by it: these programs are compiled anew.
+    """
+    show, said = warnings.showwarning, []
+
+    def shown(message: object, *given: object, **options: object) -> None:
+        if CACHE_FAULT not in str(message):
+            show(message, *given, **options)
+        elif not said:
+            said.append(message)
+            folder = jax.config.jax_compilation_cache_dir
+            print(
+                f"programs kept in {folder} cannot be used and are compiled anew, which takes "
+                "longer; deleting that folder mends it",
+                file=sys.stderr,
+            )
+
+    warnings.showwarning = shown
+    warnings.filterwarnings("always", message=f".*{CACHE_FAULT}")

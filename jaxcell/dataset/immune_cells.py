@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,10 @@ from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.measures.patch import check_target
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import fingerprint
+from jaxcell.storage import content
+from jaxcell.storage.atomic import remove
+from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import lock_beside, locked, say_freed
 from jaxcell.storage.provenance import code_digest
 
 # What decides the content of a data set, besides the plates and its config.
@@ -269,8 +274,8 @@ def _example(field, patch: np.ndarray, corner: np.ndarray, labels: dict) -> dict
 def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCells:
     """Builds a data set, or opens it where the same one was built before.
 
-    The name on disk carries a digest of the input (which image is which, the beginning, middle and
-    end of each file, the wells table), of the configuration and of the code that cuts, masks and
+    The name on disk carries a digest of the input (which image is which, every byte of each file,
+    the wells table), of the configuration and of the code that cuts, masks and
     labels, so that a changed plate, option or measure never meets an old data set, and a plate that
     was only moved meets its own.
 
@@ -281,24 +286,55 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
 
     Returns:
       The prepared builder.
+
+    Raises:
+      ValueError: there is no room for it.
     """
     order = ["plate", "well", "field", "role"]
     images = plates.images.sort_values(order)
     wells = plates.wells.drop(columns="source", errors="ignore").sort_values(order[:2])
     prints = [fingerprint(Path(path)) for path in images["path"]]
-    content = [images[order].to_csv(), prints, wells.to_csv(index=False)]
-    content += [dataclasses.asdict(config), code_digest(*CODE)]
-    digest = hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:12]
+    made_of = [images[order].to_csv(), prints, wells.to_csv(index=False)]
+    made_of += [dataclasses.asdict(config), code_digest(*CODE)]
+    digest = hashlib.sha256(json.dumps(made_of, default=str).encode()).hexdigest()[:12]
     kind = "masked" if config.masked else "plain"
     name = f"{config.subset}_{kind}_{config.window}_{digest}"
-    builder = ImmuneCells(
-        plates=plates, config=dataclasses.replace(config, name=name), data_dir=folder
-    )
+    home, config = _home(folder, name), dataclasses.replace(config, name=name)
+    if content.damage(home, kept=True) or not (home / content.LIST).exists():
+        with locked(lock_beside(home), wait=True, doing=f"building the data set {name}"):
+            _build(plates, config, folder, home, _most_bytes(images, config))
+    return ImmuneCells(config=config, data_dir=folder)
+
+
+def _build(
+    plates: Plates, config: ImmuneCellsConfig, folder: Path, home: Path, most_bytes: int
+) -> None:
+    """Builds a data set where this process alone does, unless another has done it meanwhile."""
+    # tfds builds in `incomplete.XXXXXX_VERSION` beside the place and renames that.
+    say_freed(remove(home.parent.glob(f"incomplete.*_{home.name}")), folder)
+    if wrong := content.damage(home, kept=True):
+        print(f"{wrong}: the data set is built anew", file=sys.stderr)
+        remove([home])
+    if not home.exists():
+        require_place(folder, most_bytes, "a data set of these plates")
+    builder = ImmuneCells(plates=plates, config=config, data_dir=folder)
     # Its own bars and lines speak of downloading and shuffling, which do not happen.
     tfds.disable_progress_bar()
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare()
-    return builder
+    if not (home / content.LIST).exists():
+        content.list_content(home, kept=True)
+
+
+def _home(folder: Path, name: str) -> Path:
+    """Where tfds keeps a data set."""
+    return folder / ImmuneCells.name / name / str(ImmuneCells.VERSION)
+
+
+def _most_bytes(images: pd.DataFrame, config: ImmuneCellsConfig) -> int:
+    """What a data set takes at most: its patches overlap, and noise hardly compresses."""
+    sizes = [Path(path).stat().st_size for path in images.loc[images["role"].isin(VIEWS), "path"]]
+    return int(sum(sizes) * (config.window / config.stride) ** 2)
 
 
 def open_built(config: ImmuneCellsConfig, name: str, folder: Path) -> ImmuneCells:
@@ -315,10 +351,12 @@ def open_built(config: ImmuneCellsConfig, name: str, folder: Path) -> ImmuneCell
     Raises:
       ValueError: it is not there.
     """
+    home, cure = _home(folder, name), "train the run again with the same settings"
+    if wrong := content.damage(home, kept=True):
+        raise ValueError(f"{wrong}: delete {home} and {cure}, which builds it anew")
     builder = ImmuneCells(config=dataclasses.replace(config, name=name), data_dir=folder)
     if not builder.is_prepared():
         raise ValueError(
-            f"the data set {name} is not in {folder} any more: train the run again with "
-            "the same settings, which builds it anew"
+            f"the data set {name} is not in {folder} any more: {cure}, which builds it anew"
         )
     return builder

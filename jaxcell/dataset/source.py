@@ -17,6 +17,9 @@ from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, is_simulated, leave_out, read_plates, require_good
 from jaxcell.simulator.plates import simulate_plates
+from jaxcell.storage.atomic import remove
+from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import lock_beside, locked, say_freed
 
 Config = ConfigDict | FrozenConfigDict
 # Plate, well and field.
@@ -126,8 +129,14 @@ def _simulated(config: Config) -> Path:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
     folder = Path(config.machine.folder) / "simulated" / digest
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        simulate_plates(folder, **settings)
+        lock = lock_beside(folder)
+        with locked(lock, wait=True, doing=f"simulating the plates {folder}"):
+            say_freed(remove(folder.parent.glob(f".{folder.name}.unfinished-*")), folder.parent)
+            if not folder.exists():  # another process may have made them meanwhile
+                size = settings["fields"] * 3 * 2 * settings["field_size"] ** 2
+                wells = settings["plates"] * settings["rows"] * settings["columns"]
+                require_place(folder, wells * size, "simulated plates")
+                simulate_plates(folder, **settings)
     return folder
 
 

@@ -5,7 +5,6 @@ and figures may change between two calls, so that a run can be gone on with on a
 """
 
 import importlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +15,9 @@ from ml_collections import ConfigDict
 
 from jaxcell.configs import ranges
 from jaxcell.configs.settings import nearest
-from jaxcell.storage.atomic import write
+from jaxcell.storage.atomic import read, write
+from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import check_free, owned, replacing
 from jaxcell.storage.run_folder import IDENTITY, TRAINED, check_claim, claim
 
 # Sections of a config that a run is; of `plates` only what decides what a pixel means.
@@ -70,8 +71,13 @@ def evaluate(workdir: Path, *, began: float | None = None, **options: Any) -> st
     path = workdir / "config.json"
     if not path.exists():
         raise ValueError(f"{workdir} is not a run, it has no {path.name}")
-    kind = json.loads(path.read_text()).get("experiment", "interaction")
-    outcome = _module(kind, "evaluate").evaluate(workdir, **options)
+    kind = read(path).get("experiment", "interaction")
+    report = (
+        f"report-{Path(options['plates']).resolve().name}" if options.get("plates") else "report"
+    )
+    require_place(workdir, what="the report")
+    with replacing(workdir / report, "evaluating it"):
+        outcome = _module(kind, "evaluate").evaluate(workdir, **options)
     # Drawing takes seconds to import, and a training that fails needs none of it.
     from jaxcell.report.common.terminal import closing_table
 
@@ -130,12 +136,16 @@ def train(
       ValueError: a setting does not fit, or the folder belongs to another run.
       FloatingPointError: a loss is not finite.
     """
+    require_place(workdir, what="the run")
+    require_place(Path(config.machine.folder), what="simulated plates and data sets")
     check_claim(workdir, IDENTITY, identity(config), "other settings")
+    check_free(workdir)
     check(config)
     data = open_data(config)
-    begin(config, workdir, notes(data))
-    if not (workdir / TRAINED).exists():
-        write(workdir / TRAINED, fit(config, workdir, data))
+    with owned(workdir, "training it"):
+        begin(config, workdir, notes(data))
+        if not (workdir / TRAINED).exists():
+            write(workdir / TRAINED, fit(config, workdir, data))
 
 
 def begin(config: ConfigDict, workdir: Path, notes: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """A trained U-Net: cells of any field."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from jaxcell.configs import ranges
 from jaxcell.dataset.labelled_fields import Labelled, scale_field
 from jaxcell.inference.tiling import apply_in_tiles
 from jaxcell.models.unet import UNet
+from jaxcell.storage.atomic import read
 from jaxcell.storage.run_folder import TRAINED, load_config
 from jaxcell.training.checkpoint import best_params
 
@@ -66,8 +66,8 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Segmenter]:
     """
     config = load_config(workdir, "segmentation")
     ranges.check(config)  # it may be a stranger's
-    kinds = tuple(json.loads((workdir / "dataset.json").read_text())["kinds"])
-    necks = tuple(json.loads((workdir / TRAINED).read_text())["necks"])
+    kinds = tuple(read(workdir / "dataset.json")["kinds"])
+    necks = tuple(read(workdir / TRAINED)["necks"])
     params = best_params(workdir / "unet" / "checkpoints")
     return config, make_segmenter(config, kinds, params, necks)
 

@@ -1,6 +1,5 @@
 """Trained runs, opened."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from jaxcell.models.interaction_unet import (
     share,
 )
 from jaxcell.plates.findings import Finding
+from jaxcell.storage.atomic import read
 from jaxcell.storage.run_folder import history, load_config
 from jaxcell.training.checkpoint import best_params
 
@@ -63,8 +63,7 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Run]:
     histories = {name: history(workdir, name) for name in NETWORKS}
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
     dataset, findings, files = (
-        json.loads((workdir / f"{name}.json").read_text())
-        for name in ("dataset", "findings", "images")
+        read(workdir / f"{name}.json") for name in ("dataset", "findings", "images")
     )
     images = {tuple(place): views for *place, views in files}
     findings = [Finding(*entry) for entry in findings]

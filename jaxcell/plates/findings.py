@@ -1,5 +1,6 @@
 """What is wrong with a plate, said to the person at the microscope."""
 
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -37,4 +38,22 @@ def describe(finding: Finding) -> str:
     """Returns the finding as one line: `plate well: message [file] -> cure`."""
     place = " ".join(part for part in (finding.plate, finding.well) if part)
     file = f" [{finding.path}]" if finding.path else ""
-    return f"{place or 'plates'}: {finding.message}{file} -> {finding.cure}"
+    return visible(f"{place or 'plates'}: {finding.message}{file} -> {finding.cure}")
+
+
+def visible(text: str) -> str:
+    """A text on one line, with the code of each character that cannot be seen in its place."""
+    line = " ".join(text.split())
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in line)
+
+
+def unseen(text: str) -> str:
+    """The first character of a text that cannot be seen, by code and name; '' where all can.
+
+    These are control characters, marks of text direction and the like: two names that differ in
+    them alone look the same. A space of any width is seen.
+    """
+    for each in text:
+        if not each.isprintable() and unicodedata.category(each) != "Zs":
+            return f"U+{ord(each):04X} {unicodedata.name(each, 'a control character')}"
+    return ""

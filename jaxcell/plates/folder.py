@@ -1,5 +1,7 @@
 """A folder of plates becomes two tidy tables and a list of everything that is wrong with it."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from jaxcell.plates.findings import BadPlates, Finding
-from jaxcell.plates.images import check_images
+from jaxcell.plates.images import check_images, fingerprint
 from jaxcell.plates.layouts.choose import read_layouts
 from jaxcell.plates.readers.incell import GRAMMAR, TRUTH_FOLDER, find_images
 from jaxcell.plates.tables import WELL_COLUMNS, images_table, read_images, wells_table
@@ -77,6 +79,17 @@ def is_simulated(plates: Plates) -> bool:
     """Whether the truth of a simulation lies beside any image of these plates."""
     folders = {Path(path).parent for path in plates.images["path"]}
     return any((folder / TRUTH_FOLDER).is_dir() for folder in folders)
+
+
+def content_digest(plates: Plates) -> str:
+    """Digest of all that lies in a folder of plates: which image is which, every byte of them, and
+    what the layouts say; 12 hexadecimal digits, the same wherever the folder lies."""
+    order = [*FIELD, "role"]
+    images = plates.images.sort_values(order)
+    prints = [fingerprint(Path(path)) for path in images["path"]]
+    wells = plates.wells.sort_values(WELL)
+    content = [images[order].to_csv(index=False), prints, wells.to_csv(index=False)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 
 def require_good(plates: Plates) -> Plates:

@@ -1,6 +1,5 @@
 """Images of plates, read by the reader of their format, and checked without decoding good ones."""
 
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ from tqdm import tqdm
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.readers import tiff
 from jaxcell.plates.readers.tiff import BadImage
+from jaxcell.storage import content
 
 # Each has `SUFFIXES`, `read_view` and `image_shape`, as `readers/tiff.py`; the first also reads
 # what has another suffix: a new format is one entry.
@@ -47,7 +47,7 @@ def _reader(path: Path | str) -> ModuleType:
 
 
 def check_images(images: pd.DataFrame) -> list[Finding]:
-    """Opens every image of an images table and reports those that cannot be used.
+    """Opens and reads every image of an images table and reports those that cannot be used.
 
     A fatal finding for each unusable file and for each field whose views differ in size.
     """
@@ -82,16 +82,18 @@ def _sizes(group: Sequence[tuple]) -> list[Finding]:
 
 def _try_shape(path: str) -> tuple[int, int] | BadImage:
     try:
-        return image_shape(path)
+        shape = image_shape(path)
+        content.digest(Path(path))  # kept: whoever asks next what is in the file need not read it
+        return shape
     except BadImage as error:
         return error
+    except OSError as error:
+        cure = "check the disk it lies on, then copy or export the file again"
+        return BadImage(f"the file cannot be read to its end ({error.strerror or error})", cure)
+    except ValueError as error:
+        return BadImage(str(error), "start again once all files are copied")
 
 
-def fingerprint(path: Path) -> list[int]:
-    """Size of a file, and a checksum of its beginning, middle and end; all of it takes too long."""
-    size, part, checksum = path.stat().st_size, 2**16, 0
-    with path.open("rb") as file:
-        for offset in (0, size // 2, max(0, size - part)):
-            file.seek(offset)
-            checksum = zlib.crc32(file.read(part), checksum)
-    return [size, checksum]
+def fingerprint(path: Path) -> str:
+    """Digest of the whole content of an image file; it was read when the plates were checked."""
+    return content.digest(path)

@@ -3,12 +3,14 @@
 import csv
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from jaxcell.plates.findings import Finding
+from jaxcell.plates.findings import Finding, unseen, visible
+from jaxcell.storage import csv_cells
 
 ROLES = ("sample", "vehicle", "untreated", "empty")
 IMAGE_COLUMNS = {"plate": str, "well": str, "field": int, "view": str, "path": str}
@@ -32,6 +34,8 @@ ALIASES = {
     "cona": "ConA",
     "concanavalin a": "ConA",
 }
+# What no condition may be called: the row of a report's table that stands for all of them.
+EVERY = "all"
 WELL_NAME = re.compile(r"\s*([A-P])\s*-?\s*0*([1-9]\d?)\s*", re.IGNORECASE)
 
 
@@ -99,12 +103,23 @@ def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     return wells_table(unique), findings
 
 
+def is_layout(path: Path) -> bool:
+    """Whether a CSV file has the columns of a wells table and no others, as results have."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            headings = {heading.strip() for heading in next(csv.reader(file), [])}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return headings | set(OPTIONAL_COLUMNS) == set(WELL_COLUMNS)
+
+
 def write_wells(table: pd.DataFrame, path: Path) -> None:
     """Writes a wells table as CSV; FileExistsError where there is a file."""
     try:
         # Mode 'x' and not a test beforehand: nothing can come between test and writing.
         with open(path, "x", encoding="utf-8", newline="") as file:
-            table[list(WELL_COLUMNS)].to_csv(file, index=False, lineterminator="\n")
+            table = csv_cells.harmless(table[list(WELL_COLUMNS)])
+            table.to_csv(file, index=False, lineterminator="\n")
     except FileExistsError:
         raise FileExistsError(
             f"{path} exists and is not overwritten: move it away or give another name"
@@ -115,6 +130,8 @@ def _read(
     path: Path, columns: Mapping[str, type], read_row: Callable[[dict[str, str]], dict]
 ) -> tuple[dict[int, dict], list[Finding]]:
     """The readable rows by line number, and the findings of the rest."""
+    if not path.is_file():  # a pipe would be waited for
+        return {}, [_bad(path, "it is a folder, a pipe or a device, no file", "move it elsewhere")]
     try:
         # 'utf-8-sig' drops the mark that spreadsheet programs put before the first heading.
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -129,6 +146,10 @@ def _read(
         message = f"line 1 has no column {', '.join(missing)}, but {', '.join(headings) or 'none'}"
         cure = f"name the columns {','.join(columns)}, separated by commas"
         return {}, [_bad(path, message, cure)]
+    twice = sorted({name for name in headings if headings.count(name) > 1})
+    if twice:
+        message = f"line 1 names the column {', '.join(map(repr, twice))} twice"
+        return {}, [_bad(path, message, "keep the column that is true and delete the other")]
     rows, findings = {}, []
     for line, row in lines:
         try:
@@ -147,7 +168,18 @@ def _clean(row: Mapping) -> dict[str, str]:
     """Strips a row of csv.DictReader, which files too many cells under None and too few as None."""
     if None in row:
         raise ValueError("more cells than the heading has columns")
-    return {name.strip(): (value or "").strip() for name, value in row.items()}
+    cells = {name.strip(): _spaced(value or "") for name, value in row.items()}
+    for name, value in cells.items():
+        if character := unseen(value):
+            raise ValueError(
+                f"{name} {visible(value)!r} holds {character}, which cannot be seen: type it anew"
+            )
+    return {name: csv_cells.restored(value) for name, value in cells.items()}
+
+
+def _spaced(text: str) -> str:
+    """A text with plain spaces: spreadsheets write others, of which nobody knows."""
+    return "".join(" " if unicodedata.category(each) == "Zs" else each for each in text).strip()
 
 
 def _place(row: Mapping) -> tuple[str, str]:
@@ -175,6 +207,10 @@ def _well_row(row: dict[str, str]) -> dict:
     if role not in ROLES:
         raise ValueError(f"role '{role}' is none of {', '.join(ROLES)}")
     condition = "" if role == "empty" else _required(row, "condition")
+    if condition.casefold() == EVERY:
+        raise ValueError(
+            f"condition '{condition}' is what reports call all wells together: give it another name"
+        )
     return {
         "plate": _required(row, "plate"),
         "well": well_name(row["well"]),

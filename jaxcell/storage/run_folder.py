@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ml_collections import FrozenConfigDict
 
-from jaxcell.storage.atomic import _as_json, write
+from jaxcell.storage.atomic import UNFINISHED, _as_json, read, write
+from jaxcell.storage.owner import LOCKS
 
 # What a run is, and, last of all that a training writes, how many steps were taken.
 IDENTITY, TRAINED = "identity.json", "trained.json"
@@ -13,8 +14,9 @@ IDENTITY, TRAINED = "identity.json", "trained.json"
 # What each kind of run makes first.
 FIRST_MADE = ("autoencoder", "unet", "wells", "members")
 CLAIMS = {
-    *("config.json", "sweep.json", "dataset.json", "findings.json", "images.json", "locks"),
+    *("config.json", "sweep.json", "dataset.json", "findings.json", "images.json"),
     IDENTITY,
+    LOCKS,
 }
 
 
@@ -37,14 +39,15 @@ def check_claim(workdir: Path, name: str, content: dict, what: str) -> None:
             "another folder"
         )
     if _is_begun(workdir):
-        differing = _difference(json.loads(path.read_text()), json.loads(_as_json(content)))
+        differing = _difference(read(path), json.loads(_as_json(content)))
         if differing:
             raise ValueError(
                 f"{workdir} belongs to a run with {what} ({'; '.join(differing)}): "
                 "choose another folder, or start with the same settings to go on with it"
             )
     elif workdir.exists():
-        if {path.name for path in workdir.iterdir() if path.suffix != ".tmp"} - CLAIMS:
+        names = {path.name for path in workdir.iterdir()}
+        if {name for name in names if not name.startswith(UNFINISHED)} - CLAIMS:
             raise ValueError(f"{workdir} is not empty and is not a run: choose another folder")
 
 
@@ -88,8 +91,8 @@ def load_config(workdir: Path, kind: str) -> FrozenConfigDict:
             f"{workdir} is not a run whose training has ended, it has no {TRAINED}: check the "
             "folder, or train with the same settings again to go on with it"
         )
-    config = json.loads((workdir / "config.json").read_text())
-    if not {"experiment", "plates", "machine"} <= config.keys():
+    config = read(workdir / "config.json")
+    if not (isinstance(config, dict) and {"experiment", "plates", "machine"} <= config.keys()):
         raise ValueError(
             f"{workdir} was trained by an earlier version of jaxcell: evaluate it with that, or "
             "train again in another folder"
@@ -101,4 +104,8 @@ def load_config(workdir: Path, kind: str) -> FrozenConfigDict:
 
 def history(workdir: Path, name: str) -> list[dict]:
     """The rows of a network's metrics.jsonl, one an epoch."""
-    return [json.loads(line) for line in (workdir / name / "metrics.jsonl").open()]
+    path = workdir / name / "metrics.jsonl"
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): copy the run's folder again") from error

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import jaxlib
@@ -92,3 +93,20 @@ print(jax.local_device_count(), cores())
     )
     found, there = result.stdout.split()
     assert found == (there if devices == "cores" else devices)
+
+
+def test_a_cache_that_cannot_be_used_is_one_line(capsys, monkeypatch):
+    others = []
+    monkeypatch.setattr(
+        warnings, "showwarning", lambda message, *given, **o: others.append(message)
+    )
+    with warnings.catch_warnings():
+        backend.say_cache_faults_once()
+        for number in range(3):
+            warnings.warn(
+                f"Error reading persistent compilation cache entry {number}", stacklevel=1
+            )
+        warnings.warn("something else", stacklevel=1)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "compiled anew" in said
+    assert [str(message) for message in others] == ["something else"]

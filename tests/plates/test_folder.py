@@ -2,6 +2,7 @@ import os
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 import tifffile
 
@@ -210,6 +211,22 @@ def test_layouts_that_disagree_are_not_chosen_between(tmp_path):
     assert leave_out(plates).images.empty
     (tmp_path / "sub" / "wells.csv").unlink()
     _wells(tmp_path / "sub" / "wells.csv", ("A01",))
+    assert _fatal(read_plates(tmp_path, VIEWS)) == []
+
+
+def test_a_layout_beside_no_image_that_contradicts_is_not_passed_over(tmp_path):
+    _plate(tmp_path, wells=("A01",))
+    _wells(tmp_path / "wells.csv", ("A01",))
+    _wells(tmp_path / "old" / "wells.csv", ("A01",), condition="ConA")
+    plates = read_plates(tmp_path, VIEWS)
+    (finding,) = _fatal(plates)
+    assert finding.problem == "layouts disagree" and "old" in finding.message
+    # Results have further columns, and are no layout.
+    table = pd.read_csv(tmp_path / "old" / "wells.csv").assign(answer="interact")
+    table.to_csv(tmp_path / "old" / "wells.csv", index=False)
+    assert _fatal(read_plates(tmp_path, VIEWS)) == []
+    (tmp_path / "old" / "wells.csv").unlink()
+    _wells(tmp_path / "old" / "wells.csv", ("A01",))
     assert _fatal(read_plates(tmp_path, VIEWS)) == []
 
 

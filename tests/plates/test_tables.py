@@ -1,9 +1,11 @@
+import csv
 import math
+import os
 
 import pandas as pd
 import pytest
 
-from jaxcell.plates.findings import BadPlates, Finding
+from jaxcell.plates.findings import BadPlates, Finding, describe
 from jaxcell.plates.tables import (  # fmt: skip
     canonical_condition,
     read_images,
@@ -126,3 +128,60 @@ def test_bad_plates_list_every_finding():
     text = str(BadPlates(findings))
     assert "CK1 A01: trouble 1 [f1.tif] -> mend it" in text
     assert "CK1 A02: trouble 2 [f2.tif] -> mend it" in text
+
+
+def _read(tmp_path, text):
+    path = tmp_path / "wells.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    return read_wells(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b", "O\u202eVA", "O\u200bVA", "O\x07VA", '"O\nVA"', "O\ufeffVA", "O\x1bVA"]
+)
+def test_what_cannot_be_seen_in_a_name_is_refused_by_line(tmp_path, name):
+    wells, findings = _read(tmp_path, f"{HEADING}P1,B02,{name},,,sample\nP1,B03,OVA,,,sample\n")
+    assert list(wells["well"]) == ["B03"] or len(wells) == 0
+    assert len(findings) == 1 and findings[0].fatal
+    line = describe(findings[0])
+    assert line.isprintable() and ("U+" in line or "cannot be read" in line)
+
+
+def test_spaces_of_any_width_are_spaces(tmp_path):
+    wells, findings = _read(tmp_path, f"{HEADING}P1,B02,my\u00a0drug\u2009x,,,sample\n")
+    assert not findings and list(wells["condition"]) == ["my drug x"]
+
+
+def test_a_column_named_twice_is_refused(tmp_path):
+    text = "plate,well,condition,condition,compound,concentration_um,role\nP1,B02,a,b,,,sample\n"
+    wells, findings = _read(tmp_path, text)
+    assert wells.empty and "'condition' twice" in findings[0].message
+
+
+@pytest.mark.parametrize("name", ["All", "ALL", "all"])
+def test_no_condition_is_called_as_the_row_of_all_wells(tmp_path, name):
+    wells, findings = _read(tmp_path, f"{HEADING}P1,B02,{name},,,sample\n")
+    assert wells.empty and "another name" in findings[0].message
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "wells.csv")
+    wells, findings = read_wells(tmp_path / "wells.csv")
+    assert wells.empty and "no file" in findings[0].message
+
+
+def test_cells_that_a_spreadsheet_would_run_are_written_as_text_and_read_back(tmp_path):
+    names = ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1", "'=1", "''+2", "'quoted'", "plain", "a=b"]
+    rows = [
+        {"plate": "P1", "well": f"B{2 + number:02d}", "condition": name, "compound": name,
+         "concentration_um": 1.5, "role": "sample"}
+        for number, name in enumerate(names)
+    ]  # fmt: skip
+    table = wells_table(rows)
+    write_wells(table, tmp_path / "wells.csv")
+    with open(tmp_path / "wells.csv", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    again, findings = read_wells(tmp_path / "wells.csv")
+    assert not findings
+    pd.testing.assert_frame_equal(again, table)

@@ -1,6 +1,7 @@
 """The latest and the best survive, and nothing half-written is taken for a checkpoint."""
 
 import functools
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -104,3 +105,72 @@ def test_a_checkpoint_of_another_model_is_an_error(tmp_path):
     with pytest.raises(RuntimeError, match="not saved"):
         checkpoint.save(manager, state, 1.0)
     manager.close()
+
+
+def _flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+
+
+def _largest(step):
+    return max(
+        (path for path in (step / "default").rglob("d/*")), key=lambda path: path.stat().st_size
+    )
+
+
+HARM = {
+    "no commit marker": lambda step: (step / "_CHECKPOINT_METADATA").unlink(),
+    "half an array": lambda step: _largest(step).write_bytes(_largest(step).read_bytes()[:99]),
+    "a flipped byte": lambda step: _flip(_largest(step), 0.5),
+    "half the metadata": lambda step: _flip(step / "default" / "_METADATA", 0.5),
+    "no manifest": lambda step: (step / "default" / "manifest.ocdbt").unlink(),
+    "half copied": lambda step: shutil.rmtree(step / "default"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_damaged_newest_step_falls_back_to_the_last_whole_one_and_says_so(tmp_path, capsys, harm):
+    shardings = make_shardings(tiny_run.BATCH_SIZE)
+    state, abstract = _state(shardings)
+    manager = checkpoint.open(tmp_path)
+    checkpoint.save(manager, state.replace(step=jnp.int32(1)), 1.0)
+    checkpoint.save(manager, state.replace(step=jnp.int32(2)), 2.0)
+    manager.close()
+    HARM[harm](tmp_path / "2")
+
+    manager = checkpoint.open(tmp_path)
+    latest = checkpoint.restore_latest(manager, abstract, shardings.replicated)
+    said = capsys.readouterr().err
+    assert int(latest.step) == 1 and str(tmp_path / "2") in said and said.count("\n") == 1
+    checkpoint.save(manager, state.replace(step=jnp.int32(2)), 0.5)
+    manager.close()
+    assert _folders(tmp_path) == ["2"]
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_damaged_best_step_is_named_with_a_cure(tmp_path, harm):
+    state, _ = _state(make_shardings(tiny_run.BATCH_SIZE))
+    manager = checkpoint.open(tmp_path)
+    checkpoint.save(manager, state.replace(step=jnp.int32(1)), 1.0)
+    manager.close()
+    HARM[harm](tmp_path / "1")
+    with pytest.raises(ValueError) as error:
+        checkpoint.best_params(tmp_path)
+    said = str(error.value)
+    assert str(tmp_path / "1") in said and "copy the run's folder again" in said
+    assert "\n" not in said and "Event loop" not in said
+
+
+def test_the_digest_of_parameters_is_of_every_byte_and_name():
+    params = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(2, np.float32)}
+    same = {name: array.copy() for name, array in params.items()}
+    digest = checkpoint.params_digest(params)
+    assert checkpoint.params_digest(same) == digest
+    same["b"][1] = 1e-30
+    others = [
+        same,
+        {"c": params["a"], "b": params["b"]},
+        {**params, "a": params["a"].reshape(3, 2)},
+    ]
+    assert digest not in map(checkpoint.params_digest, others)

@@ -159,3 +159,13 @@ def test_rows_that_no_checkpoint_knows_are_rewound(tmp_path):
     again = tiny_run.run(tmp_path)
     assert again.history == first.history
     assert [json.loads(line) for line in path.read_text().splitlines()] == first.history
+
+
+def test_a_run_whose_newest_checkpoint_is_damaged_ends_as_an_undamaged_one(tmp_path):
+    whole = tiny_run.run(tmp_path / "whole", epochs=2)
+    tiny_run.run(tmp_path / "cut", epochs=2)
+    steps = sorted(_checkpoint_steps(tmp_path / "cut"))
+    (tmp_path / "cut" / "tiny" / "checkpoints" / str(steps[-1]) / "_CHECKPOINT_METADATA").unlink()
+    again = tiny_run.run(tmp_path / "cut", epochs=2)
+    assert_bitwise_equal(again.state.params, whole.state.params)
+    assert _without_clock(again.history) == _without_clock(whole.history)

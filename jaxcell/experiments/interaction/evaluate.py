@@ -30,12 +30,13 @@ from jaxcell.inference.trained import Run, load
 from jaxcell.measures.catalogue import BY_MASKS, TARGETS, TRUTHS, Quantity
 from jaxcell.models.build import learns_truth
 from jaxcell.plates.findings import Finding
-from jaxcell.plates.folder import Plates, is_simulated
+from jaxcell.plates.folder import Plates, content_digest, is_simulated
 from jaxcell.report.common.images import colour_image
 from jaxcell.report.explorer import sprites
 from jaxcell.report.interaction.outlines import Outlined
 from jaxcell.report.interaction.page import Images, write_report
 from jaxcell.report.interaction.sentences import summary_lines
+from jaxcell.storage.source import read_source, refuse_other, source_of
 
 # Patches in each gallery.
 GALLERY = 12
@@ -61,6 +62,7 @@ def evaluate(
     skip: bool = False,
     standardise: bool = False,
     pixel_um: float = 0.0,
+    data: str = "",
 ) -> Outcome:
     """Evaluates a run on the wells it held out, or on any plates, and writes its report.
 
@@ -71,6 +73,8 @@ def evaluate(
       standardise: whether codes are standardised plate by plate on control wells, also where the
         run's config says no.
       pixel_um: µm, edge of a pixel of these plates, which are resampled to the run's; 0: the same.
+      data: folder that keeps data sets; empty: of the run's own wells as the run says, of other
+        plates in the run's folder.
 
     Raises:
       BadPlates, ValueError, FileExistsError: said to the person who asked.
@@ -80,10 +84,17 @@ def evaluate(
     config = FrozenConfigDict(
         config.to_dict() | {"evaluation": {**config.evaluation, "standardise": standardise}}
     )
+    if data or plates:
+        # A stranger's run does not say where this machine keeps what is made of other plates.
+        machine = {**config.machine, "folder": data or str(workdir / "data")}
+        config = FrozenConfigDict(config.to_dict() | {"machine": machine})
     if plates:
         found = load_plates(config, condition, folder=plates, views=views, skip=skip)
         name = Path(plates).resolve().name
-        metrics, report = evaluate_plates(workdir, config, run, found, name, pixel_um)
+        source = source_of(plates, content_digest(found))
+        report = workdir / f"report-{name}"
+        refuse_other(report, read_source(report / "metrics.json", "source"), source)
+        metrics, report = evaluate_plates(workdir, config, run, found, name, pixel_um, source)
     else:
         metrics, report = evaluate_run(workdir, config, run), workdir / "report"
     return Outcome(summary_lines(metrics), report / "index.html")
@@ -120,7 +131,13 @@ def evaluate_run(workdir: Path, config: Config, run: Run) -> dict:
 
 
 def evaluate_plates(
-    workdir: Path, config: Config, run: Run, plates: Plates, name: str, pixel_um: float = 0.0
+    workdir: Path,
+    config: Config,
+    run: Run,
+    plates: Plates,
+    name: str,
+    pixel_um: float = 0.0,
+    source: dict | None = None,
 ) -> tuple[dict, Path]:
     """Evaluates a run on any plates, none of which it saw.
 
@@ -145,6 +162,7 @@ def evaluate_plates(
         plates.findings,
         is_simulated(plates),
         unknown,
+        source,
     )
     return metrics, report
 
@@ -169,6 +187,7 @@ def _evaluate(
     findings: list[Finding],
     simulated: bool,
     unknown: bool = False,
+    source: dict | None = None,
 ) -> dict:
     """Evaluates the test patches of a data set and writes the report into a folder.
 
@@ -205,6 +224,8 @@ def _evaluate(
     if learns_truth(config):
         outlined = _outlined(run, config, examples, rows, answers.patches, target, unknown)
         images = images._replace(outlined=outlined)
+    if source:
+        metrics["source"] = source
     write_report(
         folder,
         metrics=metrics,

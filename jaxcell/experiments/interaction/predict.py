@@ -1,6 +1,5 @@
 """Predictions of every well of any plates: two tables, no report."""
 
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +9,13 @@ from jaxcell.inference.plates import Predictions, predict_plates
 from jaxcell.inference.trained import load
 from jaxcell.measures.catalogue import TARGETS
 from jaxcell.plates.findings import describe
-from jaxcell.plates.folder import Plates
+from jaxcell.plates.folder import Plates, content_digest
 from jaxcell.report.common.terminal import closing_table
-from jaxcell.storage.atomic import replace, write_cells, write_csv
+from jaxcell.storage.atomic import whole_folder, write, write_cells, write_csv
+from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import replacing
+from jaxcell.storage.source import FILE as SOURCE
+from jaxcell.storage.source import read_source, refuse_other, source_of
 
 # What a folder of predictions holds.
 WELLS, PATCHES = "wells.csv", "patches.parquet"
@@ -43,19 +46,26 @@ def predict_folder(
       ValueError, FileExistsError: said to the person who started it.
     """
     began = time.monotonic()
+    require_place(folder, what="predictions")
     config, run = load(workdir)
     if folder.exists() and not all((folder / name).exists() for name in (WELLS, PATCHES)):
         raise FileExistsError(f"{folder} exists and holds no predictions: move it away")
     found = load_plates(config, condition="", folder=plates, views=views, skip=skip)
-    predictions = predict_plates(run, config, found, pixel_um)
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    write_cells(temporary / PATCHES, predictions.patches)
-    write_csv(temporary / WELLS, predictions.wells)
-    replace(temporary, folder)
+    source = source_of(plates, content_digest(found))
+    with replacing(folder, "predicting into it"):
+        refuse_other(folder, read_source(folder / SOURCE), source)
+        predictions = predict_plates(run, config, found, pixel_um)
+        _write(folder, predictions, source)
     lines = _summary_lines(predictions, config.dataset.target, found)
     lines["tables"] = f"{WELLS}, {PATCHES} in {folder}"
     return closing_table(lines, None, time.monotonic() - began)
+
+
+def _write(folder: Path, predictions: Predictions, source: dict) -> None:
+    with whole_folder(folder) as temporary:
+        write_cells(temporary / PATCHES, predictions.patches)
+        write_csv(temporary / WELLS, predictions.wells)
+        write(temporary / SOURCE, source)
 
 
 def _summary_lines(predictions: Predictions, target: str, plates: Plates) -> dict[str, str]:

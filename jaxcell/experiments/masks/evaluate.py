@@ -1,6 +1,5 @@
 """The reference study's U-Net: a network that learns the masks which label the data sets."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from jaxcell.experiments.masks.train import make_unet
 from jaxcell.inference.mapping import Seconds, map_examples
 from jaxcell.measures import overlap
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
+from jaxcell.storage.atomic import read
 from jaxcell.storage.run_folder import history, load_config
 from jaxcell.training.checkpoint import best_params
 
@@ -55,7 +55,7 @@ def evaluate_masks(workdir: Path) -> dict:
     """
     config = load_config(workdir, "masks")
     ranges.check(config)  # it may be a stranger's
-    dataset = json.loads((workdir / "dataset.json").read_text())
+    dataset = read(workdir / "dataset.json")
     builder = open_built(dataset_config(config), dataset["name"], tfds_folder(config))
     examples = open_examples(builder, memory_gib=0, with_masks=True)
     params = best_params(workdir / "unet" / "checkpoints")

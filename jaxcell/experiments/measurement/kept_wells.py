@@ -5,20 +5,29 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pandas as pd
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
-from jaxcell.experiments.measurement.label_images import label_paths, remove_labels, write_labels
+from jaxcell.dataset.flat_field import FILE as FLAT_FIELDS
+from jaxcell.experiments.measurement.label_images import (
+    LONGEST_NAME,
+    label_paths,
+    remove_labels,
+    write_labels,
+)
 from jaxcell.experiments.measurement.one_well import Measured
+from jaxcell.plates.images import fingerprint
 from jaxcell.storage.atomic import write, write_cells
 from jaxcell.storage.provenance import code_digest
 from jaxcell.storage.run_folder import IDENTITY, TRAINED
+from jaxcell.training.checkpoint import best_params, params_digest
 
 # Folders of a measurement.
 WELLS, LABELS = "wells", "labels"
@@ -41,7 +50,8 @@ def settings_of(config: ConfigDict) -> dict:
       config: as `configs/measure.py` describes.
 
     Returns:
-      Its settings but for those that change no number, and which network finds the cells. Where
+      Its settings but for those that change no number, and which network finds the cells, by its
+      weights. Where
       plates lie and what is done about bad ones is seen in the images of each well.
     """
     settings = config.to_dict()
@@ -49,6 +59,8 @@ def settings_of(config: ConfigDict) -> dict:
     workdir, _ = Path(measurement.pop("segmentation")), measurement.pop("labels")
     names = ("dataset.json", TRAINED) if config.measurement.segmentation else ()
     network = "".join((workdir / name).read_text() for name in (*names, IDENTITY) if names)
+    if names:
+        network += params_digest(best_params(workdir / "unet" / "checkpoints"))
     return {
         **{name: settings[name] for name in ("experiment", "dataset", "measurement")},
         "plates": {name: settings["plates"][name] for name in ("views", "pixel_um")},
@@ -61,8 +73,41 @@ def forget_other_code(folder: Path) -> None:
     made_by = folder / "code"
     if made_by.exists() and made_by.read_text() == code_digest(*CODE):
         return
-    for path in folder.glob("*"):
-        path.unlink()
+    for numbers in folder.glob("*.json"):
+        if _is_kept(numbers):
+            numbers.with_suffix(".parquet").unlink(missing_ok=True)
+            numbers.unlink()
+    for path in (folder / FLAT_FIELDS, made_by):
+        path.unlink(missing_ok=True)
+
+
+def kept_of_other_images(folder: Path, groups: list[pd.DataFrame]) -> list[str]:
+    """Wells that are kept in a folder and that other images than these would replace or leave out.
+
+    Args:
+      folder: of the results.
+      groups: the fields of each well, rows of `select_fields`.
+
+    Returns:
+      Their names, `PLATE WELL`.
+    """
+    here = {_name(*_place(fields)): fields for fields in groups}
+    kept = [path for path in (folder / WELLS).glob("*.json") if _is_kept(path)]
+    return sorted(
+        unquote(path.stem)
+        for path in kept
+        if path.stem not in here
+        or json.loads(path.read_text())["images"] != _images(here[path.stem])
+    )
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether a file is a kept well's numbers: nothing else is ever removed or compared."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {"images", "measures"} == found.keys()
 
 
 def keep_or_measure(
@@ -86,20 +131,24 @@ def keep_or_measure(
     labels = config.measurement.labels
 
     def work(fields: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
-        images = _images(fields)
-        place = fields["plate"].iloc[0], fields["well"].iloc[0]
-        # A plate may be called anything, `CK19.2` or `a/b`.
-        name = f"{quote(place[0], safe=' ')} {place[1]}"
+        images, place = _images(fields), _place(fields)
+        name = _name(*place)
         numbers, cells = folder / WELLS / f"{name}.json", folder / WELLS / f"{name}.parquet"
         pictures = label_paths(folder / LABELS, *place, fields["field"]) if labels else {}
-        if numbers.exists():
+        if _is_kept(numbers):
             kept = json.loads(numbers.read_text())
             if kept["images"] == images and all(path.exists() for path in pictures.values()):
-                return kept["measures"], pd.read_parquet(cells)
+                with suppress(OSError, ValueError):  # a damaged table is measured anew
+                    return kept["measures"], pd.read_parquet(cells)
         numbers.unlink(missing_ok=True)
         remove_labels(folder / LABELS, *place)  # those of other images, wanted or not
         began = time.monotonic()
         measured = measure(fields)
+        if _images(fields) != images:
+            raise ValueError(
+                f"{place[0]} {place[1]}: an image changed while it was measured; start again once "
+                "all files are copied"
+            )
         measures = measured.measures | {"seconds": round(time.monotonic() - began, 3)}
         write_cells(cells, measured.cells)
         write_labels(pictures, measured.labels, config.plates.pixel_um)
@@ -115,11 +164,30 @@ def keep_or_measure(
 
 
 def _images(fields: pd.DataFrame) -> list:
-    """Which file is which image of a well, its size and time: what it was measured from."""
+    """Which file is which image of a well, and what is in it: what it was measured from."""
     found = []
     for row in fields.itertuples():
         for view in VIEWS:
             path = Path(getattr(row, view))
-            stat = path.stat()
-            found.append([int(row.field), view, path.name, stat.st_size, stat.st_mtime_ns])
+            try:
+                found.append([int(row.field), view, path.name, fingerprint(path)])
+            except OSError as error:
+                raise ValueError(
+                    f"{row.plate} {row.well}: {path} cannot be read any more "
+                    f"({error.strerror or error}): check the disk it lies on, then start again; "
+                    "wells that are measured are kept"
+                ) from error
     return sorted(found)
+
+
+def _place(fields: pd.DataFrame) -> tuple[str, str]:
+    return fields["plate"].iloc[0], fields["well"].iloc[0]
+
+
+def _name(plate: str, well: str) -> str:
+    """Of a well's files: a plate may be called anything, `CK19.2` or `a/b`, at any length."""
+    name = quote(plate, safe=" ")
+    if len(name) > LONGEST_NAME:
+        digest = hashlib.sha256(plate.encode()).hexdigest()[:12]
+        name = f"{name[:LONGEST_NAME]}-{digest}"
+    return f"{name} {well}"

@@ -1,12 +1,15 @@
 """Plates measured: every well's interaction and every cell's shape, in tables and a report."""
 
+import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from ml_collections import ConfigDict
+from pandas.api.types import is_numeric_dtype
 
 from jaxcell.analysis.scores import agreement
 from jaxcell.analysis.wells import by_condition
@@ -27,18 +30,26 @@ from jaxcell.experiments.measurement.kept_wells import (
     WELLS,
     forget_other_code,
     keep_or_measure,
+    kept_of_other_images,
     settings_of,
 )
 from jaxcell.experiments.measurement.one_well import measure_one_well
 from jaxcell.measures import catalogue, chance
 from jaxcell.measures.chance import TOO_FEW
-from jaxcell.plates.folder import is_simulated
+from jaxcell.plates.folder import Plates, is_simulated
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.measurement.page import ExampleField, summary_lines, write_measurement_report
 from jaxcell.storage import anndata
 from jaxcell.storage.atomic import write, write_anndata, write_cells, write_csv
+from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import check_free, owned
 from jaxcell.storage.provenance import versions
 from jaxcell.storage.run_folder import IDENTITY, check_claim, claim
+from jaxcell.storage.source import check_source, note_source
+
+# Columns of the tables that a simulation leaves beside its plates.
+TRUE_CELLS = ("well", "field", "cell", "type", "area_um2")
+TRUE_CONTACTS = ("well", "field", "t_cell")
 
 
 def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> str:
@@ -62,20 +73,38 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
             f"this is a config of {config.experiment}, which jaxcell train takes: measure takes "
             "one that starts from measure"
         )
+    require_place(folder, what="measurements")
     find = make_cell_finder(config)
     plates = load_plates(config, condition)
     fields = select_fields(plates, ImmuneCellsConfig(name="measured", split_by="none"))
-    settings, parts = settings_of(config), folder / WELLS
+    settings = settings_of(config)
     check_claim(folder, IDENTITY, settings, "other settings")
+    check_free(folder)
+    with owned(folder, "measuring into it"):
+        return _measure_into(folder, config, plates, fields, settings, find, began)
+
+
+def _measure_into(
+    folder: Path,
+    config: ConfigDict,
+    plates: Plates,
+    fields: pd.DataFrame,
+    settings: dict,
+    find: CellFinder,
+    began: float,
+) -> str:
+    parts = folder / WELLS
+    groups = [group for _, group in fields.groupby(["plate", "well"], sort=True)]
+    check_source(folder, config.plates.folder, lambda: kept_of_other_images(folder, groups))
     forget_other_code(parts)
     flat = _flat_fields(config, fields, parts)
-    # Only now: what stops on a setting leaves no folder in the way of the next try.
+    # Only now: what stops on a setting leaves no claim in the way of the next try.
     claim(folder, IDENTITY, settings, "other settings")
     write(folder / "config.json", config.to_dict())
+    note_source(folder, config.plates.folder)
     parts.mkdir(exist_ok=True)
     if flat:
         write_flat_fields(parts, flat)
-    groups = [group for _, group in fields.groupby(["plate", "well"], sort=True)]
     measure = partial(measure_one_well, config, flat=flat, find=find)
     done = list(keep_or_measure(groups, measure, folder, config))
     about = fields.drop_duplicates(["plate", "well"])[["plate", "well", *ABOUT]]
@@ -136,11 +165,13 @@ def _flat_fields(config: ConfigDict, fields: pd.DataFrame, parts: Path) -> FlatF
 def _agreement(wells: pd.DataFrame, cells: pd.DataFrame, fields: pd.DataFrame) -> dict:
     """Agreement with the truth of simulated plates; {} for real ones."""
     tables: dict[str, list] = {"cells": [], "contacts": []}
+    columns = {"cells": TRUE_CELLS, "contacts": TRUE_CONTACTS}
     for plate, rows in fields.groupby("plate"):
         folder = Path(rows["t_cell"].iloc[0]).parent / "truth"
         for name, found in tables.items():
-            if (folder / f"{name}.parquet").exists():
-                found.append(pd.read_parquet(folder / f"{name}.parquet").assign(plate=plate))
+            table = _truth(folder / f"{name}.parquet", columns[name])
+            if table is not None:
+                found.append(table.assign(plate=plate))
     if not tables["cells"]:
         return {}
     key = ["plate", "well", "field"]
@@ -155,6 +186,28 @@ def _agreement(wells: pd.DataFrame, cells: pd.DataFrame, fields: pd.DataFrame) -
         share = agreement.contact_share_with_truth(wells, true, contacts)
         result["t_cell"]["contact_share"] = share
     return result
+
+
+def _truth(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
+    """A table of the truth; None where there is none, or one that cannot be used, which is said."""
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_parquet(path)
+        missing = [name for name in columns if name not in table]
+        wrong = f"it has no column {', '.join(missing)}" if missing else ""
+        if "area_um2" in columns and not (wrong or is_numeric_dtype(table["area_um2"])):
+            wrong = "its area_um2 is no number"
+    except Exception as error:  # each part of a broken file fails in its own way
+        wrong = " ".join(str(error).split())[:200]
+    if wrong:
+        print(
+            f"{path} is no table of the simulator's truth ({wrong}): the measurement is not "
+            "compared with it; copy it again, or delete it",
+            file=sys.stderr,
+        )
+        return None
+    return table
 
 
 def _examples(

@@ -1,6 +1,5 @@
 """The report of a sweep written anew from whatever is there."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from jaxcell.configs import ranges
 from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.sweep.members import grid
 from jaxcell.experiments.sweep.results import members_table, report
+from jaxcell.storage.atomic import read
 
 
 def evaluate(workdir: Path, **options: Any) -> Outcome:
@@ -20,7 +20,7 @@ def evaluate(workdir: Path, **options: Any) -> Outcome:
       **options: of other kinds, refused.
     """
     refuse(options, f"{workdir} is a sweep; evaluate one of its runs, {workdir}/members/NAME")
-    config = ConfigDict(json.loads((workdir / "config.json").read_text()))
+    config = ConfigDict(read(workdir / "config.json"))
     ranges.check(config)  # it may be a stranger's
     members = grid(config)
     table = members_table(members, workdir / "members")

@@ -32,7 +32,8 @@ from jaxcell.inference.trained import load
 from jaxcell.models.build import make_models
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.sweep.page import summary_lines
-from jaxcell.storage.atomic import locked, write
+from jaxcell.storage.atomic import write
+from jaxcell.storage.owner import lock_beside, locked
 from jaxcell.storage.run_folder import TRAINED, check_claim, claim
 from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import Lane, fit_together
@@ -80,7 +81,7 @@ def train(config: ConfigDict, workdir: Path) -> str:
             if waiting
             else "All members are there: start once more without sweep.shard to report."
         )
-    with locked(locks / "report.lock", wait=True):
+    with locked(lock_beside(workdir / "report"), wait=True, doing="writing its report"):
         metrics = report(config, workdir, members, table)
     lines = summary_lines(metrics, table, folder)
     page = workdir / "report" / "index.html"
@@ -98,7 +99,7 @@ def _train(hands: list[list[Member]], own: list[Member], folder: Path, began: fl
             if not left:
                 continue
             _print_status(own, folder, {member.name for member in left}, began)
-            opened = opened or _open(group[0].config)
+            opened = opened or open_data(group[0].config)
             train_group(left, folder, opened)
             for member in left:
                 if reason(folder / member.name) is None:
@@ -109,13 +110,6 @@ def _train(hands: list[list[Member]], own: list[Member], folder: Path, began: fl
 
 def _print_status(own: list[Member], folder: Path, running: set[str], began: float) -> None:
     print(status(members_table(own, folder), running, time.monotonic() - began), flush=True)
-
-
-def _open(config: ConfigDict) -> Opened:
-    """Opens a data set that other calls may want to build at the same moment."""
-    folder = Path(config.machine.folder)
-    with locked(folder / "building.lock", wait=True):
-        return open_data(config)
 
 
 def _data_set(member: Member) -> str:

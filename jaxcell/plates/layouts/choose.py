@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from jaxcell.plates.findings import Finding
+from jaxcell.plates.findings import Finding, unseen, visible
 from jaxcell.plates.layouts.workbook import open_layout
 from jaxcell.plates.readers.incell import visible_files
-from jaxcell.plates.tables import WELL_COLUMNS, read_wells, wells_table
+from jaxcell.plates.tables import EVERY, WELL_COLUMNS, is_layout, read_wells, wells_table
 
 
 def read_layouts(folder: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
@@ -18,27 +18,71 @@ def read_layouts(folder: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, list
       Wells of which two layouts say different things are left out, with a finding.
     """
     plates = set(images["plate"])
-    tables, findings = _read_tables(folder, images)
+    tables, elsewhere, findings = _read_tables(folder, images)
     covered = {plate for table in tables for plate in table["plate"]}
     # A plate that has a tidy table needs no workbook, not even one that could not be read.
     workbooks, said = _read_workbooks(folder, plates - covered, covered)
     wells, conflicts = _join(tables + workbooks)
     unused = wells[~wells["plate"].isin(plates)].groupby("plate")["source"].first()
     findings += said + conflicts + [_unused(plate, path) for plate, path in unused.items()]
+    findings += _contradicted(wells, elsewhere) + _odd_conditions(wells)
     return wells[wells["plate"].isin(plates)].reset_index(drop=True), findings
 
 
-def _read_tables(folder: Path, images: pd.DataFrame) -> tuple[list[pd.DataFrame], list[Finding]]:
-    """Of each wells.csv at the top or on the way down to an image."""
+def _read_tables(
+    folder: Path, images: pd.DataFrame
+) -> tuple[list[pd.DataFrame], list[pd.DataFrame], list[Finding]]:
+    """Of each wells.csv at the top or on the way down to an image; and of layouts elsewhere."""
     homes = {parent for path in images["path"].map(Path) for parent in path.parents}
-    tables, findings = [], []
+    tables, elsewhere, findings = [], [], []
     for path in visible_files(folder, ("wells.csv",)):
-        # Simulated plates and reports keep tables of their own in folders beside the images.
-        if path.name.lower() == "wells.csv" and (path.parent == folder or path.parent in homes):
-            wells, said = read_wells(path)
+        if path.name.lower() != "wells.csv":
+            continue
+        wells, said = read_wells(path)
+        if path.parent == folder or path.parent in homes:
             tables.append(wells.assign(source=str(path)))
             findings += said
-    return tables, findings
+        elif is_layout(path):  # and no table of results, as measurements and predictions have
+            elsewhere.append(wells.assign(source=str(path)))
+    return tables, elsewhere, findings
+
+
+def _contradicted(wells: pd.DataFrame, elsewhere: list[pd.DataFrame]) -> list[Finding]:
+    """Layouts that lie beside no image and say otherwise than those that count."""
+    findings = []
+    for other in elsewhere:
+        both = wells.merge(other, on=["plate", "well"], suffixes=("", "_other"))
+        differ = [
+            ~(
+                (both[name] == both[f"{name}_other"])
+                | both[[name, f"{name}_other"]].isna().all(axis=1)
+            )
+            for name in WELL_COLUMNS
+            if name not in ("plate", "well")
+        ]
+        differs = pd.concat(differ, axis=1).any(axis=1) if len(both) else []
+        for plate, group in both[differs].groupby("plate") if len(both) else ():
+            sources = group["source"].iloc[0], group["source_other"].iloc[0]
+            message = f"{len(group)} wells differ from what {sources[1]} says of them"
+            cure = "keep the layout that is true and move the other elsewhere"
+            findings.append(Finding("layouts disagree", plate, "", sources[0], message, cure))
+    return findings
+
+
+def _odd_conditions(wells: pd.DataFrame) -> list[Finding]:
+    """Conditions and compounds of workbooks that no table would be read with."""
+    findings = []
+    for row in wells.itertuples():
+        if row.role != "empty" and row.condition.casefold() == EVERY:
+            message = f"condition '{row.condition}' is what reports call all wells together"
+            place = (row.plate, row.well, row.source)
+            findings.append(Finding("condition", *place, message, "give it another name"))
+        for text in (row.condition, row.compound):
+            if character := unseen(text):
+                message = f"'{visible(text)}' holds {character}, which cannot be seen"
+                place = (row.plate, row.well, row.source)
+                findings.append(Finding("condition", *place, message, "type it anew"))
+    return findings
 
 
 def _read_workbooks(

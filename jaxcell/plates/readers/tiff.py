@@ -2,6 +2,8 @@
 
 import logging
 import math
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,8 @@ def image_shape(path: Path | str) -> tuple[int, int]:
 def _open(path: Path | str, decode: bool) -> tuple[tuple[int, int], np.ndarray | None]:
     """Shape of a grey image and, if asked or needed for the check, its pixels."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            raise BadImage("it is a folder, a pipe or a device, no file", "move it elsewhere")
         with tifffile.TiffFile(path) as file:
             page = _only_page(file)
             _check_tags(page, file.filehandle.size)

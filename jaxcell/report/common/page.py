@@ -5,7 +5,6 @@ import datetime
 import json
 import logging
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from jaxcell.report.common import style, words
-from jaxcell.storage.atomic import plain, replace
+from jaxcell.storage.atomic import plain, whole_folder
 from jaxcell.storage.provenance import versions
 
 TEMPLATES = Path(__file__).parents[1]
@@ -42,8 +41,8 @@ def write_page(
 ) -> Path:
     """Writes a report: metrics.json, figures, other files and the page that shows them.
 
-    All is written into `<folder>.tmp`, which is then renamed: an earlier report of the same place
-    stays until the new one is whole.
+    All is written beside its place and then renamed: an earlier report stays until the new one is
+    whole.
 
     Args:
       folder: the report folder itself, such as `RUN/report`.
@@ -70,33 +69,31 @@ def write_page(
     made_by = versions()
     metrics = plain({**metrics, "simulated": simulated, "versions": made_by})
     made = _flat({**made, "versions": made_by})
-    temporary = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "figures").mkdir(parents=True)
-    text = json.dumps(metrics, indent=2, allow_nan=False, ensure_ascii=False)
-    (temporary / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    for name, write in files.items():
-        write(temporary / name)
-    pictures = save_figures(temporary / "figures", figures)
-    page = (
-        environment()
-        .get_template(template)
-        .render(
-            title=title,
-            metrics=metrics,
-            simulated=simulated,
-            pictures=pictures,
-            made={spaced(key).replace(".", " · "): value for key, value in made.items()},
-            config=_flat(config),
-            findings=_listed(findings),
-            written=datetime.datetime.now().strftime("%d %B %Y, %H:%M"),
-            made_by=made_by,
-            **content,
+    with whole_folder(folder) as temporary:
+        (temporary / "figures").mkdir()
+        text = json.dumps(metrics, indent=2, allow_nan=False, ensure_ascii=False)
+        (temporary / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        for name, write in files.items():
+            write(temporary / name)
+        pictures = save_figures(temporary / "figures", figures)
+        page = (
+            environment()
+            .get_template(template)
+            .render(
+                title=title,
+                metrics=metrics,
+                simulated=simulated,
+                pictures=pictures,
+                made={spaced(key).replace(".", " · "): value for key, value in made.items()},
+                config=_flat(config),
+                findings=_listed(findings),
+                written=datetime.datetime.now().strftime("%d %B %Y, %H:%M"),
+                made_by=made_by,
+                **content,
+            )
         )
-    )
-    page = UNBREAKABLE.sub("\N{NO-BREAK SPACE}", page)
-    (temporary / "index.html").write_text(page, encoding="utf-8")
-    replace(temporary, folder)
+        page = UNBREAKABLE.sub("\N{NO-BREAK SPACE}", page)
+        (temporary / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
 
 

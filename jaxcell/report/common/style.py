@@ -89,6 +89,8 @@ RC = {
     "legend.edgecolor": "none",
     "legend.framealpha": 0.85,
     "legend.fontsize": 9,
+    # Names are text: a `$` in one begins no formula.
+    "text.parse_math": False,
     "lines.linewidth": 1.8,
     # Text as outlines: an SVG looks the same where the font is missing.
     "svg.fonttype": "path",

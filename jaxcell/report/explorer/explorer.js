@@ -190,6 +190,8 @@ function select(wanted, words) {
 function csv(indices) {
   fields ??= decode("fields", "int32");
   const views = [...new Set(about.fields.flatMap(Object.keys))];
+  // A cell that a spreadsheet would run is marked as text, as storage/csv_cells.py does.
+  const defused = (text) => (/^'*[=+\-@\t\r\n]/.test(text) ? `'${text}` : text);
   const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const cell = (one) =>
     one === null || one === undefined
@@ -200,7 +202,7 @@ function csv(indices) {
           ? "True"
           : one === false
             ? "False"
-            : quoted(String(one));
+            : quoted(defused(String(one)));
   const rows = indices.map((i) =>
     [...about.exported.map((name) => value(name, i)), ...views.map((view) => about.fields[fields[i]][view])]
       .map(cell)

@@ -1,5 +1,6 @@
 """Plates measured: tables that agree with each other and with the truth, kept parts, refusals."""
 
+import io
 import json
 import shutil
 import signal
@@ -92,7 +93,9 @@ def test_what_was_measured_is_kept_and_what_is_missing_is_measured(measured, pla
     (out / "wells" / "SIM01 B02.json").unlink()
     # A well whose images changed since is measured anew too.
     for image in plates.rglob("SIM01 - C - 03*FITC*.tif"):
-        image.touch()
+        image.write_bytes(image.read_bytes() + b"\0")  # which is no pixel
+    for image in plates.rglob("SIM01 - C - 04*FITC*.tif"):
+        image.touch()  # which changes nothing
     again = []
     one = measurement.measure_one_well
     monkeypatch.setattr(
@@ -271,3 +274,51 @@ def test_killed_and_started_again_it_gives_the_same_tables(measured, plates, tmp
     pd.testing.assert_frame_equal(
         pd.read_parquet(out / "cells.parquet"), pd.read_parquet(measured[0] / "cells.parquet")
     )
+
+
+def test_wells_of_other_plates_of_the_same_name_are_not_replaced(tmp_path):
+    for number, place in enumerate("ab"):
+        simulate_plates(tmp_path / place / "PLATES", rows=1, columns=3, field_size=128, seed=number)
+    shutil.copytree(tmp_path / "a", tmp_path / "moved")
+    out, settings = tmp_path / "out", {"measurement__granularity_steps": 0}
+    first = _config(tmp_path / "a" / "PLATES", **settings)
+    measurement.measure_plates(first, out, None)
+    before = (out / "wells.csv").read_bytes()
+    with pytest.raises(ValueError, match="other plates.*SIM01 "):
+        measurement.measure_plates(_config(tmp_path / "b" / "PLATES", **settings), out, None)
+    assert (out / "wells.csv").read_bytes() == before
+    # The same plates in another place are the same plates.
+    measurement.measure_plates(_config(tmp_path / "moved" / "PLATES", **settings), out, None)
+    seconds = pd.read_csv(out / "wells.csv")["seconds"]
+    assert list(seconds) == list(pd.read_csv(io.BytesIO(before))["seconds"])  # kept, all of them
+
+
+@pytest.mark.parametrize("harm", ["broken", "no column", "text"])
+def test_a_truth_that_cannot_be_used_stops_no_measurement(tmp_path, capsys, harm):
+    simulate_plates(tmp_path / "plates", rows=1, columns=3, field_size=128)
+    path = next((tmp_path / "plates").rglob("truth/cells.parquet"))
+    if harm == "broken":
+        path.write_bytes(path.read_bytes()[:200])
+    elif harm == "no column":
+        pd.read_parquet(path).drop(columns="type").to_parquet(path)
+    else:
+        pd.read_parquet(path).assign(area_um2="x").to_parquet(path)
+    config = _config(tmp_path / "plates", measurement__granularity_steps=0)
+    measurement.measure_plates(config, tmp_path / "out", None)
+    said = [line for line in capsys.readouterr().err.splitlines() if "cells.parquet" in line]
+    assert len(said) == 1 and "not compared" in said[0]
+
+
+def test_what_is_not_ours_in_the_folder_of_wells_stays(tmp_path, monkeypatch):
+    simulate_plates(tmp_path / "plates", rows=1, columns=3, field_size=128)
+    config, out = _config(tmp_path / "plates", measurement__granularity_steps=0), tmp_path / "out"
+    measurement.measure_plates(config, out, None)
+    mine = {"notes.json": '{"mine": 1}', "notes.txt": "mine", "table.parquet": "mine"}
+    for name, text in mine.items():
+        (out / "wells" / name).write_text(text)
+    (out / "wells" / "folder").mkdir()
+    (out / "report" / "mine.txt").write_text("mine")
+    (out / "wells" / "code").write_text("other code")
+    measurement.measure_plates(config, out, None)
+    assert {name: (out / "wells" / name).read_text() for name in mine} == mine
+    assert (out / "wells" / "folder").is_dir() and (out / "report" / "mine.txt").exists()

@@ -36,7 +36,7 @@ def moments(workdir: Path) -> list:
         lambda: (members / "latent_4-seed_1" / "measured.json").exists(),
         lambda: any(members.glob("latent_8-seed_1/autoencoder/checkpoints/*tmp*")),
         lambda: (members / "nested-seed_0" / "regressor" / "metrics.jsonl").exists(),
-        lambda: (workdir / "report.tmp").exists(),
+        lambda: any(workdir.glob(".jaxcell-unfinished-report-*")),
     ]
 
 

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,8 +94,16 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
+    (tmp_path / "a.tif").write_bytes(b"II")
     monkeypatch.setattr(tiff.tifffile, "TiffFile", refuse)
     assert "may not be read" in check_images(_table(tmp_path / "a.tif"))[0].message
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.tif")
+    (tmp_path / "folder.tif").mkdir()
+    found = check_images(_table(tmp_path / "x.tif", tmp_path / "folder.tif"))
+    assert len(found) == 2 and all("no file" in finding.message for finding in found)
 
 
 def test_a_compression_without_decoder_is_not_called_damage(tmp_path, monkeypatch):

@@ -1,0 +1,232 @@
+"""Broken and odd files by the thousand: a right result or one clear message, nothing else.
+
+`silent` is a result that is wrong and of which nothing was said; `traceback` an error that is no
+sentence for the person at the microscope.
+"""
+
+import io
+import random
+import string
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pytest
+import tifffile
+
+from jaxcell.plates.findings import Finding, describe
+from jaxcell.plates.layouts.workbook import read_layout
+from jaxcell.plates.readers.incell import find_images
+from jaxcell.plates.readers.tiff import BadImage, image_shape, read_view
+from jaxcell.plates.tables import ROLES, WELL_NAME, read_images, read_wells
+from jaxcell.simulator.layout_workbook import write_layout
+from jaxcell.storage.csv_cells import defused
+
+RIGHT, MESSAGE, SILENT, TRACEBACK = "right", "message", "silent", "traceback"
+# Characters of which tables and names go wrong.
+ODD = "\0\x07\t\n\r\"',;=+-@$<>&%/\\|éµ中\u202e\u200b\ufeff\u00a0 "
+
+
+def _count(judge: Callable[[random.Random, Path], str], cases: int, folder: Path) -> Counter:
+    """Outcomes over seeded cases; prints the seeds of those that must not be."""
+    outcomes: Counter = Counter()
+    for seed in range(cases):
+        try:
+            outcome = judge(random.Random(seed), folder)
+        except Exception as error:
+            outcome = TRACEBACK
+            print(f"{judge.__name__} {seed}: {type(error).__name__}: {error}")
+        if outcome == SILENT:
+            print(f"{judge.__name__} {seed}: silent")
+        outcomes[outcome] += 1
+    return outcomes
+
+
+def _plain(text: str) -> bool:
+    """Whether a message is one line that a person can read."""
+    return bool(text) and text.isprintable() and "Traceback" not in text
+
+
+def _judged(findings: list[Finding], sound: bool) -> str:
+    if not all(_plain(describe(finding)) for finding in findings):
+        return TRACEBACK
+    return MESSAGE if findings else RIGHT if sound else SILENT
+
+
+def tiff_file(draw: random.Random, folder: Path) -> str:
+    """A TIFF that is cut, or whose bytes are others."""
+    pixels = np.random.default_rng(draw.randrange(9)).integers(0, 4096, (24, 32), dtype=np.uint16)
+    how, stream = draw.choice((None, "zlib", "lzw")), io.BytesIO()
+    tifffile.imwrite(stream, pixels, photometric="minisblack", compression=how)
+    whole = bytearray(stream.getvalue())
+    kind, path = draw.choice(("cut", "bytes", "appended")), folder / "image.tif"
+    with tifffile.TiffFile(io.BytesIO(bytes(whole))) as file:
+        page = file.pages.first
+        places = list(zip(page.dataoffsets, page.databytecounts))
+    inside = {place for start, size in places for place in range(start, start + size)}
+    changed = bytearray(whole)
+    if kind == "cut":
+        del changed[draw.randrange(len(changed)) :]
+    elif kind == "appended":
+        changed += draw.randbytes(draw.randrange(64))
+    else:
+        for _ in range(draw.randrange(1, 4)):
+            changed[draw.randrange(len(changed))] = draw.randrange(256)
+    path.write_bytes(changed)
+    try:
+        found = read_view(path)
+        shape = image_shape(path)
+    except BadImage as error:
+        return MESSAGE if _plain(str(error)) and _plain(error.cure) else TRACEBACK
+    if found.dtype != np.uint16 or found.shape != shape:
+        return SILENT
+    changes = [place for place, (one, other) in enumerate(zip(whole, changed)) if one != other]
+    if kind == "bytes" and changes:
+        if how or not inside.issuperset(changes):
+            return RIGHT  # by the format's rules another TIFF, as sound as this one
+        start, size = places[0]
+        pixels = np.frombuffer(bytes(changed[start : start + size]), "<u2").reshape(pixels.shape)
+    return RIGHT if np.array_equal(found, pixels) else SILENT
+
+
+def _rows(draw: random.Random) -> list[list[str]]:
+    wells = [f"{row}{column:02d}" for row in "BC" for column in range(2, 6)]
+    conditions, doses = ("OVA", "ConA", "my drug"), ("", "1.5")
+    return [
+        ["P1", well, draw.choice(conditions), "", draw.choice(doses), "sample"] for well in wells
+    ]
+
+
+def _spoilt(draw: random.Random, text: str) -> str:
+    """A text with a few characters more, fewer or others."""
+    for _ in range(draw.randrange(4)):
+        place = draw.randrange(len(text) + 1)
+        cut = place + draw.randrange(3)
+        odd = "".join(draw.choices(ODD + string.ascii_letters + string.digits, k=draw.randrange(3)))
+        text = text[:place] + odd + text[cut:]
+    return text
+
+
+def wells_csv(draw: random.Random, folder: Path) -> str:
+    """A table of wells in which cells, headings, lines or bytes are others."""
+    heading = ["plate", "well", "condition", "compound", "concentration_um", "role"]
+    rows = _rows(draw)
+    kind = draw.choice(("cell", "heading", "text", "bytes", "twice"))
+    if kind == "cell":
+        row, column = draw.randrange(len(rows)), draw.randrange(len(heading))
+        rows[row][column] = _spoilt(draw, rows[row][column])
+    elif kind == "heading":
+        heading[draw.randrange(len(heading))] = draw.choice([*heading, "x", ""])
+    elif kind == "twice":
+        rows.append(draw.choice(rows))
+    text = "\n".join(",".join(cells) for cells in [heading, *rows]) + "\n"
+    text = _spoilt(draw, text) if kind == "text" else text
+    content = bytearray(text.encode("utf-8", "surrogatepass"))
+    if kind == "bytes":
+        content[draw.randrange(len(content))] = draw.randrange(256)
+    path = folder / "wells.csv"
+    path.write_bytes(content)
+    found, findings = read_wells(path)
+    sound = (
+        all(WELL_NAME.fullmatch(well) for well in found["well"])
+        and set(found["role"]) <= set(ROLES)
+        and not found.duplicated(["plate", "well"]).any()
+        and all(map(str.isprintable, [*found["plate"], *found["condition"], *found["compound"]]))
+        and not (found["condition"].str.casefold() == "all").any()
+        and len(found) >= len(rows) - (kind in ("text", "bytes"))
+    )
+    return _judged(findings, sound)
+
+
+def images_csv(draw: random.Random, folder: Path) -> str:
+    """A table of images in which anything is odd."""
+    lines = ["plate,well,field,view,path"]
+    lines += [f"P1,B{column:02d},1,FITC,b{column}.tif" for column in range(2, 6)]
+    path = folder / "images.csv"
+    path.write_bytes(_spoilt(draw, "\n".join(lines) + "\n").encode("utf-8", "surrogatepass"))
+    found, findings = read_images(path)
+    named = [*found["plate"], *found["view"]]
+    return _judged(findings, all(map(str.isprintable, named)) and (found["field"] >= 0).all())
+
+
+def workbook(draw: random.Random, folder: Path) -> str:
+    """A layout workbook with odd cells, or with bytes or parts that are others."""
+    path = folder / "SIM01 plate layout.xlsx"
+    path.unlink(missing_ok=True)
+    write_layout(path, "SIM01", 3, 6, ["Unstimulated", "OVA", "ConA"])
+    if draw.random() < 0.5:
+        book = openpyxl.load_workbook(path)
+        sheet = book.worksheets[0]
+        for _ in range(draw.randrange(1, 4)):
+            cell = draw.choice([cell for row in sheet.iter_rows() for cell in row])
+            value = draw.choice(("=1+1", "x", 7, -1.5, True, None, "OVA", "µ" * 300, "$a$", "<b>"))
+            if not isinstance(cell, openpyxl.cell.cell.MergedCell):
+                cell.value = value
+        book.save(path)
+    else:
+        content = bytearray(path.read_bytes())
+        if draw.random() < 0.3:
+            del content[draw.randrange(len(content)) :]
+        for _ in range(draw.randrange(1, 5)):
+            if content:
+                content[draw.randrange(len(content))] = draw.randrange(256)
+        path.write_bytes(content)
+    found, findings = read_layout(path)
+    fatal = [finding for finding in findings if finding.fatal]
+    return _judged(findings, bool(fatal) or not found.duplicated(["plate", "well"]).any())
+
+
+def file_name(draw: random.Random, folder: Path) -> str:
+    """An image whose name is odd: it is of a plate and well, or it is said that it is not."""
+    name = _spoilt(draw, "CK19 - B - 02(fld 1 wv FITC - FITC)") + ".tif"
+    name = name.replace("/", "").replace("\0", "")
+    home = folder / "names"
+    home.mkdir(exist_ok=True)
+    path = home / name
+    if len(name.encode()) > 255 or name.startswith("."):
+        return RIGHT
+    path.write_bytes(b"x")
+    try:
+        found, findings = find_images(home)
+    finally:
+        path.unlink()
+    if len(found) + len(findings) != 1:
+        return SILENT
+    return _judged(findings, all(map(str.isprintable, [*found["plate"], *found["view"]])))
+
+
+JUDGES = {tiff_file: 250, wells_csv: 400, images_csv: 200, workbook: 25, file_name: 300}
+# A slow run has so many times the cases: more than 10,000 in all.
+MANY = 10
+
+
+@pytest.mark.parametrize("judge", JUDGES, ids=lambda judge: judge.__name__)
+def test_a_right_result_or_one_clear_message(judge, tmp_path):
+    outcomes = _count(judge, JUDGES[judge], tmp_path)
+    print(judge.__name__, dict(outcomes))
+    assert outcomes[SILENT] == outcomes[TRACEBACK] == 0
+    assert outcomes[MESSAGE] > 0 and outcomes[RIGHT] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judge", JUDGES, ids=lambda judge: judge.__name__)
+def test_a_right_result_or_one_clear_message_ten_thousand_times(judge, tmp_path):
+    outcomes = _count(judge, MANY * JUDGES[judge], tmp_path)
+    print(judge.__name__, dict(outcomes))
+    assert outcomes[SILENT] == outcomes[TRACEBACK] == 0
+
+
+def test_a_small_archive_that_unpacks_to_very_much_is_refused(tmp_path):
+    path = tmp_path / "P1 layout.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", b" " * 50_000_000)
+    found, findings = read_layout(path)
+    assert found.empty and findings and all(_plain(describe(finding)) for finding in findings)
+
+
+def test_names_that_a_spreadsheet_runs_are_text_everywhere():
+    for name in ("=cmd|' /C calc'!A0", "@SUM(1+1)", "+1", "-2+3", "\t=1"):
+        assert defused(name)[0] == "'"

@@ -1,0 +1,75 @@
+"""Two processes are never at one folder, and a killed one holds nothing back."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jaxcell.storage.owner import check_free, locked, owned, replacing
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys, time
+from pathlib import Path
+from jaxcell.storage.owner import locked, owned, replacing
+how, path, seconds = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
+hold = locked(path, wait=True, doing="building it") if how == "locked" else globals()[how](path, "training it")
+with hold:
+    print("held", flush=True)
+    time.sleep(seconds)
+"""  # noqa: E501
+
+
+def _hold(how: str, path: Path, seconds: float = 60.0) -> subprocess.Popen:
+    words = [sys.executable, "-c", HOLD, how, str(path), str(seconds)]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.mark.parametrize("how,take", [("owned", owned), ("replacing", replacing)])
+def test_the_second_is_refused_by_name_and_gets_it_once_the_first_is_killed(tmp_path, how, take):
+    folder = tmp_path / "run"
+    process = _hold(how, folder)
+    try:
+        with pytest.raises(ValueError) as error, take(folder, "evaluating it"):
+            raise AssertionError("both have it")
+        assert str(process.pid) in str(error.value) and "training it since" in str(error.value)
+        assert str(folder) in str(error.value)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    with take(folder, "evaluating it"):
+        pass
+
+
+def test_looking_makes_nothing(tmp_path):
+    check_free(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    process = _hold("owned", tmp_path / "run")
+    with pytest.raises(ValueError, match="in use"):
+        check_free(tmp_path / "run")
+    process.kill()
+    process.wait()
+    check_free(tmp_path / "run")
+
+
+def test_who_can_use_the_result_waits_and_says_for_whom(tmp_path, capsys):
+    process = _hold("locked", tmp_path / "lock", 4.0)
+    began = time.monotonic()
+    with locked(tmp_path / "lock", wait=True) as ours:
+        assert ours and process.wait(10) == 0
+    assert time.monotonic() - began > 2
+    said = capsys.readouterr().err
+    assert f"process {process.pid}" in said and "building it since" in said
+
+
+def test_the_owner_clears_what_a_killed_one_left(tmp_path, capsys):
+    (tmp_path / ".jaxcell-unfinished-a-1").write_bytes(b"x" * 2_000_000)
+    with owned(tmp_path, "training it"):
+        assert not (tmp_path / ".jaxcell-unfinished-a-1").exists()
+    assert "cleared 2.0 MB" in capsys.readouterr().err

@@ -139,9 +139,14 @@ def get_config() -> ConfigDict:
     return config
 
 
+def in_usual_light(config: ConfigDict) -> ConfigDict:
+    """The same on two plates in usual light, where a light that varies is not the question."""
+    config.plates.simulate.update({"plates": 2, "light": ("base",)})
+    return config
+
+
 def with_label_of_masks(config: ConfigDict) -> ConfigDict:
     """The same in usual light with the study's label: the overlap of masks made from each patch."""
     config.dataset.target = "iou"
-    config.plates.simulate.light = ("base",)
     config.training.regressor.relit = False
-    return config
+    return in_usual_light(config)

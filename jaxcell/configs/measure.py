@@ -6,12 +6,13 @@ jaxcell measure FOLDER
 from ml_collections import ConfigDict
 
 from jaxcell.configs import default
+from jaxcell.configs.default import in_usual_light
 from jaxcell.measures import field
 
 
 def get_config() -> ConfigDict:
     """Returns the default measurement."""
-    base = default.get_config()
+    base = in_usual_light(default.get_config())
     config = ConfigDict()
     config.experiment = "measurement"
     config.plates = base.plates

@@ -11,11 +11,12 @@ threshold and watershed; docs/results has the figures. The run then measures you
 from ml_collections import ConfigDict
 
 from jaxcell.configs import default
+from jaxcell.configs.default import in_usual_light
 
 
 def get_config() -> ConfigDict:
     """Returns the configuration."""
-    base = default.get_config()
+    base = in_usual_light(default.get_config())
     config = ConfigDict()
     config.experiment = "segmentation"
     config.plates = base.plates

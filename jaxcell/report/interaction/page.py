@@ -20,7 +20,7 @@ from jaxcell.report.interaction import intervals, plates, predictions, sentences
 from jaxcell.report.interaction import structure as structure_figures
 from jaxcell.report.interaction.outlines import Outlined, outlines
 from jaxcell.storage import anndata
-from jaxcell.storage.atomic import plain
+from jaxcell.storage.atomic import plain, write_csv
 from jaxcell.storage.provenance import versions
 
 # Odd wells that are listed, and what is said of how a report was made.
@@ -179,7 +179,7 @@ def _files(
     patches, pixel_um = answers.patches, images.micrometres_per_pixel
     files = {
         "patches.parquet": lambda path: patches.to_parquet(path, index=False),
-        "wells.csv": lambda path: answers.wells.to_csv(path, index=False),
+        "wells.csv": lambda path: write_csv(path, answers.wells),
     }
     if np.isfinite(codes).all():
         files["patches.h5ad"] = lambda path: anndata.patches_with_codes(

@@ -11,7 +11,7 @@ from jaxcell.report.common.page import write_page
 from jaxcell.report.common.words import joined, number
 from jaxcell.report.segmentation import figures
 from jaxcell.report.segmentation.figures import NAMES, Example
-from jaxcell.storage.atomic import plain
+from jaxcell.storage.atomic import plain, write_csv
 
 __all__ = ["Example", "summary_lines", "write_segmentation_report"]
 
@@ -71,7 +71,7 @@ def write_segmentation_report(
         metrics=metrics,
         simulated=simulated,
         figures=builders,
-        files={"fields.csv": lambda path: fields.to_csv(path, index=False)},
+        files={"fields.csv": lambda path: write_csv(path, fields)},
         content={
             "cells": cells,
             "verdict": on_cells(metrics) if cells else on_masks(metrics),

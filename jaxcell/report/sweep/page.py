@@ -13,7 +13,7 @@ from jaxcell.report.common.page import write_page
 from jaxcell.report.common.words import count, joined, number
 from jaxcell.report.sweep import figures
 from jaxcell.report.sweep.reconstructions import reconstructions_figure
-from jaxcell.storage.atomic import plain
+from jaxcell.storage.atomic import plain, write_csv
 
 # What a code is for -> the criterion that says how well it serves.
 PURPOSES = {"reconstruction": "bce_excess", "interaction": "rmse_over_sd", "structure": "auroc"}
@@ -102,8 +102,8 @@ def write_sweep_report(
         simulated=simulated,
         figures=builders,
         files={
-            "members.csv": lambda path: members.to_csv(path, index=False),
-            "sizes.csv": lambda path: sizes.to_csv(path, index=False),
+            "members.csv": lambda path: write_csv(path, members),
+            "sizes.csv": lambda path: write_csv(path, sizes),
         },
         content={
             "verdict": on_verdict(metrics, setting),

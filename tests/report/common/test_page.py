@@ -2,10 +2,14 @@
 
 import json
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from jaxcell.report.common import page as writer
+from jaxcell.report.common import style
+from jaxcell.report.common.page import save_figures
 from jaxcell.storage.provenance import versions
 
 
@@ -54,7 +58,7 @@ def test_simulated_plates_are_named_before_anything_else(write, simulated):
 def test_files_and_figures_lie_beside_the_page(write):
     page = write(files={"wells.csv": lambda path: path.write_text("well\nA01\n")},
                  figures={"empty": lambda: Figure(), "broken": lambda: 1 / 0})  # fmt: skip
-    found = {str(path.relative_to(page.parent)) for path in page.parent.rglob("*.*")}
+    found = {str(path.relative_to(page.parent)) for path in page.parent.rglob("[!.]*.*")}
     assert found == {"index.html", "metrics.json", "wells.csv", "figures/empty.png",
                      "figures/empty.svg"}  # fmt: skip
 
@@ -75,3 +79,36 @@ def test_a_folder_that_is_no_report_is_left_alone(write, tmp_path):
     with pytest.raises(FileExistsError, match="not a report"):
         write()
     assert [path.name for path in tmp_path.rglob("*")] == ["report", "thesis.docx"]
+
+
+@pytest.mark.parametrize("name", ["$x$", "$a_{", "50 $ and 60 $", "a\\b_c^d", "$\\frac{$"])
+def test_a_name_is_drawn_as_text_and_begins_no_formula(tmp_path, name):
+    def draw():
+        figure = style.new_figure(3, 2)
+        axes = figure.subplots()
+        axes.plot([1, 2], [3, 4], label=name)
+        axes.set(title=name, xlabel=name)
+        axes.set_xticks([1, 2], [name, name])
+        axes.legend(title=name)
+        figure.suptitle(name)
+        assert not any(text.get_parse_math() for text in figure.findobj(Text))
+        return figure
+
+    shown = save_figures(tmp_path, {"figure": draw})
+    assert "source" in shown["figure"], shown
+
+
+def test_numbers_on_logarithmic_axes_need_no_formula(tmp_path):
+    from jaxcell.report.sweep.figures import set_size_axis
+
+    def draw():
+        figure = style.new_figure(3, 2)
+        axes = figure.subplots()
+        set_size_axis(axes, [2, 8, 512])
+        style.set_scale(axes, pd.Series([1.0, 5000.0]))
+        figure.draw_without_rendering()
+        words = [label.get_text() for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+        assert not any("$" in word for word in words), words
+        return figure
+
+    assert "source" in save_figures(tmp_path, {"figure": draw})["figure"]

@@ -91,7 +91,7 @@ def draw_only(monkeypatch):
 
 def test_all_that_belongs_to_a_report_is_there(report):
     folder = report.parent
-    assert {path.name for path in folder.iterdir()} == {
+    assert {path.name for path in folder.glob("[!.]*")} == {
         "index.html",
         "explorer.html",
         "metrics.json",

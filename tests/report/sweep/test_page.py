@@ -137,7 +137,7 @@ def test_the_report_is_whole_and_gives_the_answer(tmp_path, arguments, draw_simp
     folder = tmp_path / "report"
     metrics = write_sweep_report(folder, **arguments)
     page = read(folder)
-    assert {item.name for item in folder.iterdir()} == {
+    assert {item.name for item in folder.glob("[!.]*")} == {
         "index.html",
         "metrics.json",
         "members.csv",

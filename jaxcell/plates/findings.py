@@ -47,6 +47,11 @@ def visible(text: str) -> str:
     return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in line)
 
 
+def spaced(text: str) -> str:
+    """A text with plain spaces alone, none at its ends: other widths look the same."""
+    return "".join(" " if unicodedata.category(each) == "Zs" else each for each in text).strip()
+
+
 def unseen(text: str) -> str:
     """The first character of a text that cannot be seen, by code and name; '' where all can.
 

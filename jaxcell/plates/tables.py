@@ -3,13 +3,12 @@
 import csv
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from jaxcell.plates.findings import Finding, unseen, visible
+from jaxcell.plates.findings import Finding, spaced, unseen, visible
 from jaxcell.storage import csv_cells
 
 ROLES = ("sample", "vehicle", "untreated", "empty")
@@ -168,18 +167,13 @@ def _clean(row: Mapping) -> dict[str, str]:
     """Strips a row of csv.DictReader, which files too many cells under None and too few as None."""
     if None in row:
         raise ValueError("more cells than the heading has columns")
-    cells = {name.strip(): _spaced(value or "") for name, value in row.items()}
+    cells = {name.strip(): spaced(value or "") for name, value in row.items()}
     for name, value in cells.items():
         if character := unseen(value):
             raise ValueError(
                 f"{name} {visible(value)!r} holds {character}, which cannot be seen: type it anew"
             )
     return {name: csv_cells.restored(value) for name, value in cells.items()}
-
-
-def _spaced(text: str) -> str:
-    """A text with plain spaces: spreadsheets write others, of which nobody knows."""
-    return "".join(" " if unicodedata.category(each) == "Zs" else each for each in text).strip()
 
 
 def _place(row: Mapping) -> tuple[str, str]:

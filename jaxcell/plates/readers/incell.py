@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jaxcell.plates.findings import Finding
+from jaxcell.plates.findings import Finding, spaced, unseen
 from jaxcell.plates.tables import images_table, well_name
 
 # Simulated plates keep label images there, which nobody needs to be told of.
@@ -20,9 +20,10 @@ FILE_NAME = re.compile(
 
 
 def parse(name: str) -> dict | None:
-    """Reads plate, well, field and view off a file name; None where it breaks `GRAMMAR`."""
-    match = FILE_NAME.fullmatch(name)
-    if match is None:
+    """Reads plate, well, field and view off a file name; None where it breaks `GRAMMAR`, or holds
+    a character that cannot be seen."""
+    match = FILE_NAME.fullmatch(spaced(name))
+    if match is None or unseen(name):
         return None
     try:
         well = well_name(match["row"] + match["column"])
@@ -50,6 +51,8 @@ def find_images(folder: Path) -> tuple[pd.DataFrame, list[Finding]]:
         if path.parent.name == TRUTH_FOLDER:
             continue
         message = f"'{path.name}' is no IN Cell file name ({GRAMMAR}) and is left out"
+        if character := unseen(path.name):
+            message += f"; it holds {character}, which cannot be seen"
         cure = "rename it if it belongs to a plate, or list it in images.csv"
         findings.append(Finding("unknown file name", "", "", str(path), message, cure, fatal=False))
     return images_table(rows), findings

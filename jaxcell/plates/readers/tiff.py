@@ -90,6 +90,8 @@ def _check_tags(page: tifffile.TiffPage, file_bytes: int) -> None:
     """Raises BadImage for anything but complete 16-bit grey, as far as the tags show it."""
     if len(page.shape) != 2:
         raise BadImage(f"the image is colour or a stack, shape {page.shape}, not grey", EXPORT)
+    if not all(page.shape):
+        raise BadImage("the file is damaged: it does not say how large its image is", COPY)
     if page.dtype != np.uint16:
         kind = "8-bit" if page.dtype == np.uint8 else page.dtype
         raise BadImage(f"the image is {kind}, not 16-bit", EXPORT)

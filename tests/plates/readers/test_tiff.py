@@ -99,6 +99,19 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     assert "may not be read" in check_images(_table(tmp_path / "a.tif"))[0].message
 
 
+def test_an_image_without_a_width_is_no_image_of_no_pixels(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COUNTS, photometric="minisblack")
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages.first.tags["ImageWidth"].offset
+    content = bytearray(path.read_bytes())
+    content[tag + 1] = 0xE4  # another code: the tag is then not known
+    path.write_bytes(content)
+    assert "how large" in check_images(_table(path))[0].message
+    with pytest.raises(BadImage, match="how large"):
+        read_view(path)
+
+
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.tif")
     (tmp_path / "folder.tif").mkdir()

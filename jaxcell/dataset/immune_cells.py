@@ -144,6 +144,13 @@ class QuickArrayRecord(file_adapters.ArrayRecordFileAdapter):
 file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.ARRAY_RECORD] = QuickArrayRecord
 
 
+class _LocalInfo(tfds.core.DatasetInfo):
+    """What is known of a data set that nobody has published."""
+
+    def initialize_from_bucket(self) -> None:
+        """Asks no server for it, and leaves no empty folder in the system's temporary one."""
+
+
 class ImmuneCells(tfds.core.ShardBasedBuilder):
     """Patches of T cells and dendritic cells, their masks and how they interact.
 
@@ -189,7 +196,7 @@ class ImmuneCells(tfds.core.ShardBasedBuilder):
             **({f"by_{name}": np.float32 for name in MASKS} if of_truth else {}),
             **({"light": tfds.features.Text()} if of_truth else {}),
         }
-        return tfds.core.DatasetInfo(
+        return _LocalInfo(
             builder=self,
             description=__doc__,
             features=tfds.features.FeaturesDict(features),
@@ -303,6 +310,11 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     if content.damage(home, kept=True) or not (home / content.LIST).exists():
         with locked(lock_beside(home), wait=True, doing=f"building the data set {name}"):
             _build(plates, config, folder, home, _most_bytes(images, config))
+        if [fingerprint(Path(path)) for path in images["path"]] != prints:
+            remove([home])
+            raise ValueError(
+                "an image changed while the data set was built: start again once all are copied"
+            )
     return ImmuneCells(config=config, data_dir=folder)
 
 

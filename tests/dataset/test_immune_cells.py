@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,48 @@ def even_light(monkeypatch):
 
 def _times(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_building_leaves_nothing_in_the_systems_temporary_folder(plates, tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    build(plates, _config(subset="dmso"), tmp_path / "data")
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_an_image_that_changes_while_it_is_built_leaves_no_data_set(
+    plates_folder, tmp_path, monkeypatch
+):
+    shutil.copytree(plates_folder, tmp_path / "copy")
+    plates = read_plates(tmp_path / "copy", VIEWS)
+    prepare = ImmuneCells.download_and_prepare
+
+    def meanwhile(builder, *given, **options):
+        prepare(builder, *given, **options)
+        path = Path(plates.images["path"].iloc[0])
+        path.write_bytes(path.read_bytes() + b"\0")
+
+    monkeypatch.setattr(ImmuneCells, "download_and_prepare", meanwhile)
+    with pytest.raises(ValueError, match="changed while the data set was built"):
+        build(plates, _config(subset="dmso"), tmp_path / "data")
+    assert not list((tmp_path / "data").rglob("*.array_record*"))
+
+
+def test_a_damaged_data_set_is_named_or_built_anew(plates, tmp_path, capsys):
+    first = build(plates, _config(subset="dmso"), tmp_path)
+    home, name = Path(first.data_path), first.builder_config.name
+    for path in [path for path in home.iterdir() if path.is_file() and path.name[0] != "."]:
+        sound = path.read_bytes()
+        for harm in (sound[: len(sound) // 2], bytes([sound[0] ^ 1]) + sound[1:]):
+            path.write_bytes(harm)
+            with pytest.raises(ValueError) as error:
+                open_built(_config(subset="dmso"), name, tmp_path)
+            assert str(path) in str(error.value) and "train the run again" in str(error.value)
+        path.write_bytes(sound)
+    path.write_bytes(harm)
+    again = build(plates, _config(subset="dmso"), tmp_path)
+    assert "built anew" in capsys.readouterr().err and again.is_prepared()
+    assert open_built(_config(subset="dmso"), name, tmp_path).is_prepared()
 
 
 def test_the_same_input_is_opened_and_not_built_again(plates, tmp_path):

@@ -55,6 +55,11 @@ def predict_folder(
     with replacing(folder, "predicting into it"):
         refuse_other(folder, read_source(folder / SOURCE), source)
         predictions = predict_plates(run, config, found, pixel_um)
+        if content_digest(found) != source["content"]:
+            raise ValueError(
+                f"an image in {plates} changed while it was predicted: start again once all are "
+                "copied"
+            )
         _write(folder, predictions, source)
     lines = _summary_lines(predictions, config.dataset.target, found)
     lines["tables"] = f"{WELLS}, {PATCHES} in {folder}"

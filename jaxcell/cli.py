@@ -24,6 +24,7 @@ SAID = (ValueError, FileExistsError, FloatingPointError)
 SKIP = "leave bad images out and list them, instead of stopping"
 VIEWS = "view that shows each kind of cell, such as t_cell=GFP,dendritic_cell=Cy5"
 PIXEL = "edge of a pixel of these images in um, where it is not the run's: they are resampled"
+REREAD = "read every image again, also those whose size and times are unchanged"
 CONDITION = "condition of wells that no layout describes"
 
 
@@ -48,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             changes = _changes(options, unknown)
             if options.command != "settings":
                 _set_up()
+            if getattr(options, "reread", False):
+                from jaxcell.storage import content
+
+                content.forget()
             print(options.run(options, changes))
     except Exception as error:
         said = faults.sentence(error, _written_to(options))
@@ -100,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--plates", default="", help="folder of plates; default: simulated ones")
     add("--views", type=_views, default={}, help=VIEWS)
     add("--skip", action="store_true", help=SKIP)
+    add("--reread", action="store_true", help=REREAD)
 
     add = command("evaluate", _evaluate, "evaluate a run on wells it never saw").add_argument
     _add_run(add)
@@ -108,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--views", type=_views, default={}, help=VIEWS)
     add("--condition", help=CONDITION)
     add("--skip", action="store_true", help=SKIP)
+    add("--reread", action="store_true", help=REREAD)
     add("--pixel-um", type=float, default=0.0, help=PIXEL)
     add("--standardise", action="store_true", help="standardise codes on control wells first")
     add("--data", default="", help="folder that keeps data sets; of other plates: RUN/data")
@@ -120,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--pixel-um", type=float, default=0.0, help=PIXEL)
     add("--views", type=_views, default={}, help=VIEWS)
     add("--skip", action="store_true", help=SKIP)
+    add("--reread", action="store_true", help=REREAD)
 
     add = command(
         "measure", _measure, "measure every well and every cell" + configured
@@ -133,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--views", type=_views, default={}, help=VIEWS)
     add("--condition", help=CONDITION)
     add("--skip", action="store_true", help=SKIP)
+    add("--reread", action="store_true", help=REREAD)
 
     add = command("settings", _settings, "list all settings of a config").add_argument
     add("--config", default="default", help="name of a config, or its file")

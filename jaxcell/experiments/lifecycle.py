@@ -72,9 +72,8 @@ def evaluate(workdir: Path, *, began: float | None = None, **options: Any) -> st
     if not path.exists():
         raise ValueError(f"{workdir} is not a run, it has no {path.name}")
     kind = read(path).get("experiment", "interaction")
-    report = (
-        f"report-{Path(options['plates']).resolve().name}" if options.get("plates") else "report"
-    )
+    plates = options.get("plates")
+    report = f"report-{Path(plates).resolve().name}" if plates else "report"
     require_place(workdir, what="the report")
     with replacing(workdir / report, "evaluating it"):
         outcome = _module(kind, "evaluate").evaluate(workdir, **options)
@@ -137,7 +136,6 @@ def train(
       FloatingPointError: a loss is not finite.
     """
     require_place(workdir, what="the run")
-    require_place(Path(config.machine.folder), what="simulated plates and data sets")
     check_claim(workdir, IDENTITY, identity(config), "other settings")
     check_free(workdir)
     check(config)

@@ -7,6 +7,7 @@ from ml_collections import FrozenConfigDict
 
 from jaxcell.storage.atomic import UNFINISHED, _as_json, read, write
 from jaxcell.storage.owner import LOCKS
+from jaxcell.storage.source import FILE as SOURCE
 
 # What a run is, and, last of all that a training writes, how many steps were taken.
 IDENTITY, TRAINED = "identity.json", "trained.json"
@@ -17,6 +18,7 @@ CLAIMS = {
     *("config.json", "sweep.json", "dataset.json", "findings.json", "images.json"),
     IDENTITY,
     LOCKS,
+    SOURCE,
 }
 
 

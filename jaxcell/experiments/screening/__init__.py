@@ -1,0 +1,1 @@
+"""Plates of compounds screened: hits, doses, and plates designed before the experiment."""

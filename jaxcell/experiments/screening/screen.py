@@ -1,0 +1,97 @@
+"""Plates screened: from tables of wells, or plates measured first, to hits and a report."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from ml_collections import ConfigDict
+
+from jaxcell.analysis.screening.answers import Screened, screen
+from jaxcell.experiments.measurement.measure import measure_plates
+from jaxcell.experiments.screening.tables import ScreenTable, read_screen_table
+from jaxcell.report.common.terminal import closing_table
+from jaxcell.report.screening.sentences import summary_lines
+from jaxcell.storage.atomic import write, write_cells, write_csv
+from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import LOCKS, owned
+
+# What the folder of a screen holds beside its tables.
+MADE_FROM, MEASURED = "screen.json", "measured"
+
+
+def screen_plates(
+    folder: Path,
+    *,
+    tables: Sequence[Path] = (),
+    config: ConfigDict | None = None,
+    layouts: Sequence[Path] = (),
+    plate: str = "",
+    measure: str = "",
+    views: Mapping[str, str],
+    counts: Mapping[str, str],
+    correct: bool = True,
+    condition: str | None = None,
+) -> str:
+    """Screens wells and writes tables and report.
+
+    Args:
+      folder: of the results; created, or that of an earlier screen, whose tables are replaced.
+      tables: of wells; none: the plates that the config names are measured first.
+      config: as `configs/measure.py` describes; not looked at where there are tables.
+      layouts, plate, measure, views, counts: as for `read_screen_table`.
+      correct: whether wells are freed of what they owe to their place.
+      condition: of wells that no layout describes, where plates are measured.
+
+    Returns:
+      The closing table.
+
+    Raises:
+      ValueError, FileExistsError: said to the person who started it.
+    """
+    began = time.monotonic()
+    require_place(folder, what="a screen")
+    _check_folder(folder)
+    if not tables:
+        measure_plates(config, folder / MEASURED, condition)
+        tables = [folder / MEASURED / "wells.csv"]
+    table = read_screen_table(
+        tables, layouts=layouts, plate=plate, measure=measure, views=views, counts=counts
+    )
+    found = screen(table.wells, table.measure, table.counts, correct=correct)
+    made_from = {
+        "tables": [path.name for path in tables],
+        "measure": table.measure.name,
+        "counts": table.counts,
+        "corrected": correct,
+    }
+    with owned(folder, "screening into it"):
+        write(folder / MADE_FROM, made_from)
+        _write_tables(folder, found, table)
+    lines = summary_lines(found, table.measure)
+    lines |= {"tables": f"compounds.csv, wells.csv (and .parquet) in {folder}"}
+    return closing_table(lines, None, time.monotonic() - began)
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises FileExistsError where a folder holds something that is no screen."""
+    begun = folder.is_dir() and any(path.name != LOCKS for path in folder.iterdir())
+    if begun and not any((folder / name).exists() for name in (MADE_FROM, MEASURED)):
+        raise FileExistsError(f"{folder} exists and holds no screen: name another with --out")
+
+
+def _write_tables(folder: Path, found: Screened, table: ScreenTable) -> None:
+    """One row a compound, dose and condition, and one row a well, each as CSV and Parquet."""
+    compounds = found.effects.drop(columns="group")
+    corrected = found.hits.wells[["plate", "well", "scaled", "place_effect", "corrected"]]
+    wells = table.wells.merge(corrected, "left", ["plate", "well"])
+    wells["corrected_value"] = found.scale.backward(wells["corrected"])
+    for name, rows in {"compounds": compounds, "wells": wells}.items():
+        write_csv(folder / f"{name}.csv", rows)
+        write_cells(folder / f"{name}.parquet", _one_type(rows))
+
+
+def _one_type(rows: pd.DataFrame) -> pd.DataFrame:
+    """Columns of mixed values as texts: Parquet takes no others."""
+    mixed = [name for name in rows if rows[name].dtype == object]
+    return rows.assign(**{name: rows[name].fillna("").astype(str) for name in mixed})

@@ -28,14 +28,25 @@ def stopping(say: Callable[[int], str]) -> Iterator[None]:
         yield  # only the main thread is interrupted by signals
         return
     received: list[int] = []
+    told: list[int] = []
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
+
+    def tell(number: int) -> None:
+        if not told:  # tasks of a pool may keep a process that has said so from ending
+            told.append(number)
+            with suppress(OSError, ValueError):
+                print(f"\n{say(number)}", file=sys.stderr, flush=True)
+
+    def end(number: int) -> None:
+        tell(number)
+        os._exit(128 + number)
 
     def interrupt(number: int, frame: object) -> None:
         del frame
         received.append(number)
         if len(received) > 1:  # asked twice
-            _end(number, say(number))
+            end(number)
         raise KeyboardInterrupt
 
     def watch() -> None:
@@ -43,9 +54,11 @@ def stopping(say: Callable[[int], str]) -> Iterator[None]:
         while number := os.read(reading, 1)[0]:
             if number in SIGNALS:
                 time.sleep(GRACE)
-                _end(number, say(number))
+                end(number)
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    # A shell has what it runs in the background ignore Ctrl-C, and that stays so.
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     pipe_before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -54,7 +67,7 @@ def stopping(say: Callable[[int], str]) -> Iterator[None]:
     except BaseException:
         # Whatever an interrupted library makes of it.
         if received:
-            print(f"\n{say(received[0])}", file=sys.stderr, flush=True)
+            tell(received[0])
             raise SystemExit(128 + received[0]) from None
         raise
     finally:
@@ -66,9 +79,3 @@ def stopping(say: Callable[[int], str]) -> Iterator[None]:
             watcher.join()
             os.close(reading)
             os.close(writing)
-
-
-def _end(number: int, sentence: str) -> None:
-    with suppress(OSError, ValueError):
-        print(f"\n{sentence}", file=sys.stderr, flush=True)
-    os._exit(128 + number)

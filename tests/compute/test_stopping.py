@@ -44,6 +44,8 @@ def test_it_ends_soon_with_a_sentence_and_the_code(what, number):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background of a shell, they ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == "busy\n"
     time.sleep(0.2)
@@ -51,6 +53,20 @@ def test_it_ends_soon_with_a_sentence_and_the_code(what, number):
     _, said = process.communicate(timeout=60)
     assert said.strip() == f"stopped by {int(number)}: what was finished is kept"
     assert process.returncode == 128 + number
+
+
+def test_what_a_shell_has_ignored_is_ignored():
+    code = PROGRAM.replace("exec(sys.argv[1])", "time.sleep(2); print('done')")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert process.stdout.readline() == "busy\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0] == "done\n" and process.returncode == 0
 
 
 def test_what_was_there_before_is_there_again():

@@ -34,7 +34,10 @@ def get_config() -> ConfigDict:
                 "columns": 9,  # of wells
                 "fields": 1,  # a well
                 "field_size": 1152,  # pixels, side of a field; the real ones are 2048
-                "seed": 0,  # of cells, light and noise
+                "seed": 0,  # of compounds, cells, light and noise
+                # Conditions in `blocks` of columns as laboratories set them, or all by `lot`
+                "layout": "blocks",
+                "doses_um": (10.0,),  # uM, of the compounds
                 # Lamps, stains, focus and camera of each plate in turn: `base`, `defocus`, `dim`,
                 # `uneven`, or `varied`, every field of its own from a wide range
                 "light": ("base", "defocus", "dim", "uneven", "varied"),
@@ -85,7 +88,7 @@ def get_config() -> ConfigDict:
         {
             "seed": 0,  # of parameters, batch order and dropout
             "autoencoder": {
-                "epochs": 8,  # at most
+                "epochs": 4,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 200,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 8,  # without progress; 0: never
@@ -101,7 +104,7 @@ def get_config() -> ConfigDict:
                 },
             },
             "regressor": {
-                "epochs": 30,  # at most
+                "epochs": 24,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 400,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 0,  # without progress; 0: never

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from jaxcell.configs.settings import flat, nearest
 from jaxcell.measures.catalogue import TARGETS
 from jaxcell.measures.contacts import MAXIMUM_UM
+from jaxcell.simulator.layout import LAYOUTS
 from jaxcell.simulator.light import REGIMES
 
 # Kinds of cell of which a measurement needs a view; brightfield may be missing.
@@ -174,6 +175,8 @@ PLATES = {
     "plates.simulate.fields": whole(1, 100, "fields a well"),
     "plates.simulate.field_size": whole(64, 16384, "pixels"),
     "plates.simulate.seed": SEED,
+    "plates.simulate.layout": one_of(*LAYOUTS),
+    "plates.simulate.doses_um": several(number(1e-9, 1e6, "µM"), 1, 24),
     "plates.simulate.light": several(one_of(*REGIMES), 1, 1000),
 }
 DATASET = {

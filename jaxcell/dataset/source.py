@@ -12,7 +12,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
-from jaxcell.dataset.truth import has_truth
+from jaxcell.dataset.truth import has_truth, read_ceiling
 from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, is_simulated, leave_out, read_plates, require_good
@@ -65,6 +65,7 @@ def open_data(config: Config) -> Opened:
         "training_mean": float(target.mean()),
         "training_sd": float(target.astype(float).std(ddof=0)),
         "simulated": is_simulated(plates),
+        "ceiling": read_ceiling(plates),
     }
     return Opened(examples, dataset, plates.findings, image_files(plates))
 

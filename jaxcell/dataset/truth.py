@@ -16,6 +16,7 @@ from jaxcell.measures.catalogue import BY_MASKS, TRUTHS
 from jaxcell.measures.patch import measure_patches
 from jaxcell.measures.truth import BOUND, CENTRE, CONTACT, DENDRITIC_CELL, T_CELL
 from jaxcell.plates.folder import Plates
+from jaxcell.simulator.ceiling import ceiling
 
 # How cells are found in place of the truth, for comparison; `otsu` is what a user without this
 # program has: scikit-image's threshold of a patch, in 128 bins, without a rule of ours.
@@ -32,6 +33,18 @@ def has_truth(plates: Plates) -> bool:
     """Whether the true cells of every field of some plates are known."""
     images = plates.images[plates.images["role"] == VIEWS[0]]
     return all(truth_image(Path(path)).exists() for path in images["path"])
+
+
+def read_ceiling(plates: Plates) -> dict | None:
+    """How well the conditions of simulated plates could be told apart at best; None of others.
+
+    Returns:
+      As `simulator.ceiling.ceiling` gives.
+    """
+    homes = sorted({Path(path).parent for path in plates.images["path"]})
+    files = [home / "truth" / "wells.parquet" for home in homes]
+    tables = [pd.read_parquet(file) for file in files if file.exists()]
+    return ceiling(pd.concat(tables, ignore_index=True)) if tables else None
 
 
 def read_labels(field: Any) -> np.ndarray:

@@ -21,10 +21,13 @@ SHARP, BLURRED = (0.9, 1.3), (1.6, 3.2)
 # Clumps of dendritic cells: shares of singles, of 2-4 cells, of 5-30 cells.
 CLUMP_SHARES = (0.66, 0.24, 0.10)
 # Radius of a clump: this times a cell's diameter times the root of the number of cells.
-CLUMP_SPREAD = 0.42
-LEAST_DISTANCE = 5.5  # between centres of cells of one type: each centre stays inside its own mask
+CLUMP_SPREAD = 0.6
+LEAST_DISTANCE = 5.5  # between centres of T cells: each stays inside its own mask
+DENDRITIC_CELL_GAP = 0.6  # between centres of dendritic cells, in diameters: they lie side by side
+PLACES_A_CELL = 1.6  # drawn for each cell: those too close to others are dropped
 # Some clumps draw many more T cells than others: log-normal weights.
-ATTRACTION_SPREAD = 1.0
+ATTRACTION_SPREAD = 0.8
+ROLLED = 0.95  # where those that roll off come to lie, in distances at which two cells touch
 
 
 class Kind(NamedTuple):
@@ -45,9 +48,15 @@ class Kind(NamedTuple):
 
 # Diameters as read off the real images: T cells 8-11 px and round, dendritic cells 12-20 px and
 # irregular; these are spread in height and look softer.
-T_CELL = Kind((9.8, 0.8), 0.035, (1350.0, 0.5))
-DENDRITIC_CELL = Kind((15.2, 2.0), 0.085, (900.0, 0.5), 1.35)
+T_CELL = Kind((10.1, 0.8), 0.035, (1350.0, 0.7))
+DENDRITIC_CELL = Kind((13.5, 1.8), 0.085, (900.0, 0.6), 1.35)
 UNSTAINED = Kind((10.5, 1.8), 0.035, (1.0, 0.3))
+
+
+def swollen(kind: Kind, factor: float) -> Kind:
+    """A kind whose cells are so many times as wide."""
+    mean, deviation = kind.diameter
+    return kind._replace(diameter=(factor * mean, factor * deviation))
 
 
 class Cells(NamedTuple):
@@ -97,24 +106,25 @@ def separate(points: np.ndarray, size: int, distance: float = LEAST_DISTANCE) ->
 
 
 def place_dendritic_cells(
-    rng: np.random.Generator, count: int, size: int, crowding: np.ndarray
+    rng: np.random.Generator, count: int, size: int, crowding: np.ndarray, kind: Kind
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places dendritic cells singly and in clumps: points, and the number of the clump of each.
 
-    A few fewer than `count` stay after those too close are dropped.
+    So many as asked for, unless the field is too full for them.
     """
-    kind = rng.choice(3, max(count, 1), p=CLUMP_SHARES)
-    few = rng.integers(2, 5, len(kind))
-    many = np.clip(np.round(rng.lognormal(np.log(9), 0.55, len(kind))), 5, 30).astype(int)
-    sizes = np.where(kind == 0, 1, np.where(kind == 1, few, many))
-    sizes = sizes[: int(np.searchsorted(np.cumsum(sizes), count)) + 1]
-    clump = np.repeat(np.arange(len(sizes)), sizes)[:count]
+    drawn = round(PLACES_A_CELL * count)
+    form = rng.choice(3, max(drawn, 1), p=CLUMP_SHARES)
+    few = rng.integers(2, 5, len(form))
+    many = np.clip(np.round(rng.lognormal(np.log(9), 0.55, len(form))), 5, 30).astype(int)
+    sizes = np.where(form == 0, 1, np.where(form == 1, few, many))
+    sizes = sizes[: int(np.searchsorted(np.cumsum(sizes), drawn)) + 1]
+    clump = np.repeat(np.arange(len(sizes)), sizes)[:drawn]
     centres = scatter(rng, len(sizes), size, crowding)
-    reach = CLUMP_SPREAD * DENDRITIC_CELL.diameter[0] * np.sqrt(sizes) * (sizes > 1)
+    reach = CLUMP_SPREAD * kind.diameter[0] * np.sqrt(sizes) * (sizes > 1)
     distance = reach[clump] * np.sqrt(rng.random(len(clump)))
     angle = rng.uniform(0, 2 * np.pi, len(clump))
     points = centres[clump] + distance[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)
-    keep = separate(points, size)
+    keep = np.flatnonzero(separate(points, size, DENDRITIC_CELL_GAP * kind.diameter[0]))[:count]
     return points[keep].astype(np.float32), clump[keep]
 
 
@@ -124,28 +134,53 @@ def place_t_cells(
     size: int,
     crowding: np.ndarray,
     association: float,
+    roll_off: float,
     dendritic_cells: Cells,
     clump: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places T cells: a share `association` bound to dendritic cells, the others wherever.
 
-    Points, and which of them are bound, bool [N]. A few fewer than `count` stay after those too
-    close are dropped; `clump` int [N] is that of each dendritic cell.
+    Points, and which of them are bound, bool [N]: as many as asked for, unless there is no room for
+    them. `clump` int [N] is that of each dendritic cell, `roll_off` the share of those not bound
+    that fell on a dendritic cell and come to lie beside it.
     """
-    points = scatter(rng, count, size, crowding)
-    bound = rng.random(count) < (association if len(clump) else 0.0)
+    wanted = np.array([0, rng.binomial(count, association if len(clump) else 0.0)])
+    wanted[0] = count - wanted[1]
+    drawn = np.ceil(PLACES_A_CELL * wanted).astype(int)
+    points = scatter(rng, int(drawn.sum()), size, crowding)
+    bound = rng.permutation(len(points)) < drawn[1]
+    if len(clump):
+        centres = np.stack([dendritic_cells.y, dendritic_cells.x], -1)
+        points = _roll_off(rng, points, centres, dendritic_cells.radius, roll_off)
     if bound.any():
         attraction = rng.lognormal(0, ATTRACTION_SPREAD, int(clump.max()) + 1)[clump]
-        partner = rng.choice(len(clump), count, p=attraction / attraction.sum())
+        partner = rng.choice(len(clump), len(points), p=attraction / attraction.sum())
         # From on top of the cell (0) to touching its rim (1).
-        depth = np.sqrt(rng.uniform(0.0, 1.0, count))
+        depth = np.sqrt(rng.uniform(0.0, 1.0, len(points)))
         distance = depth * (dendritic_cells.radius[partner] + T_CELL.diameter[0] / 2)
-        angle = rng.uniform(0, 2 * np.pi, count)
+        angle = rng.uniform(0, 2 * np.pi, len(points))
         step = distance[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)
-        centre = np.stack([dendritic_cells.y, dendritic_cells.x], -1)[partner]
-        points = np.where(bound[:, None], centre + step, points)
+        points = np.where(bound[:, None], centres[partner] + step, points)
     keep = separate(points, size)
+    for kind, number in enumerate(wanted):
+        keep[np.flatnonzero(keep & (bound == kind))[number:]] = False
     return points[keep].astype(np.float32), bound[keep]
+
+
+def _roll_off(
+    rng: np.random.Generator,
+    points: np.ndarray,
+    centres: np.ndarray,
+    radius: np.ndarray,
+    share: float,
+) -> np.ndarray:
+    """Moves a share of the points that fell on a dendritic cell to its rim, where they touch it."""
+    distance, nearest = cKDTree(centres).query(points)
+    reach = radius[nearest] + T_CELL.diameter[0] / 2
+    rolls = (distance < reach) & (rng.random(len(points)) < share)
+    outwards = (points - centres[nearest]) / np.maximum(distance, 1e-6)[:, None]
+    rim = centres[nearest] + outwards * (ROLLED * reach)[:, None]
+    return np.where(rolls[:, None], rim, points)
 
 
 def draw_cells(

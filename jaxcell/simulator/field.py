@@ -1,10 +1,5 @@
-"""One simulated co-culture field: cells, light, camera and truth.
+"""One simulated co-culture field: cells, light, camera and truth."""
 
-Conditions differ by one number only, the association: the expected share of T cells bound to a
-dendritic cell. Densities, sizes, brightness and clumping follow the same laws everywhere.
-"""
-
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,23 +10,13 @@ from jaxcell.simulator.light import Light, draw_light, lamp_profile
 
 CELL_TYPES = ("t_cell", "dendritic_cell")
 
-# Expected share of bound T cells in the median well. Fitted by trial, with the brightness, density
-# and attraction laws, so that the overlaps of 192 x 192 patches by this program's own masks have
-# mean, spread and share of zeros of the real plate CK19 (29,400 patches); the slow test checks.
-ASSOCIATION: Mapping[str, float] = {"Unstimulated": 0.02, "OVA": 0.042, "ConA": 0.23}
-# Standard deviation, between wells, of the log odds of being bound; the same in every condition.
-ASSOCIATION_SPREAD = 1.0
-
-# Cells placed in a field of 2048 x 2048, near the instrument's medians on CK19 (720-1,280 T cells,
-# 685-1,016 dendritic cells). Those too close together are dropped: few T cells, but some 15 % of
-# the dendritic cells, which crowd in clumps.
+# Cells in a field of 2048 x 2048, as the instrument counts them on CK19.
 T_CELLS, DENDRITIC_CELLS, UNSTAINED_CELLS = 1100, 900, 3200
-DENSITY_SPREAD = 0.18  # between wells, standard deviation of the logarithm
+ROLL_OFF = 0.5
 CROWDING_SPREAD = 0.25  # within a field
 # Glow without offset: between CK19's (up to 255) and the real field's (about 500).
 BACKGROUND = (230.0, 0.3)
 DROPLET_SHARE = 0.04  # of fields
-EMPTY_SHARE = 0.01  # of wells: nothing was dispensed
 
 Populations = tuple[cells.Cells, cells.Cells, cells.Cells]  # T cells, dendritic cells, unstained
 
@@ -42,6 +27,9 @@ class Well(NamedTuple):
     Attributes:
       association: share of T cells bound to a dendritic cell.
       t_cells, dendritic_cells, unstained_cells: expected cells in a field of 2048 x 2048.
+      roll_off: share of the T cells that settle on a dendritic cell without being bound which come
+        to lie beside it.
+      swelling: factors on the diameters of T cells and of dendritic cells.
       gain: brightness of FITC and TexasRed relative to the usual.
       background: glow of FITC and TexasRed in counts.
     """
@@ -50,6 +38,8 @@ class Well(NamedTuple):
     t_cells: float = T_CELLS
     dendritic_cells: float = DENDRITIC_CELLS
     unstained_cells: float = UNSTAINED_CELLS
+    roll_off: float = ROLL_OFF
+    swelling: tuple[float, float] = (1.0, 1.0)
     gain: tuple[float, float] = (1.0, 1.0)
     background: tuple[float, float] = (BACKGROUND[0], BACKGROUND[0])
 
@@ -72,26 +62,6 @@ class Field(NamedTuple):
     cells: pd.DataFrame
     contacts: pd.DataFrame
     light: Light
-
-
-def draw_well(rng: np.random.Generator, association: float) -> Well:
-    """Draws what varies from well to well, by the same laws in every condition."""
-    shift = ASSOCIATION_SPREAD * rng.standard_normal()
-    density = np.exp(DENSITY_SPREAD * rng.standard_normal(3))
-    gain = np.exp(0.12 * rng.standard_normal(2))
-    background = BACKGROUND[0] * np.exp(BACKGROUND[1] * rng.standard_normal(2))
-    if rng.random() < EMPTY_SHARE:
-        density, background = density * 0.0, background * 0.5
-    share = np.clip(association, 1e-9, 1 - 1e-9)
-    odds = share / (1 - share) * np.exp(shift)
-    return Well(
-        association=float(odds / (1 + odds)) if association > 0 else 0.0,
-        t_cells=T_CELLS * density[0],
-        dendritic_cells=DENDRITIC_CELLS * density[1],
-        unstained_cells=UNSTAINED_CELLS * density[2],
-        gain=(float(gain[0]), float(gain[1])),
-        background=(float(background[0]), float(background[1])),
-    )
 
 
 def simulate_field(
@@ -185,16 +155,18 @@ def _draw_populations(
     crowding = [cells.draw_crowding(rng, CROWDING_SPREAD) for _ in range(3)]
     gain = np.multiply(well.gain, light.gain)
     count = rng.poisson(well.dendritic_cells * scale)
-    points, clump = cells.place_dendritic_cells(rng, count, size, crowding[1])
+    kind = cells.swollen(cells.DENDRITIC_CELL, well.swelling[1])
+    points, clump = cells.place_dendritic_cells(rng, count, size, crowding[1], kind)
     keep = _outside(rng, points, droplet, 0.4)
     points, clump = points[keep], clump[keep]
-    dendritic_cells = cells.draw_cells(rng, points, cells.DENDRITIC_CELL, gain[1])
+    dendritic_cells = cells.draw_cells(rng, points, kind, gain[1])
     count = rng.poisson(well.t_cells * scale)
     points, bound = cells.place_t_cells(
-        rng, count, size, crowding[0], well.association, dendritic_cells, clump
+        rng, count, size, crowding[0], well.association, well.roll_off, dendritic_cells, clump
     )
     points, bound = _sweep(rng, points, bound, droplet, size)
-    t_cells = cells.draw_cells(rng, points, cells.T_CELL, gain[0])
+    kind = cells.swollen(cells.T_CELL, well.swelling[0])
+    t_cells = cells.draw_cells(rng, points, kind, gain[0])
     points = cells.scatter(rng, rng.poisson(well.unstained_cells * scale), size, crowding[2])
     points = points[cells.separate(points, size, 8.0)]
     return (t_cells, dendritic_cells, cells.draw_cells(rng, points, cells.UNSTAINED)), bound

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from jaxcell.simulator.biology import Condition, log_odds
 from jaxcell.simulator.field import CELL_TYPES, Field, Well
-from jaxcell.simulator.layout_workbook import Treatment
+from jaxcell.simulator.layout import Treatment
 
 COUNTS = ["t_cells", "dendritic_cells", "bound"]
 
@@ -44,9 +45,30 @@ def field_row(well: Well, made: Field) -> dict:
     }
 
 
-def well_row(plate: str, treatment: Treatment, well: Well, fields: pd.DataFrame) -> pd.DataFrame:
-    """A row of the wells' truth: what was done, cells of all fields, light of the mean field."""
-    about = {"plate": plate, "well": fields["well"].iloc[0], **treatment._asdict()}
-    about |= {"association": well.association}
+def well_row(
+    plate: str,
+    treatment: Treatment,
+    medians: tuple[Condition, Condition],
+    well: Well,
+    fields: pd.DataFrame,
+) -> pd.DataFrame:
+    """A row of the wells' truth: what was done, cells of all fields, light of the mean field.
+
+    Args:
+      medians: what the median well of the condition is without and with the compound.
+      fields: of `field_row`, with `well` and `field`.
+    """
+    without, with_compound = medians
+    effect = log_odds(with_compound.association) - log_odds(without.association)
+    drawn = {
+        "association": well.association,
+        "condition_association": without.association,
+        "compound_effect": effect,
+        "expected_t_cells": well.t_cells,
+        "expected_dendritic_cells": well.dendritic_cells,
+        "swelling_t_cell": well.swelling[0],
+        "swelling_dendritic_cell": well.swelling[1],
+    }
+    about = {"plate": plate, "well": fields["well"].iloc[0], **treatment._asdict()} | drawn
     light = fields.drop(columns=["well", "field", *COUNTS]).mean()
     return pd.DataFrame([about | fields[COUNTS].sum().to_dict() | light.to_dict()])

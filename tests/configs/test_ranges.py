@@ -11,7 +11,7 @@ from jaxcell.configs import ranges, settings
 from jaxcell.dataset.immune_cells import MASK_METHODS, MASK_SCOPES, SPLITS, SUBSETS
 from jaxcell.models.build import ARCHITECTURES, REGRESSORS
 from jaxcell.report.common.images import COLOURS
-from jaxcell.simulator.field import ASSOCIATION
+from jaxcell.simulator.biology import CONDITIONS
 from jaxcell.training.tasks import RECONSTRUCTION_LOSSES
 
 NAMES = (*settings.names(), "latent_sweep:study")
@@ -141,8 +141,8 @@ def test_choices_are_those_of_the_code():
             assert table[field].fits(wrapped), (field, word)
             assert word in table[field].words
         assert not table[field].fits("none" if field == "dataset.split_by" else "another")
-    assert not table["plates.simulate.columns"].fits(len(ASSOCIATION) - 1)
-    assert table["plates.simulate.columns"].fits(len(ASSOCIATION))
+    assert not table["plates.simulate.columns"].fits(len(CONDITIONS) - 1)
+    assert table["plates.simulate.columns"].fits(len(CONDITIONS))
 
 
 def test_a_package_of_somebody_elses_may_have_fields_of_its_own():

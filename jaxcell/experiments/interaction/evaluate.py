@@ -17,7 +17,7 @@ from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.flat_field import read_flat_fields
 from jaxcell.dataset.immune_cells import ImmuneCells, build, open_built
 from jaxcell.dataset.source import Config, dataset_config, image_files, load_plates, tfds_folder
-from jaxcell.dataset.truth import has_truth, values_by_patch
+from jaxcell.dataset.truth import has_truth, read_ceiling, values_by_patch
 from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.experiments.lifecycle import Outcome
 from jaxcell.inference.patches import (
@@ -127,6 +127,7 @@ def evaluate_run(workdir: Path, config: Config, run: Run) -> dict:
         run.image_files,
         run.findings,
         run.dataset["simulated"],
+        run.dataset.get("ceiling"),
     )
 
 
@@ -161,6 +162,7 @@ def evaluate_plates(
         image_files(plates),
         plates.findings,
         is_simulated(plates),
+        read_ceiling(plates),
         unknown,
         source,
     )
@@ -186,6 +188,7 @@ def _evaluate(
     files: Mapping | None,
     findings: list[Finding],
     simulated: bool,
+    ceiling: dict | None,
     unknown: bool = False,
     source: dict | None = None,
 ) -> dict:
@@ -205,6 +208,7 @@ def _evaluate(
         beside = _by_other_masks(evaluated.patches, examples, rows, config)
         evaluated = evaluated._replace(patches=beside)
     answers = _answers(evaluated, target, calibrate(examples, evaluated.patches), config, unknown)
+    answers.numbers["structure"]["ceiling"] = ceiling
     training_mean = run.dataset["training_mean"]
     metrics = {
         **summarise(evaluated.patches, training_mean),

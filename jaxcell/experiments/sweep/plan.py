@@ -33,8 +33,9 @@ from jaxcell.models.build import make_models
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import image_shape
 from jaxcell.report.common.words import count
-from jaxcell.simulator.layout_workbook import VEHICLE_SHARE
-from jaxcell.simulator.plates import ASSOCIATION, VIEWS
+from jaxcell.simulator.biology import CONDITIONS
+from jaxcell.simulator.layout import VEHICLE_SHARE
+from jaxcell.simulator.plates import VIEWS
 from jaxcell.training.optimizer import make_optimizer
 from jaxcell.training.program import side_by_side
 
@@ -175,7 +176,7 @@ def count_patches(config: ConfigDict, plates: Plates | None) -> Patches:
 
     if plates is None:
         simulate = config.plates.simulate
-        dual = sum(name in ASSOCIATION for name in settings.conditions) / len(ASSOCIATION)
+        dual = sum(name in CONDITIONS for name in settings.conditions) / len(CONDITIONS)
         share = {"full": 1.0, "dual": dual, "dmso": VEHICLE_SHARE}[settings.subset]
         wells = round(simulate.plates * simulate.rows * simulate.columns * share)
         in_well = simulate.fields * in_field((simulate.field_size, simulate.field_size))

@@ -34,10 +34,17 @@ def against_threshold(p: float) -> str:
 
 def on_structure(structure: Mapping) -> str:
     """The answer on structure in a sentence or two, with the p that decided it."""
-    why = sentence(structure["why"].removeprefix("Cannot be said: "))
-    if structure["p"] is None:
-        return why
-    return f"{why} By shuffling the conditions of wells, {against_threshold(structure['p'])}."
+    said = sentence(structure["why"].removeprefix("Cannot be said: "))
+    if structure["p"] is not None:
+        said += f" By shuffling the conditions of wells, {against_threshold(structure['p'])}."
+    ceiling = structure.get("ceiling")
+    if ceiling and ceiling["association"] is not None:
+        said += (
+            " On these simulated plates the best AUROC possible is "
+            f"{number(ceiling['association'])} by the true association of each well, "
+            f"{number(ceiling['cells'])} by its association and its cells together."
+        )
+    return said
 
 
 def on_strength(strength: Mapping, target: Quantity = OVERLAP) -> list[str]:

@@ -186,6 +186,9 @@ def structure(result: Mapping) -> Figure:
         axes.set(xlabel=label, ylim=(patch_row - 0.5, len(names) - 0.4))
         low, high = axes.get_xlim()
         axes.set_xlim(min(low, chance - 0.1), max(high, 1.02))
+    best = (result.get("ceiling") or {}).get("association")
+    if best is not None:
+        left.axvline(best, color=style.VERMILION, lw=1, ls=":", zorder=0)
     left.set_title("Wells ranked (p: by shuffling wells)", size=9.5)
     right.set_title("Wells recognised", size=9.5)
     single = f"{result['answered']}, single patches" if result["leaky"] else ""
@@ -193,7 +196,11 @@ def structure(result: Mapping) -> Figure:
     left.set_yticks([patch_row, *range(len(names))], ticks)
     for label, name in zip(left.get_yticklabels()[1:], names):
         label.set_fontweight("bold" if name == result["answered"] else "normal")
-    figure.legend(handles=_structure_handles(), loc="outside lower left", ncols=2)
+    handles = _structure_handles()
+    if best is not None:
+        words = "best possible by the true association"
+        handles.append(Line2D([], [], color=style.VERMILION, lw=1, ls=":", label=words))
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)
     return figure
 
 

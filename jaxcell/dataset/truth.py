@@ -16,7 +16,7 @@ from jaxcell.measures.catalogue import BY_MASKS, TRUTHS
 from jaxcell.measures.patch import measure_patches
 from jaxcell.measures.truth import BOUND, CENTRE, CONTACT, DENDRITIC_CELL, T_CELL
 from jaxcell.plates.folder import Plates
-from jaxcell.simulator.ceiling import ceiling
+from jaxcell.simulator.ceiling import KNOWN, ceiling
 
 # How cells are found in place of the truth, for comparison; `otsu` is what a user without this
 # program has: scikit-image's threshold of a patch, in 128 bins, without a rule of ours.
@@ -44,7 +44,8 @@ def read_ceiling(plates: Plates) -> dict | None:
     homes = sorted({Path(path).parent for path in plates.images["path"]})
     files = [home / "truth" / "wells.parquet" for home in homes]
     tables = [pd.read_parquet(file) for file in files if file.exists()]
-    return ceiling(pd.concat(tables, ignore_index=True)) if tables else None
+    known = [table for table in tables if set(KNOWN) <= set(table)]  # plates of earlier versions
+    return ceiling(pd.concat(known, ignore_index=True)) if known else None
 
 
 def read_labels(field: Any) -> np.ndarray:

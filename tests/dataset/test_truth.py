@@ -8,10 +8,11 @@ import tifffile
 
 from jaxcell.dataset.fields import cut_fields, select_fields
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
-from jaxcell.dataset.truth import MASKS, light_of, read_labels, read_truth
+from jaxcell.dataset.truth import MASKS, light_of, read_ceiling, read_labels, read_truth
 from jaxcell.measures import truth
 from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.plates.folder import read_plates
+from jaxcell.simulator.ceiling import ceiling
 from jaxcell.simulator.plates import simulate_plates
 
 VIEWS = {"t_cell": "FITC", "dendritic_cell": "TexasRed", "brightfield": "Brightfield"}
@@ -29,6 +30,14 @@ def plates(tmp_path_factory):
 def _fields(plates, target="bound_share"):
     config = ImmuneCellsConfig(name="t", split_by="none", target=target)
     return select_fields(plates, config), config
+
+
+def test_the_ceiling_is_of_all_wells_and_of_no_plate_without_their_truth(plates):
+    homes = sorted({Path(path).parent for path in plates.images["path"]})
+    wells = pd.concat(pd.read_parquet(home / "truth" / "wells.parquet") for home in homes)
+    assert len(homes) == 2 and read_ceiling(plates) == ceiling(wells)
+    elsewhere = plates.images.assign(path="/nowhere/a.tif")
+    assert read_ceiling(plates._replace(images=elsewhere)) is None
 
 
 def test_the_map_of_a_field_holds_its_masks_and_every_t_cell(plates):

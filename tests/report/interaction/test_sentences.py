@@ -42,6 +42,16 @@ def test_the_answer_on_structure_has_the_p_that_decided_it_beside_its_threshold(
     assert sentences.on_structure(unknown) == "There is one condition."
 
 
+def test_the_ceiling_of_simulated_plates_stands_beside_the_answer_on_structure():
+    ceiling = {"association": 0.874, "cells": 0.957, "pairs": {}}
+    said = sentences.on_structure(_structure(ceiling=ceiling))
+    assert "the best AUROC possible is 0.87" in said and "0.96 by its association and" in said
+    without = sentences.on_structure(_structure())
+    nothing = {"association": None, "cells": None, "pairs": {}}
+    for other in (None, nothing):
+        assert sentences.on_structure(_structure(ceiling=other)) == without
+
+
 def test_structure_is_set_against_its_baselines_and_the_leak():
     said = paragraph("on_baselines", _structure())
     assert "0.70 to 0.90" in said and "doubled" not in said

@@ -58,7 +58,7 @@ def protocol_mask(field: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Masks the cells of a field by the instrument's protocol.
 
     A pixel is a cell's where it stands out of its surroundings (`_white_top_hat`) by more than
-    `NOISES_AT_SENSITIVITY_ONE / sensitivity` times the noise of the field (`_pixel_noise`).
+    `NOISES_AT_SENSITIVITY_ONE / sensitivity` times the noise of the field (`pixel_noise`).
 
     Args:
       field: uint8 or uint16 [H, W], raw counts of one stained view.
@@ -83,7 +83,7 @@ def protocol_mask(field: np.ndarray, protocol: Protocol) -> np.ndarray:
         )
     if not field.size:
         return np.zeros(field.shape, bool)
-    threshold = NOISES_AT_SENSITIVITY_ONE / protocol.sensitivity * _pixel_noise(field)
+    threshold = NOISES_AT_SENSITIVITY_ONE / protocol.sensitivity * pixel_noise(field)
     # Compared as whole numbers: a pixel is above `threshold` where it is above its floor.
     limit = min(int(threshold), np.iinfo(field.dtype).max)
     return _sieve(_white_top_hat(field, protocol.kernel) > limit, protocol.minimum_area)
@@ -101,7 +101,7 @@ def _white_top_hat(field: np.ndarray, radius: int) -> np.ndarray:
     return field - _sweep(np.maximum, _sweep(np.maximum, opened, radius).T, radius).T
 
 
-def _pixel_noise(field: np.ndarray) -> float:
+def pixel_noise(field: np.ndarray) -> float:
     """Standard deviation in counts of a pixel of the background of a field, unsigned [H, W].
 
     From the median difference between neighbours, which cells, haze and illumination leave alone.

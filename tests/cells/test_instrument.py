@@ -9,8 +9,8 @@ from jaxcell.cells.instrument import (
     NOISES_AT_SENSITIVITY_ONE,
     PROTOCOLS,
     Protocol,
-    _pixel_noise,
     _white_top_hat,
+    pixel_noise,
     protocol_mask,
 )
 from jaxcell.cells.labelling import label_cells
@@ -44,7 +44,7 @@ def test_noise_is_that_of_the_background(step):
     field = rng.normal(600, 12, (400, 400)) + np.linspace(0, 500, 400)
     field[::7, ::9] += 1500
     field = (np.rint(field / step) * step).astype(np.uint16)
-    assert _pixel_noise(field) == pytest.approx(12, rel=0.2)
+    assert pixel_noise(field) == pytest.approx(12, rel=0.2)
 
 
 def test_kernel_five_is_a_radius():
@@ -69,7 +69,7 @@ def test_higher_sensitivity_finds_more_and_the_sieve_removes_up_to_its_area():
 
 def test_threshold_is_noise_over_sensitivity():
     field = np.random.default_rng(0).normal(300, 10, (200, 200)).clip(0).astype(np.uint16)
-    threshold = NOISES_AT_SENSITIVITY_ONE / 17 * _pixel_noise(field)
+    threshold = NOISES_AT_SENSITIVITY_ONE / 17 * pixel_noise(field)
     level = int(np.median(field))
     for above, seen in ((0.7, False), (1.3, True)):
         square = field.copy()

@@ -34,8 +34,9 @@ from jaxcell.experiments.measurement.kept_wells import (
     settings_of,
 )
 from jaxcell.experiments.measurement.one_well import measure_one_well
-from jaxcell.measures import catalogue, chance
+from jaxcell.measures import catalogue, chance, light
 from jaxcell.measures.chance import TOO_FEW
+from jaxcell.measures.doubts import doubts
 from jaxcell.plates.folder import Plates, is_simulated
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.measurement.page import ExampleField, summary_lines, write_measurement_report
@@ -114,6 +115,7 @@ def _measure_into(
     cells = about.merge(cells, on=["plate", "well"], validate="one_to_many")
     truth = _agreement(wells, cells, fields)
     described = catalogue.quantities(config.measurement.contact_um, config.measurement.near_um)
+    described |= light.LIGHT
     metrics = {
         "wells": len(wells),
         "cells": {kind: int((cells["kind"] == kind).sum()) for kind in VIEWS},
@@ -127,6 +129,7 @@ def _measure_into(
         "truth": truth,
         "seconds_a_well": float(wells["seconds"].median()),
         "left_out": sum(finding.fatal for finding in plates.findings),
+        "doubts": [doubt._asdict() for doubt in doubts(wells.to_dict("records"))],
     }
     write_csv(folder / "wells.csv", wells)
     write_cells(folder / "cells.parquet", cells)

@@ -10,6 +10,7 @@ from jaxcell.dataset.fields import read_field
 from jaxcell.dataset.flat_field import FlatFields
 from jaxcell.experiments.measurement.cell_finding import CellFinder
 from jaxcell.measures.cell_table import cell_table
+from jaxcell.measures.light import measure_light, record_light
 from jaxcell.measures.well import measure_well, record_field
 
 
@@ -17,7 +18,7 @@ class Measured(NamedTuple):
     """A measured well.
 
     Attributes:
-      measures: as `measure_well` gives them, with `plate`, `well` and `fields`.
+      measures: as `measure_well` and `measure_light` give them, with `plate`, `well`, `fields`.
       cells: one row a cell, see `cell_table`, with plate, well and field.
       labels: field -> int32 [2, H, W], the number of the T cell and of the dendritic cell at each
         pixel, 0 outside cells; numbers are those of the column `cell`.
@@ -45,7 +46,7 @@ def measure_one_well(
     Raises:
       ValueError: an image cannot be read or measured; names plate, well and field.
     """
-    place, records, tables, found = fields.iloc[0], [], [], {}
+    place, records, lights, tables, found = fields.iloc[0], [], [], [], {}
     try:
         for row in fields.itertuples():
             views = read_field(row, flat)
@@ -60,9 +61,10 @@ def measure_one_well(
             steps = config.measurement.granularity_steps
             table = cell_table(stacked, labels, record, config.plates.pixel_um, steps)
             records.append(record)
+            lights.append(record_light(stacked, labels, find))
             tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
             found[int(row.field)] = labels
-        measures = measure_well(records)
+        measures = measure_well(records) | measure_light(lights)
     except ValueError as error:
         number = f", field {row.field}" if len(records) < len(fields) else ""
         raise ValueError(f"{place.plate} {place.well}{number}: {error}") from error

@@ -13,6 +13,7 @@ from jaxcell.analysis.conditions import NO_CONDITION, condition_names, condition
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import MEASURES
 from jaxcell.measures.chance import MINIMUM_CELLS
+from jaxcell.measures.doubts import PROBLEMS, Doubt, summary
 from jaxcell.report.common import style
 from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS
 from jaxcell.report.common.outlines import brightness, fullest_square
@@ -20,6 +21,7 @@ from jaxcell.report.common.page import write_page
 from jaxcell.report.common.words import count, joined
 from jaxcell.report.interaction import plates as plate_figures
 from jaxcell.report.measurement import figures
+from jaxcell.report.measurement.light import light
 from jaxcell.storage.atomic import plain
 
 # Up to this many wells are listed in the open.
@@ -82,9 +84,10 @@ def write_measurement_report(
       simulated: whether the plates were simulated.
       metrics: `wells`, `cells` (kind -> number), `conditions` (of `by_condition`), `chance`
         (`level` of the two-sided test and `nearest_shift_um`, `farthest_shift_um`), `truth` (see
-        `agreement.with_truth`; empty where nothing is known), `left_out`, `seconds_a_well`.
+        `agreement.with_truth`; empty where nothing is known), `doubts` (of each the fields of
+        `Doubt`), `left_out`, `seconds_a_well`.
       wells: one row a well: plate, well, condition, compound, concentration_um (µM), role, fields,
-        every measure, t_cells, dendritic_cells, chance_p, answer.
+        every measure, every number of its light, t_cells, dendritic_cells, chance_p, answer.
       cells: one row a cell: kind, condition, touches_border, `figures.SHAPE` and, where they were
         measured, granularity_1...
       examples: fields to be shown.
@@ -112,6 +115,7 @@ def write_measurement_report(
         "strength": partial(figures.strengths, wells, STRENGTH, measures, palette),
         "overlap": partial(figures.strengths, wells, OVERLAP, measures, palette),
         "shapes": partial(figures.shapes, cells, palette),
+        "light": partial(light, wells),
     }
     if "granularity_1" in cells:
         builders["granularity"] = partial(figures.granularity, cells, palette)
@@ -142,12 +146,28 @@ def write_measurement_report(
             "colours": COLOURS[colours],
             "shown": [f"{item.condition or NO_CONDITION}, well {item.well}" for item in examples],
             "truth": on_truth(metrics["truth"]),
+            "on_light": on_light(metrics["doubts"], metrics["wells"]),
             "lit": plate_figures.illumination_ranges(flat_fields),
         },
         made={"seconds_a_well": metrics["seconds_a_well"]},
         config=config,
         findings=findings,
     )
+
+
+def on_light(found: Sequence[Mapping], wells: int) -> list[str]:
+    """How many wells each problem of light puts in doubt, in words; none where there is none.
+
+    Args:
+      found: of each doubt the fields of `Doubt`.
+      wells: number of all wells.
+    """
+    places = {
+        problem: {(one["plate"], one["well"]) for one in found if one["problem"] == problem}
+        for problem in PROBLEMS
+    }
+    return [f"{problem} in {len(some)} of {count(wells, 'well')}"
+            for problem, some in places.items() if some]  # fmt: skip
 
 
 def _found(
@@ -227,7 +247,7 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
     """What a measurement came to, for the terminal.
 
     Args:
-      metrics: `wells`, `cells`, `conditions`, see `write_measurement_report`.
+      metrics: `wells`, `cells`, `conditions`, `doubts`, see `write_measurement_report`.
 
     Returns:
       Name -> text.
@@ -244,4 +264,5 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
             if row["answered"]
             else f"too few cells to say in any of {row['wells']} wells"
         )
-    return lines
+    found = [Doubt(**doubt) for doubt in metrics["doubts"]]
+    return lines | {"light": summary(found) or "in order"}

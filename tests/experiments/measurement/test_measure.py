@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import signal
 import time
@@ -19,6 +20,8 @@ from jaxcell.experiments.measurement import kept_wells
 from jaxcell.experiments.measurement import measure as measurement
 from jaxcell.experiments.measurement.cell_finding import make_cell_finder
 from jaxcell.measures.catalogue import MEASURES
+from jaxcell.measures.doubts import doubts
+from jaxcell.measures.light import LIGHT
 from jaxcell.simulator.plates import simulate_plates
 from jaxcell.storage.provenance import code_digest
 
@@ -68,6 +71,28 @@ def test_tables_say_the_same_of_every_well(measured):
     assert "T cells in contact" in table and "ConA" in table
     ranked = wells.groupby("condition")["contact_share"].mean()
     assert ranked["ConA"] > 2 * ranked["Unstimulated"]
+
+
+def test_the_light_of_every_well_is_in_the_table_and_judged(measured):
+    out, table = measured
+    wells = pd.read_csv(out / "wells.csv")
+    assert set(LIGHT) <= set(wells)
+    repeated = wells[[f"repeated_share_{kind}" for kind in ("t_cell", "dendritic_cell")]]
+    # A few wells have too few cells of a kind to say.
+    assert repeated.count().sum() >= 12 and (repeated.isna() | (repeated > 70)).all(axis=None)
+    metrics = json.loads((out / "report" / "metrics.json").read_text())
+    assert metrics["doubts"] == [one._asdict() for one in doubts(wells.to_dict("records"))]
+    assert "light" in table
+
+
+def test_a_case_of_crosstalk_is_warned_of_with_plate_and_well(shared_data, tmp_path):
+    config = _config(shared_data / "cases" / "bleed_through", measurement__granularity_steps=0)
+    table = measurement.measure_plates(config, tmp_path / "out", None)
+    assert "crosstalk in 1: P A01" in table
+    page = (tmp_path / "out" / "report" / "index.html").read_text()
+    said = r"(\d+\.\d).% of the light of T cells shows in the dendritic-cell view"
+    assert 9.5 < float(re.search(said, page)[1]) < 10.5
+    assert (tmp_path / "out" / "report" / "figures" / "light.png").exists()
 
 
 def test_cells_are_found_near_the_truth(measured):

@@ -7,13 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from html_page import Page
+from matplotlib.collections import PathCollection
 
 from jaxcell.analysis.wells import by_condition
 from jaxcell.measures.catalogue import MEASURES, quantities
+from jaxcell.measures.doubts import doubts
+from jaxcell.measures.light import LIGHT
 from jaxcell.report.common import page as common_page
 from jaxcell.report.common import style
 from jaxcell.report.measurement import figures
 from jaxcell.report.measurement import page as writer
+from jaxcell.report.measurement.light import light
 from jaxcell.report.measurement.page import ExampleField, write_measurement_report
 
 COUNTED = {
@@ -23,6 +27,12 @@ COUNTED = {
     "mean_intensity": 900.0,
     "granularity_1": 40.0,
     "granularity_2": 20.0,
+}
+# The light of a well that nobody need doubt.
+IN_ORDER = {name: 0.0 for name in LIGHT} | {
+    f"{name}_{kind}": value
+    for name, value in (("repeated_share", 90.0), ("edge_share", 40.0), ("signal_to_noise", 60.0))
+    for kind in ("t_cell", "dendritic_cell")
 }
 
 
@@ -44,6 +54,7 @@ def make_wells(conditions=("Unstimulated", "OVA", "ConA"), each=3, plate="SIM01"
             chance, excess = random.uniform(4, 6), 4.0 * at + random.normal(0, 0.5)
             rows.append(
                 {name: random.uniform(0.1, 1) for name in MEASURES}
+                | IN_ORDER
                 | {
                     "plate": plate,
                     "well": f"{'ABCDEFGHIJKLMNOP'[number % 16]}{at * 8 + number // 16 + 1:02d}",
@@ -103,6 +114,7 @@ def make_arguments(wells, cells=None):
             "chance": {"level": 0.05, "nearest_shift_um": 30.0, "farthest_shift_um": 75.0},
             "truth": {"t_cell": {"count": agreement, "mean_area_um2": {"n": 0}}},
             "left_out": 1,
+            "doubts": [one._asdict() for one in doubts(wells.to_dict("records"))],
             "seconds_a_well": 4.2,
             "conditions": by_condition(wells),
         },
@@ -113,7 +125,7 @@ def make_arguments(wells, cells=None):
             for name, well in wells.groupby("condition")["well"].first().items()
         ],
         "flat_fields": {},
-        "measures": {name: item._asdict() for name, item in quantities().items()},
+        "measures": {name: item._asdict() for name, item in (quantities() | LIGHT).items()},
         "findings": [("missing_view", "CK91", "B03", "/plates/a.tif", "<b>no</b> view", "export")],
         "config": {"plates": {"pixel_um": 0.741, "folder": "x"}},
     }
@@ -159,6 +171,7 @@ def test_a_report_is_whole_and_answers_for_every_condition(tmp_path):
         "shapes",
         "granularity",
         "flat_fields",
+        "light",
         "found_1",
         "found_2",
         "found_3",
@@ -211,6 +224,7 @@ def test_poor_input_still_gives_a_page(tmp_path, case, build_only):
         wells = wells.iloc[:1]
     elif case == "no cells":
         wells = wells.assign(answer="too few cells to say", t_cells=0, chance_z=0.0)
+        wells[list(LIGHT)] = np.nan
     elif case == "no places":
         wells["well"] = ["left", "right"]
     elif case == "many":
@@ -236,7 +250,55 @@ def test_a_figure_that_fails_leaves_a_sentence(tmp_path, monkeypatch):
     for name in ("answers", "strengths", "shapes", "granularity"):
         monkeypatch.setattr(figures, name, lambda *given: style.sentence_figure("not drawn"))
     page = read(write_measurement_report(tmp_path / "report", **arguments))
-    assert page.text.count("This figure could not be drawn") == 1 and len(page.images) == 5
+    assert page.text.count("This figure could not be drawn") == 1 and len(page.images) == 6
+
+
+def test_doubtful_light_is_said_at_the_top_in_a_table_and_on_the_terminal(tmp_path, build_only):
+    wells = make_wells()
+    names = [f"crosstalk{end}_t_cell" for end in ("", "_low", "_high")]
+    wells.loc[[1, 4], names] = [9.8, 9.1, 10.4]
+    wells.loc[4, "repeated_share_dendritic_cell"] = 40.0
+    arguments = make_arguments(wells)
+    page = read(write_measurement_report(tmp_path / "report", **arguments))
+    said = "crosstalk in 2 of 9 wells and dim light in 1 of 9 wells"
+    assert page.text.index("The light is in doubt: " + said) < page.text.index(
+        "Interaction or chance?"
+    )
+    rows = [row[:3] for row in page.rows if row and row[0] in ("crosstalk", "dim light")]
+    places = wells["plate"] + " " + wells["well"]
+    assert [" ".join(row[1:]) for row in rows] == list(places[[1, 4, 4]])
+    assert (
+        "9.8 % of the light of dendritic cells shows in the T-cell view (95 % interval 9.1 to"
+        in (page.text.replace("\N{NO-BREAK SPACE}", " "))
+    )
+    lines = writer.summary_lines(arguments["metrics"])
+    assert lines["light"] == (
+        f"crosstalk in 2: {places[1]}, {places[4]}\ndim light in 1: {places[4]}"
+    )
+    fine = make_arguments(make_wells())
+    page = read(write_measurement_report(tmp_path / "fine", **fine))
+    assert "in doubt" not in page.text.split("Light", 1)[0]
+    assert "Nothing speaks against the light" in page.text
+    assert writer.summary_lines(fine["metrics"])["light"] == "in order"
+
+
+def test_wells_in_doubt_are_marked_on_their_side_of_the_limit():
+    wells = make_wells()
+    wells["crosstalk_low_t_cell"] = [5.0, -4.0] + [0.0] * 7
+    wells["crosstalk_t_cell"] = [6.0, 6.0] + [0.0] * 7
+    wells["edge_share_dendritic_cell"] = [3.0, 14.0] + [40.0] * 7
+    axes = {one.get_title(loc="left").split("\n")[0]: one for one in light(wells).axes}
+    for title, marked in (
+        ("Crosstalk into", 1),
+        ("Light at the edge", 2),
+        ("Faint cells among", 0),
+    ):
+        counts = {}
+        for points in axes[title].collections:
+            if isinstance(points, PathCollection) and len(points.get_offsets()):
+                colour = tuple(points.get_facecolor()[0][:3].round(2))
+                counts[colour] = counts.get(colour, 0) + len(points.get_offsets())
+        assert sorted(counts.values()) == sorted(filter(None, [marked, 18 - marked])), title
 
 
 def test_an_old_report_stays_until_the_new_one_is_whole(tmp_path, draw_nothing):

@@ -160,6 +160,24 @@ def _parser() -> argparse.ArgumentParser:
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)
 
+    add = command(
+        "label", _label, "draw patches for a person to annotate" + configured
+    ).add_argument
+    add("plates", nargs="?", default="", help="folder of plates; default: simulated plates")
+    add("--plates", dest="plates_flag", default="", help="the same")
+    add("--patches", default="", help="how many; default: the config's, 120")
+    add("--out", default="", help="folder of the sheet; default: runs/sheet-PLATES")
+    add("--config", default="labelling", help="name of a config, or its file")
+    add("--views", type=_views, default={}, help=VIEWS)
+    add("--condition", help=CONDITION)
+    add("--skip", action="store_true", help=SKIP)
+    add("--reread", action="store_true", help=REREAD)
+
+    add = command("score", _score, "score estimators on an annotated sheet").add_argument
+    add("sheet", nargs="?", default="", help="folder of the sheet")
+    add("--run", dest="run_flag", nargs="+", default=[], help="trained runs to score too")
+    add("--plates", dest="plates_flag", default="", help="where the sheet's plates lie now")
+
     add = command("settings", _settings, "list all settings of a config").add_argument
     add("--config", default="default", help="name of a config, or its file")
     return parser
@@ -250,6 +268,24 @@ def _screen(options: argparse.Namespace, changes: dict[str, str]) -> str:
     )
 
 
+def _label(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    from jaxcell.experiments.labelling.draw import draw_sheet
+
+    config = settings.changed(settings.load_config(options.config), changes)
+    plates = config.plates.folder
+    name = Path(plates).resolve().name if plates else "simulated"
+    return draw_sheet(config, Path(options.out or f"runs/sheet-{name}"), options.condition)
+
+
+def _score(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    del changes
+    if not options.sheet:
+        raise ValueError("name the sheet's folder: jaxcell score SHEET")
+    from jaxcell.experiments.labelling.score import score_sheet
+
+    return score_sheet(Path(options.sheet), options.plates_flag, list(map(Path, options.run_flag)))
+
+
 def _settings(options: argparse.Namespace, changes: dict[str, str]) -> str:
     del changes
     rows = settings.described(options.config)
@@ -299,6 +335,8 @@ def _changes(options: argparse.Namespace, unknown: Sequence[str]) -> dict[str, s
             changes["measurement.segmentation"] = options.segmentation
         if getattr(options, "labels", False):
             changes["measurement.labels"] = "True"
+        if getattr(options, "patches", ""):
+            changes["labelling.patches"] = options.patches
     return changes
 
 

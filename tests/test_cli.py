@@ -30,6 +30,12 @@ WRONG = {
     "screen": "give tables of wells, --table FILE, or plates, --plates FOLDER",
     "screen --table nowhere.csv": "there is no table nowhere.csv",
     "masure": "invalid choice: 'masure'",
+    "label nowhere": "there is no folder of plates nowhere",
+    "label --patches=many": "labelling.patches is 'many': give a whole number",
+    "label nowhere --patchs=9": "did you mean --patches?",
+    "score": "name the sheet's folder: jaxcell score SHEET",
+    "score nowhere": "nowhere is not a labelling sheet",
+    "score nowhere --runs=a": "did you mean --run?",
     "settings --config=defualt": "did you mean default?",
 }
 
@@ -49,7 +55,7 @@ def test_a_wrong_word_is_answered_in_a_sentence_with_flags_of_its_command(
         assert "--config" not in said
     for flag, commands in {
         "--workdir": "train evaluate predict",
-        "--out": "measure predict",
+        "--out": "measure predict label score",
     }.items():
         assert flag not in said or words.split()[0] in commands.split()
 

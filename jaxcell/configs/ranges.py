@@ -301,6 +301,16 @@ FIELDS: dict[str, dict[str, Range]] = {
         "machine.folder": text("a folder"),
         "machine.threads": whole(1, 256, "wells at a time"),
     },
+    "labelling": EXPERIMENT
+    | PLATES
+    | {
+        "labelling.patches": whole(1, 10**6, "patches"),
+        "labelling.window": WINDOW,
+        "labelling.enlarged": whole(1, 16, "screen pixels a pixel"),
+        "labelling.seed": SEED,
+        "evaluation.colours": COLOURS,
+        "machine.folder": text("a folder"),
+    },
 }
 
 

@@ -1,0 +1,1 @@
+"""Patches drawn for a person to annotate, and estimators scored on the answers."""

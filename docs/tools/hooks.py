@@ -17,8 +17,11 @@ from jaxcell.measures.catalogue import (  # noqa: E402
     granularity_step,
     quantities,
 )
+from jaxcell.measures.light import LIGHT  # noqa: E402
 
-MARKER = re.compile(r"<!-- (settings|measures|morphology|rooms)(?:: (\w+)(?: unlike (\w+))?)? -->")
+MARKER = re.compile(
+    r"<!-- (settings|measures|light|morphology|rooms)(?:: (\w+)(?: unlike (\w+))?)? -->"
+)
 
 
 def on_page_markdown(markdown: str, **kwargs) -> str:
@@ -27,6 +30,7 @@ def on_page_markdown(markdown: str, **kwargs) -> str:
     writers = {
         "settings": _settings,
         "measures": _measures,
+        "light": lambda: _words(LIGHT.values()),
         "morphology": _morphology,
         "rooms": _rooms,
     }

@@ -22,7 +22,8 @@ from jaxcell.plates.layouts.workbook import read_layout
 from jaxcell.plates.readers.incell import find_images
 from jaxcell.plates.readers.tiff import BadImage, image_shape, read_view
 from jaxcell.plates.tables import ROLES, WELL_NAME, read_images, read_wells
-from jaxcell.simulator.layout_workbook import write_layout
+from jaxcell.simulator.layout import block_layout
+from jaxcell.simulator.layout_workbook import write_workbook
 from jaxcell.storage.csv_cells import defused
 
 RIGHT, MESSAGE, SILENT, TRACEBACK = "right", "message", "silent", "traceback"
@@ -156,7 +157,8 @@ def workbook(draw: random.Random, folder: Path) -> str:
     """A layout workbook with odd cells, or with bytes or parts that are others."""
     path = folder / "SIM01 plate layout.xlsx"
     path.unlink(missing_ok=True)
-    write_layout(path, "SIM01", 3, 6, ["Unstimulated", "OVA", "ConA"])
+    wells = block_layout(3, 6, ["Unstimulated", "OVA", "ConA"], (10.0,))
+    write_workbook(path, "SIM01", wells)
     if draw.random() < 0.5:
         book = openpyxl.load_workbook(path)
         sheet = book.worksheets[0]

@@ -92,4 +92,4 @@ def test_what_is_no_such_run_is_said(tmp_path, workdir):
     (tmp_path / "trained.json").touch()
     with pytest.raises(ValueError, match="run of segmentation, not of interaction"):
         jaxcell.open_run(tmp_path)
-    assert "predicts iou" in repr(jaxcell.open_run(workdir))
+    assert "predicts true_iou" in repr(jaxcell.open_run(workdir))

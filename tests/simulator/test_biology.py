@@ -28,12 +28,12 @@ def test_a_dose_at_the_ic50_acts_by_half_and_doses_follow_the_logistic_law():
     assert biology.response(compound, float("nan")) == 0
 
 
-def test_log_odds_fall_by_half_of_the_way_at_the_ic50_of_a_full_inhibitor():
+def test_association_falls_by_half_of_the_way_at_the_ic50_of_a_full_inhibitor():
     full = Compound(1.0, 2.0, 1.0, 0.0)
     stimulated = CONDITIONS["OVA"]
     half = biology.treated(stimulated, REST, full, 2.0)
-    middle = (log_odds(stimulated.association) + log_odds(REST.association)) / 2
-    assert log_odds(half.association) == pytest.approx(middle)
+    middle = (stimulated.association + REST.association) / 2
+    assert half.association == pytest.approx(middle)
     most = biology.treated(stimulated, REST, full, 1e9)
     assert most.association == pytest.approx(REST.association)
     assert most.t_cells == pytest.approx(REST.t_cells * np.exp(biology.DIRECT[0]))
@@ -59,7 +59,7 @@ def test_only_strong_compounds_act_against_a_stimulation_that_resists():
     compound = Compound(0.5, 1e-3, 1.0, 0.0)
     soft = Condition(0.3, 800, 700, (1.0, 1.1), resistance=1.0)
     effect = [
-        log_odds(0.3) - log_odds(biology.treated(some, REST, compound, 1e6).association)
+        0.3 - biology.treated(some, REST, compound, 1e6).association
         for some in (soft, soft._replace(resistance=3.0))
     ]
     assert effect[1] / effect[0] == pytest.approx(0.25)

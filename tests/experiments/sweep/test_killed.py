@@ -19,6 +19,7 @@ SETTINGS = tiny_plates.SETTINGS | {
     # At every step, so that there is a moment at which one seed is saved and the other not.
     "training.autoencoder.checkpoint_every_steps": 1,
 }
+del SETTINGS["model.regressor.features"]
 
 
 def start(folder: Path, run: str):

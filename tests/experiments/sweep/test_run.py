@@ -39,6 +39,7 @@ def make_config(folder: Path, **axes) -> ConfigDict:
         "sweep.nested_epochs": 2,
         **{f"sweep.{name}": value for name, value in axes.items()},
     }
+    del settings["model.regressor.features"]
     config.update_from_flattened_dict(settings)
     return config
 

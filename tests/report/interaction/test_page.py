@@ -300,15 +300,15 @@ def test_a_second_report_replaces_the_first_and_a_failed_one_does_not(
     draw_only()
     arguments = make_report_arguments(make_patches(wells=1, each=8))
     page = write_report(tmp_path / "report", **arguments)
-    (page.parent / "figures" / "stale.png").write_bytes(b"old")
+    (page.parent / "figures" / "mine.png").write_bytes(b"old")
     with pytest.raises(KeyError):
         poor = arguments["answers"].patches.drop(columns="bce")
         broken = {**arguments, "answers": arguments["answers"]._replace(patches=poor)}
         write_report(tmp_path / "report", **broken)
-    assert (page.parent / "figures" / "stale.png").exists()
+    assert (page.parent / "figures" / "mine.png").exists()
     write_report(tmp_path / "report", **arguments | {"title": "Second"})
     assert "<h1>Second</h1>" in page.read_text(encoding="utf-8")
-    assert not (page.parent / "figures" / "stale.png").exists()
+    assert (page.parent / "figures" / "mine.png").read_bytes() == b"old"  # never removed
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 

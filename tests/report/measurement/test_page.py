@@ -304,15 +304,15 @@ def test_wells_in_doubt_are_marked_on_their_side_of_the_limit():
 def test_an_old_report_stays_until_the_new_one_is_whole(tmp_path, draw_nothing):
     arguments = make_arguments(make_wells(each=1))
     path = write_measurement_report(tmp_path / "report", **arguments)
-    (path.parent / "figures" / "stale.png").write_bytes(b"old")
+    (path.parent / "figures" / "mine.png").write_bytes(b"old")
     with pytest.raises(KeyError):
         broken = arguments | {"wells": arguments["wells"].drop(columns="overlap_share")}
         write_measurement_report(tmp_path / "report", **broken)
-    assert (path.parent / "figures" / "stale.png").exists()
+    assert (path.parent / "figures" / "mine.png").exists()
     write_measurement_report(tmp_path / "report", **arguments | {"title": "Second"})
     assert "<h1>Second</h1>" in path.read_text(encoding="utf-8")
     assert [item.name for item in tmp_path.iterdir()] == ["report"]
-    assert not (path.parent / "figures" / "stale.png").exists()
+    assert (path.parent / "figures" / "mine.png").read_bytes() == b"old"  # never removed
 
 
 def test_a_folder_that_is_not_a_report_is_left_alone(tmp_path):

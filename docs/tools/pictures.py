@@ -25,6 +25,7 @@ FIGURES = {
     ),
     "overlap": ("default/report/figures/scatter.png", "jaxcell train --config default"),
     "structure": ("default/report/figures/structure.png", "jaxcell train --config default"),
+    "outlines": ("demo/report/figures/outlines.png", "python train.py"),
     "reconstructions": ("demo/report/figures/reconstructions.png", "python train.py"),
     "latent_sweep": (
         "latent_sweep/report/figures/quality_1.png",

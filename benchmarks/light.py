@@ -1,6 +1,6 @@
 """How often doubts about the light warn, of light that is in order and of light that is not.
 
-    python -m benchmarks.light [--wells=36] [--seed=20261201] [--json=FILE]
+    python -m benchmarks.light [--wells=36] [--seed=20261202] [--json=FILE]
 
 Simulated wells of three conditions are looked at as they are and then with crosstalk (a share of
 one view's light above its background added to the other), with less light (offset, shot noise and
@@ -25,7 +25,7 @@ from jaxcell.measures import chance
 from jaxcell.measures.doubts import PROBLEMS, doubts
 from jaxcell.measures.field import Field
 from jaxcell.measures.light import measure_light, record_light
-from jaxcell.simulator import camera, field
+from jaxcell.simulator import biology, camera, field
 from jaxcell.simulator.light import Light, draw_light
 
 CROSSTALK, LIGHT, BLURS = (0.02, 0.05, 0.1, 0.2), (0.5, 0.35, 0.2), (0.7, 1.0, 1.5)
@@ -80,7 +80,7 @@ def simulate(condition: str, seed: int) -> field.Field:
     """A well's field in usual light without crosstalk."""
     random = np.random.default_rng(seed)
     light = draw_light(random)._replace(crosstalk=0.0)
-    well = field.draw_well(random, field.ASSOCIATION[condition])
+    well = biology.draw_well(random, biology.CONDITIONS[condition])
     return field.simulate_field(random, FIELD_SIZE, well.association, well=well, light=light)
 
 
@@ -95,7 +95,7 @@ def main() -> None:
     """Measures, prints a table and keeps the figures."""
     parser = arguments(__doc__)
     parser.add_argument("--wells", type=int, default=36)
-    parser.add_argument("--seed", type=int, default=20261201)
+    parser.add_argument("--seed", type=int, default=20261202)
     parser.add_argument("--method", default="instrument")
     given = parser.parse_args()
     config, rows = measure.get_config(), []
@@ -103,7 +103,7 @@ def main() -> None:
     config.dataset.mask_scope = "field" if given.method == "instrument" else "patch"
     find, pixel_um, ways = make_cell_finder(config), config.plates.pixel_um, changes()
     for number in tqdm(range(given.wells), "wells"):
-        condition = list(field.ASSOCIATION)[number % len(field.ASSOCIATION)]
+        condition = list(biology.CONDITIONS)[number % len(biology.CONDITIONS)]
         made = simulate(condition, given.seed + number)
         truth = made.labels > 0
         for name, change in ways.items():

@@ -77,6 +77,8 @@ def score_rows(sheet: Sheet, estimates: dict[str, Estimates]) -> list[dict]:
         of_quantity = [
             {"quantity": name, "estimator": words}
             | scores_over_wells(sheet.true(name), values[name], sheet.wells)
+            # A mean without the own well falls where that well is high: its r means nothing.
+            | ({"r": None, "r_interval": None} if words == MEAN else {})
             for words, values in estimates.items()
             if name in values
         ]

@@ -105,7 +105,7 @@ def scatter(
         style.points(axes, answers, estimates[words][quantity.name], style.Mark(style.BLUE, "o"),
                      s=14, alpha=0.6)  # fmt: skip
         axes.axline((0, 0), slope=1, color=style.MUTED, lw=1)
-        axes.set_title(style.shortened(words, 28), size=9)
+        axes.set_title(style.shortened(words, 34), size=9)
     figure.supxlabel(style.with_unit(f"{quantity.label}, answered", quantity.unit), size=10)
     figure.supylabel(style.with_unit("estimated", quantity.unit), size=10)
     return figure
@@ -129,7 +129,7 @@ def score_lines(metrics: Mapping, quantities: Mapping[str, Quantity]) -> dict[st
         rows = [row for row in metrics["scores"] if row["quantity"] == name]
         if rows:
             width = max(len(row["estimator"]) for row in rows)
-            heading = f"{'':<{width}}  {'RMSE / SD':<18} {'bias':<18} r"
+            heading = f"{'':<{width}}  {'RMSE / SD':<20} {'bias':<22} r"
             text = [heading, *(_line(row, width, words) for row in rows)]
             lines[style.with_unit(words.label, words.unit)] = "\n".join(text)
     return lines
@@ -141,7 +141,7 @@ def _line(row: Mapping, width: int, words: Quantity) -> str:
         _with_ends(row["bias"], row["bias_interval"], signed),
         _with_ends(row["r"], row["r_interval"], number),
     ]
-    return f"{row['estimator']:<{width}}  {cells[0]:<18} {cells[1]:<18} {cells[2]}".rstrip()
+    return f"{row['estimator']:<{width}}  {cells[0]:<20} {cells[1]:<22} {cells[2]}".rstrip()
 
 
 def _with_ends(value: float | None, ends: Sequence[float] | None, say: Callable) -> str:

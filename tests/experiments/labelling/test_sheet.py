@@ -133,6 +133,7 @@ def test_a_sheet_filled_with_the_truth_gives_the_known_scores(sheet, drawn, monk
     # The mean of the other wells is the worst, and listed last.
     assert list(scores.loc["iou"].index)[-1] == estimators.MEAN
     assert scores.loc["iou", estimators.MEAN]["rmse_over_sd"] > 1
+    assert np.isnan(scores.loc["iou", estimators.MEAN]["r"])
     assert set(scores.index.get_level_values(0)) == {
         "iou", "t_cells", "dendritic_cells", "contact_share"
     }  # fmt: skip

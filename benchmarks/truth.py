@@ -1,11 +1,12 @@
 """Every estimator against the truth of new simulated plates, in each light.
 
-    python -m benchmarks.truth runs/default [runs/second ...] [--seed=1000] [--json=FILE]
+    python -m benchmarks.truth runs/default [runs/second ...] [--segmentation=runs/segmentation]
+        [--seed=1000] [--json=FILE]
 
 Simulates 36 wells in each light with seeds that no training has used, and asks each run and every
-mask for the true overlap, overlap share, contacts and bound T cells, patch by patch and well by
-well. Several runs, of several seeds, show how much of an answer is chance. A run of it takes some
-five minutes on two cores.
+mask, those of a segmentation run too, for the true overlap, overlap share, contacts and bound T
+cells, patch by patch and well by well. Several runs, of several seeds, show how much of an answer
+is chance. A run of it takes some five minutes on two cores.
 """
 
 import tempfile
@@ -20,13 +21,17 @@ from jaxcell.analysis.intervals import conformal
 from jaxcell.analysis.scores.estimators import compare_estimators
 from jaxcell.compute import backend
 from jaxcell.dataset.batches import Examples, open_examples
+from jaxcell.dataset.fields import read_field, select_fields
 from jaxcell.dataset.immune_cells import build
+from jaxcell.dataset.patches import windows
 from jaxcell.dataset.source import dataset_config
 from jaxcell.experiments.interaction import calibrate
+from jaxcell.inference import segmenter as segmentation
 from jaxcell.inference.mapping import map_examples
 from jaxcell.inference.trained import Run, by_own_masks, estimates, load
 from jaxcell.measures import truth
-from jaxcell.measures.catalogue import TRUTHS
+from jaxcell.measures.catalogue import BY_MASKS, TRUTHS
+from jaxcell.measures.patch import measure_patches
 from jaxcell.models.interaction_unet import AMOUNTS, share
 from jaxcell.plates.folder import read_plates
 from jaxcell.simulator.plates import simulate_plates
@@ -46,6 +51,25 @@ def new_plates(folder: Path, config, seed: int, light: str) -> Examples:
     read = read_plates(plates, config.plates.views.to_dict())
     settings = dataset_config(config, split_by="none", subset="full")
     return open_examples(build(read, settings, folder / "tfds"), memory_gib=8, with_masks=True)
+
+
+def by_segmentation(workdir: Path, config, plates: Path) -> pd.DataFrame:
+    """What the masks of a segmentation run say of the patches of plates, `by_segmentation`."""
+    _, segmenter = segmentation.load(workdir)
+    settings = dataset_config(config, split_by="none", subset="full")
+    fields = select_fields(read_plates(plates, config.plates.views.to_dict()), settings)
+    parts = []
+    for field in fields.itertuples(index=False):
+        views = read_field(field, {})
+        cells = segmentation.segment(segmenter, views) > 0
+        cut = (windows(each, settings.window, settings.stride) for each in (views, cells))
+        (patches, corners), (masks, _) = cut
+        name, pixel_um = BY_MASKS[settings.target], settings.pixel_um
+        said = measure_patches(patches, masks, name, pixel_um=pixel_um)
+        about = {name: getattr(field, name) for name in (*WELL, "field")}
+        places = {"y": corners[:, 0], "x": corners[:, 1]}
+        parts.append(pd.DataFrame(places | {"by_segmentation": said}).assign(**about))
+    return pd.concat(parts, ignore_index=True)
 
 
 def patches_of(run: Run, config, examples: Examples) -> pd.DataFrame:
@@ -106,6 +130,7 @@ def main(given: Sequence[str] | None = None) -> None:
     """Judges runs on new plates, prints the table and keeps all numbers."""
     parser = arguments(__doc__)
     parser.add_argument("runs", nargs="+", help="trained runs, each with another training.seed")
+    parser.add_argument("--segmentation", type=Path, help="a trained segmentation run")
     parser.add_argument("--seed", type=int, default=1000, help="of the first new plate")
     options = parser.parse_args(given)
     backend.set_up()
@@ -113,7 +138,11 @@ def main(given: Sequence[str] | None = None) -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for number, light in enumerate(LIGHTS):
-            examples = new_plates(Path(folder), runs[0][1], options.seed + number, light)
+            config = runs[0][1]
+            examples = new_plates(Path(folder), config, options.seed + number, light)
+            if options.segmentation:
+                said = by_segmentation(options.segmentation, config, Path(folder) / light)
+                examples = examples._replace(table=examples.table.merge(said, how="left"))
             results += [judge(*run, light, examples) for run in runs]
     lines = [
         [

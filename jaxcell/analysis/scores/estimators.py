@@ -11,6 +11,7 @@ from jaxcell.analysis.scores.regression import scores
 ESTIMATORS: Mapping[str, str] = {
     "predicted": "this network",
     "by_own_masks": "its masks, pixel by pixel",
+    "by_segmentation": "the segmentation network’s masks",
     "by_instrument": "the instrument’s masks",
     "by_two_means": "2-means of each patch",
     "by_mean_sd": "mean + SD of each patch",

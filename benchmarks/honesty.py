@@ -14,6 +14,7 @@ if they were independent; and by wells for the means of wells. About two minutes
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -197,9 +198,10 @@ def one_plate(random: np.random.Generator, wells: int) -> dict[tuple, tuple[floa
     by_wells = conformal.calibrate(table["well"], table["target"], table["predicted"], scale)
     pooled = conformal.calibrate(table.index, table["target"], table["predicted"], scale)
     means = new.groupby("well", as_index=False)[["target", "predicted"]].mean()
+    sizes = new.groupby("well").size()
     ways = zip(
         WAYS,
-        (conformal.interval, conformal.interval, conformal.well_interval),
+        (conformal.interval, conformal.interval, partial(_of_means, sizes)),
         (by_wells, pooled, by_wells),
         (new, new, means),
     )
@@ -212,6 +214,11 @@ def one_plate(random: np.random.Generator, wells: int) -> dict[tuple, tuple[floa
                 share = float(inside.groupby(rows["well"]).mean().mean())
                 result[way, level] = share, float(np.mean(high - low))
     return result
+
+
+def _of_means(sizes: pd.Series, calibration: dict, predicted: pd.Series, *ends, **limits) -> tuple:
+    """Intervals of means of wells with so many patches."""
+    return conformal.well_interval(calibration, predicted, sizes, *ends, **limits)
 
 
 def coverage(plates: int) -> list[dict]:

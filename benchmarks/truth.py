@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import arguments, keep, table
-from jaxcell.analysis.intervals import conformal
+from jaxcell.analysis.conditions import condition_names
+from jaxcell.analysis.intervals import by_group
 from jaxcell.analysis.scores.estimators import compare_estimators
 from jaxcell.compute import backend
 from jaxcell.dataset.batches import Examples, open_examples
@@ -105,7 +106,8 @@ def intervals_hold(workdir: Path, patches: pd.DataFrame) -> dict[str, float]:
     kept = calibrate.load(workdir, len(patches))
     if kept is None:
         return {}
-    low, high = conformal.interval(kept[0][0], patches["predicted"].to_numpy(), LEVEL, 0, 100)
+    names, predicted = condition_names(patches), patches["predicted"]
+    low, high = by_group.interval(kept[0][0], names, predicted, LEVEL, 0, 100)
     held = (patches["target"] >= low) & (patches["target"] <= high)
     return {"all": held.mean(), **held.groupby(patches["condition"]).mean().to_dict()}
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis import oddity
-from jaxcell.analysis.intervals import conformal
+from jaxcell.analysis.conditions import condition_names, conditions
+from jaxcell.analysis.intervals import by_group, conformal
 from jaxcell.analysis.intervals.coverage import calibration_curve, coverage
 from jaxcell.analysis.projection import Projection, projections, reduced
 from jaxcell.analysis.scores.agreement import limits_of_agreement
@@ -74,8 +75,8 @@ def answer(
       codes: float32 [N, D].
       baselines: name -> float32 [N, k], what codes are compared with; `raw-pixel PCA` is projected.
       places: places of a spatial code, channels last; 1 where the code is none.
-      calibrations: as `conformal.calibrate` gives, each with the rows, bool [N], that it is for, no
-        well in two; or why there are none.
+      calibrations: as `by_group.calibrate` gives by condition, each with the rows, bool [N], that
+        it is for, no well in two; or why there are none.
       level: coverage of prediction intervals, a share.
       standardise: whether codes are standardised plate by plate on control wells first.
       progress: called with the words of each stage as it begins.
@@ -171,20 +172,26 @@ def _with_intervals(
     if isinstance(calibrations, str):
         reason = {"reason": calibrations}
         return patches, {"coverage": reason, "calibration_curve": reason}
+    names, ends = condition_names(patches).to_numpy(), (level, target.minimum, target.maximum)
     for calibration, rows in calibrations:
         predicted = patches["predicted"].to_numpy()[rows]
         patches.loc[rows, ["low", "high"]] = np.column_stack(
-            conformal.interval(calibration, predicted, level, target.minimum, target.maximum)
+            by_group.interval(calibration, names[rows], predicted, *ends)
         )
     reasons = (conformal.why_no_interval(calibration, level) for calibration, _ in calibrations)
     reason = next(filter(None, reasons), None)
     parts = [(calibration, patches[rows]) for calibration, rows in calibrations]
+    own = [by_group.with_own(calibration, level) for calibration, _ in calibrations]
+    own = [name for name in conditions(patches) if all(name in names for names in own)]
     return patches, {
         "coverage": {
             "reason": reason,
             "level": level,
             "wells": min(calibration["wells"] for calibration, _ in calibrations),
             "halves": len(calibrations) > 1,
+            "own": own,
+            "pooled": [name for name in conditions(patches) if name not in own],
+            "needed": conformal.wells_needed(level),
             **({} if reason else coverage(patches)),
         },
         "calibration_curve": calibration_curve(parts),
@@ -199,9 +206,10 @@ def _well_intervals(
     places = pd.MultiIndex.from_frame(wells[["plate", "well"]])
     for calibration, rows in () if isinstance(calibrations, str) else calibrations:
         own = places.isin(pd.MultiIndex.from_frame(patches.loc[rows, ["plate", "well"]]))
-        mean = wells["predicted_mean"].to_numpy()[own]
+        names, of = condition_names(wells).to_numpy()[own], wells[own]
+        ends = (level, target.minimum, target.maximum)
         wells.loc[own, ["low", "high"]] = np.column_stack(
-            conformal.well_interval(calibration, mean, level, target.minimum, target.maximum)
+            by_group.well_interval(calibration, names, of["predicted_mean"], of["patches"], *ends)
         )
     return wells
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.conditions import condition_names, conditions
-from jaxcell.analysis.intervals.conformal import inside, well_numbers, why_no_interval
+from jaxcell.analysis.intervals.by_group import inside
+from jaxcell.analysis.intervals.conformal import well_numbers, why_no_interval
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99)
 DRAWS = 1000  # of the bootstrap
@@ -77,8 +78,8 @@ def calibration_curve(
     """Coverage promised against coverage found, at several levels.
 
     Args:
-      parts: calibrations, as `calibrate` gives, each with the patches that it is for: plate, well,
-        condition, target and predicted; no well in two parts.
+      parts: calibrations, as `by_group.calibrate` gives by condition, each with the patches that it
+        is for: plate, well, condition, target and predicted; no well in two parts.
       levels: coverages promised.
 
     Returns:
@@ -105,7 +106,8 @@ def calibration_curve(
     if table.empty:
         return result | {"reason": "no test patch has a finite truth and prediction"}
     hits = np.concatenate([
-        inside(calibration, table, allowed) for (calibration, _), table in zip(parts, tables)
+        inside(calibration, condition_names(table), table, allowed)
+        for (calibration, _), table in zip(parts, tables)
     ])  # fmt: skip
     names = condition_names(table).to_numpy()
     wells = well_numbers(table)

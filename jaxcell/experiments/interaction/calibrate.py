@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.answers import Calibrations
-from jaxcell.analysis.intervals import conformal
+from jaxcell.analysis.conditions import condition_names
+from jaxcell.analysis.intervals import by_group, conformal
 from jaxcell.dataset.batches import Examples
 from jaxcell.inference.patches import predict_patches
 from jaxcell.inference.trained import Run
@@ -45,20 +46,25 @@ def calibrate(
         predicted = predict_patches(run, examples, train, batch_size, "calibrating")
         target = examples.table["target"].to_numpy(np.float64)[train]
         scale = conformal.fit_scale(predicted, predicted - target)
-        write(kept, _of_wells(patches, scale))
+    write(kept, _of_wells(patches, scale))
     first = _first_half(patches, seed)
     return [(_of_wells(patches[~half], scale), half) for half in (first, ~first)]
 
 
 def load(workdir: Path, count: int) -> Calibrations | None:
-    """The calibration of a run for `count` patches of other plates, or None where it has none."""
+    """The calibration of a run for `count` patches of other plates, or None where it has none.
+
+    One that an earlier version kept, without groups of wells, is none.
+    """
     kept = workdir / FILE
-    return [(json.loads(kept.read_text()), np.ones(count, bool))] if kept.exists() else None
+    calibration = json.loads(kept.read_text()) if kept.exists() else {}
+    return [(calibration, np.ones(count, bool))] if "groups" in calibration else None
 
 
 def _of_wells(patches: pd.DataFrame, scale: dict) -> dict:
     target, predicted = (patches[name].to_numpy() for name in ("target", "predicted"))
-    return conformal.calibrate(conformal.well_numbers(patches), target, predicted, scale)
+    wells, names = conformal.well_numbers(patches), condition_names(patches)
+    return by_group.calibrate(names, wells, target, predicted, scale)
 
 
 def _first_half(patches: pd.DataFrame, seed: int) -> np.ndarray:

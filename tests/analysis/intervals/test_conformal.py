@@ -31,7 +31,7 @@ def test_the_quantile_by_hand_each_well_weighs_the_same():
     assert half_width(calibration, 0.25) == pytest.approx(1)  # 1/16 + 1/16 + 1/8 reaches it
     assert half_width(calibration, 0.26) == pytest.approx(2)
     assert half_width(calibration, 0.70) == pytest.approx(5)
-    low, high = conformal.well_interval(calibration, np.array([50.0]), 0.5)
+    low, high = conformal.well_interval(calibration, np.array([50.0]), [4], 0.5)
     assert high[0] - 50 == pytest.approx(2)  # means 4, 2, 1.625: the ceil(4 x 0.5) = 2nd
 
 
@@ -50,7 +50,7 @@ def test_an_interval_needs_enough_wells():
     reason = conformal.why_no_interval(nine, 0.95)
     assert "at least 19 calibration wells, and there are 9" in reason
     assert np.isnan(conformal.interval(nine, np.array([1.0]), 0.95)).all()
-    assert np.isnan(conformal.well_interval(nine, np.array([1.0]), 0.95)).all()
+    assert np.isnan(conformal.well_interval(nine, np.array([1.0]), [1], 0.95)).all()
     with pytest.raises(ValueError, match="between 0 and 1"):
         conformal.why_no_interval(nine, 90)
 
@@ -62,11 +62,38 @@ def test_new_wells_are_covered_as_promised_and_means_of_wells_too():
         error = random.normal(size=(25, 1)) + 0.5 * random.standard_t(3, size=(25, 12))
         calibration = calibrated(list(error[:19]))
         inside.append(np.mean(np.abs(error[19:]) <= half_width(calibration, 0.8)))
-        low, high = conformal.well_interval(calibration, np.full(6, 50.0), 0.8)
+        low, high = conformal.well_interval(calibration, np.full(6, 50.0), np.full(6, 12), 0.8)
         means = 50 + error[19:].mean(axis=1)
         means_inside.append(np.mean((low <= means) & (means <= high)))
     assert 0.79 <= np.mean(inside) <= 0.87
     assert 0.76 <= np.mean(means_inside) <= 0.84
+
+
+def test_means_of_fewer_patches_get_wider_intervals_that_hold():
+    random = np.random.default_rng(4)
+    inside, widths = {1: [], 5: [], 16: [], 40: []}, {}
+    for _ in range(100):
+        error = 0.3 * random.normal(size=(30, 1)) + random.standard_t(5, size=(30, 40))
+        calibration = calibrated(list(error[:19, :16]))
+        for patches, found in inside.items():
+            low, high = conformal.well_interval(calibration, np.full(11, 50.0), [patches] * 11, 0.8)
+            means = 50 + error[19:, :patches].mean(axis=1)
+            found.append(np.mean((low <= means) & (means <= high)))
+            widths.setdefault(patches, []).append(high[0] - low[0])
+    one, five, sixteen, forty = (np.mean(found) for found in widths.values())
+    assert one > five > sixteen == forty
+    assert np.mean(inside[1]) >= 0.78 and 0.78 <= np.mean(inside[5]) <= 0.9
+    assert 0.76 <= np.mean(inside[16]) <= 0.84 and np.mean(inside[40]) >= 0.78
+    none = conformal.well_interval(calibration, np.array([50.0]), np.array([0]), 0.8)
+    assert np.isnan(none).all()
+
+
+def test_a_calibration_well_with_few_patches_counts_with_all_it_has():
+    calibration = calibrated([[4.0], [1.0, 3.0], [2.0, 2.0, 2.0, 2.0]])
+    sizes = [size for size, _ in calibration["means"]]
+    assert sizes == [1, 2, 4]
+    assert set(calibration["means"][0][1]) == {1.0, 2.0, 3.0, 4.0}
+    assert all(set(scores) == {2.0, 4.0} for _, scores in calibration["means"][1:])
 
 
 def test_the_scale_rises_with_the_error_and_never_falls():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.analysis.intervals import conformal
+from jaxcell.analysis.intervals import by_group, conformal
 from jaxcell.experiments.interaction import calibrate
 
 SCALE = {"at": [0.0, 10.0], "scale": [0.5, 2.0], "reason": None}
@@ -44,8 +44,12 @@ def test_halves_share_no_well_and_leave_none_out(patches, tmp_path):
 def test_a_half_is_calibrated_on_the_other(patches, tmp_path):
     (of_first, first), _ = _halves(patches, tmp_path)
     other = patches[~first]
-    expected = conformal.calibrate(
-        conformal.well_numbers(other), other["target"], other["predicted"], SCALE
+    expected = by_group.calibrate(
+        other["condition"],
+        conformal.well_numbers(other),
+        other["target"],
+        other["predicted"],
+        SCALE,
     )
     assert of_first == expected
     # Its own errors, however large, change nothing.
@@ -65,8 +69,14 @@ def test_too_few_wells_are_a_reason(patches, tmp_path, wells):
     assert all(conformal.why_no_interval(found, 0.9) for found, _ in pairs)
 
 
-def test_what_a_run_kept_is_for_all_patches_of_other_plates(tmp_path):
+def test_what_a_run_kept_is_for_all_patches_of_other_plates(patches, tmp_path):
     assert calibrate.load(tmp_path, 3) is None
-    (tmp_path / calibrate.FILE).write_text(json.dumps({"scale": SCALE}))
+    _halves(patches, tmp_path)
     ((kept, rows),) = calibrate.load(tmp_path, 3)
-    assert kept == {"scale": SCALE} and rows.tolist() == [True] * 3
+    assert kept["wells"] == 20 and kept["groups"]["OVA"]["wells"] == 10
+    assert rows.tolist() == [True] * 3
+
+
+def test_what_an_earlier_version_kept_is_no_calibration(tmp_path):
+    (tmp_path / calibrate.FILE).write_text(json.dumps({"scale": SCALE}))
+    assert calibrate.load(tmp_path, 3) is None

@@ -46,9 +46,14 @@ def patches_of(names, wells=10, each=9, seed=0):
 
 def means_of(patches, calibration):
     wells = patches.groupby(["plate", "well", "condition", "role", "compound"], dropna=False)
-    wells = wells.agg(target_mean=("target", "mean"), predicted_mean=("predicted", "mean"))
-    wells = wells.reset_index()
-    wells["low"], wells["high"] = conformal.well_interval(calibration, wells["predicted_mean"])
+    wells = wells.agg(
+        target_mean=("target", "mean"),
+        predicted_mean=("predicted", "mean"),
+        patches=("target", "size"),
+    ).reset_index()
+    wells["low"], wells["high"] = conformal.well_interval(
+        calibration, wells["predicted_mean"], wells["patches"]
+    )
     return wells
 
 

@@ -108,7 +108,8 @@ def test_compounds_are_called_different_by_their_q():
 def test_intervals_are_told_by_condition_or_why_there_are_none():
     some = {"coverage": 0.914, "interval": [0.88, 0.94], "median_width": 0.5, "reason": None}
     found = {"reason": None, "wells": 18, "halves": True, "level": 0.9, "overall": some,
-             "by_condition": {"OVA": some, "ConA": some}}  # fmt: skip
+             "by_condition": {"OVA": some, "ConA": some},
+             "own": ["ConA"], "pooled": ["OVA"], "needed": 9}  # fmt: skip
     line = "91.4 % of intervals contain the true value; 90 % promised"
     assert sentences.on_coverage(found) == line
     said = paragraph("on_intervals", found, OVERLAP)
@@ -117,6 +118,8 @@ def test_intervals_are_told_by_condition_or_why_there_are_none():
     assert "OVA 91 % (88 to 94 %), ConA 91 % (88 to 94 %)." in said
     assert "narrower than 0.50 percentage points" in said
     assert "18 wells" in said and "the other half" in said
+    assert "It holds within ConA too, which have at least the 9 calibration wells" in said
+    assert "It is not made within OVA, of which there are fewer than 9 calibration wells" in said
     none = {"reason": "there are 3 wells"}
     said = paragraph("on_intervals", none, OVERLAP)
     assert said == "There are no prediction intervals: there are 3 wells."

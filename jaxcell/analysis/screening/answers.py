@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.screening import counts as cell_counts
+from jaxcell.analysis.screening.doses import Response, respond
 from jaxcell.analysis.screening.empty import empty_wells
 from jaxcell.analysis.screening.hits import Hits, call, compare, places_of
 from jaxcell.analysis.screening.position import LineTest, line_tests
 from jaxcell.analysis.screening.quality import plate_quality
 from jaxcell.analysis.screening.replicates import agreement
 from jaxcell.analysis.screening.scale import Scale, choose_scale
+from jaxcell.analysis.screening.selectivity import beside_counts
 from jaxcell.measures.catalogue import Quantity
 
 # Measures of which a smaller value means more interaction.
@@ -35,6 +37,9 @@ class Screened(NamedTuple):
       agreement: as `replicates.agreement`.
       lines: plate -> as `line_tests`.
       empty: as `empty_wells`.
+      curves: one a dose series.
+      series: one row a dose series: `Response.row` and, of each count, NAME_ with `answer`,
+        `half_um`, `half_um_low`, `half_um_high` and what `beside_counts` gives.
     """
 
     scale: Scale
@@ -45,6 +50,8 @@ class Screened(NamedTuple):
     agreement: list[dict]
     lines: dict[str, dict[str, LineTest]]
     empty: dict
+    curves: list[Response]
+    series: pd.DataFrame
 
 
 def screen(
@@ -79,6 +86,7 @@ def screen(
     less_is_more = measure.name in LESS_IS_MORE
     calls = [call(*pair, less_is_more) for pair in zip(effects["effect"], effects["q"])]
     table = hits.wells
+    curves, series = _series(hits, of_cells, scale, measure, seed)
     nothing = np.zeros(int(table["group"].max()) + 1, bool)
     return Screened(
         scale=scale,
@@ -92,7 +100,28 @@ def screen(
             for plate, own in table.groupby("plate")
         },
         empty=empty_wells(wells, measure.name, list(counts)),
+        curves=curves,
+        series=series,
     )
+
+
+def _series(
+    hits: Hits, counts: dict[str, Hits], scale: Scale, measure: Quantity, seed: int
+) -> tuple[list[Response], pd.DataFrame]:
+    """Dose series of the measure, each beside those of the counts of its wells."""
+    bounds = measure.minimum, measure.maximum
+    curves = respond(hits, scale, bounds, seed=seed)
+    table = pd.DataFrame([item.row for item in curves])
+    pairs = {(item.series.condition, item.series.compound): item for item in curves}
+    for number, (name, found) in enumerate(counts.items(), 1) if curves else ():
+        own = respond(found, found.scale, (0, None), seed=seed + number, beside=pairs)
+        rows = {(item.series.condition, item.series.compound): item.row for item in own}
+        said = pd.DataFrame(beside_counts(curves, own)).add_prefix(f"{name}_")
+        for column in ("answer", "half_um", "half_um_low", "half_um_high"):
+            values = [rows.get(pair, {}).get(column) for pair in pairs]
+            said.insert(0, f"{name}_{column}", values)
+        table = table.join(said)
+    return [item._replace(noise=None) for item in curves], table
 
 
 def at_the_edge(wells: pd.DataFrame) -> np.ndarray:

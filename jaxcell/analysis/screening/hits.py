@@ -5,6 +5,7 @@ Two wells a compound are enough because the variance between replicates is share
 to their place on the plate.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,10 @@ import pandas as pd
 
 from jaxcell.analysis.conditions import condition_names, conditions
 from jaxcell.analysis.screening.moderation import (
+    Difference,
     Moderated,
     Prior,
+    error_of,
     fit_prior,
     moderated,
     reach,
@@ -45,6 +48,7 @@ class Hits(NamedTuple):
       plates: plate -> what its places do.
       reasons: why compounds of a plate and condition were not compared, sentences.
       prior: of the variances; None where nothing was compared.
+      scale: on which wells were compared.
     """
 
     wells: pd.DataFrame
@@ -52,6 +56,7 @@ class Hits(NamedTuple):
     plates: dict[str, PlateEffect]
     reasons: list[str]
     prior: Prior | None
+    scale: Scale
 
 
 def compare(wells: pd.DataFrame, value: str, scale: Scale, *, correct: bool = True) -> Hits:
@@ -88,8 +93,20 @@ def compare(wells: pd.DataFrame, value: str, scale: Scale, *, correct: bool = Tr
     effects, prior, reasons = _effects(table, plates, scale)
     if len(effects):
         q = selective_q(effects["p"].to_numpy(), effects["condition"].to_numpy())
-        effects = effects.assign(q=q)
-    return Hits(table, effects, plates, reasons, prior)
+        effects = effects.assign(q=q).sort_values(GROUP, key=_in_order, ignore_index=True)
+    return Hits(table, effects, plates, reasons, prior, scale)
+
+
+def _in_order(column: pd.Series) -> pd.Series:
+    if column.name == "condition":
+        return column.map({name: at for at, name in enumerate(conditions(column.to_frame()))})
+    return natural_order(column) if column.name == "compound" else column
+
+
+def natural_order(names: pd.Series) -> pd.Series:
+    """Names for sorting as people do: compound 9 before 10, and both before `A1`."""
+    parts = names.astype(str).map(lambda name: re.split(r"(\d+)", name))
+    return parts.map(lambda some: tuple((int(p), "") if p.isdigit() else (-1, p) for p in some))
 
 
 def call(effect: float, q: float, less_is_more: bool = False) -> str:
@@ -285,13 +302,16 @@ def _tested(groups: pd.DataFrame, of: Moderated, scale: Scale) -> pd.DataFrame:
     conditions_of = pd.Series(np.flatnonzero(is_control), groups.loc[is_control, "condition"])
     found = groups[~is_control].reset_index(drop=True)
     control_of = conditions_of[found["condition"]].to_numpy()
-    own = of.variance[:, ~is_control] / found["wells"].to_numpy()
-    shared = of.variance[:, control_of] * found["control_share"].to_numpy()
-    errors = np.sqrt(own + shared + found["place_variance"].to_numpy())
-    # The compound's own freedom, which is the smaller: Welch's is too large in the far tail.
-    of = of._replace(freedom=np.minimum(of.freedom[:, ~is_control], of.freedom[:, control_of]))
+    error = Difference(
+        of.weight,
+        of.variance[:, ~is_control] / found["wells"].to_numpy(),
+        of.variance[:, control_of] * found["control_share"].to_numpy(),
+        of.freedom[:, ~is_control],
+        of.freedom[:, control_of],
+        found["place_variance"].to_numpy(np.float64),
+    )
     effect = found["effect"].to_numpy()
-    half = reach(errors, of, LEVEL)
+    half = reach(error, LEVEL)
     low, high = effect - half, effect + half
     base = found["control_scaled"]
     means = {name: scale.backward(base + part) for name, part in
@@ -305,10 +325,10 @@ def _tested(groups: pd.DataFrame, of: Moderated, scale: Scale) -> pd.DataFrame:
         control=names,
         control_wells=found["control_wells"].astype(int),
         effect=effect,
-        error=np.sqrt(of.weight @ errors**2),
+        error=error_of(error),
         low_effect=low,
         high_effect=high,
-        p=two_sided_p(effect, errors, of),
+        p=two_sided_p(effect, error),
         mean=means["mean"],
         control_mean=control_mean,
         difference=means["mean"] - control_mean,

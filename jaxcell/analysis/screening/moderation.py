@@ -1,17 +1,25 @@
 """Variances of few replicates, shared over compounds: what makes two replicates enough."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
+from scipy.stats import chi2
 from scipy.stats import f as f_distribution
 from scipy.stats import t as student
 
 # Degrees of freedom that knowing the variances of all other groups may be worth; infinity: all
-# groups have one variance.
+# groups have one variance. Before data their inverse is as likely to lie anywhere.
 FREEDOMS = np.array([2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 22.0, 40.0, np.inf])
+BEFORE_DATA = 1 / np.minimum(FREEDOMS, 80.0)
 # Variances below this share of the usual one come of rounded values.
 LEAST_SHARE = 1e-3
 STEPS = 80
+# Steps of the logarithm by which variances are integrated over (the first matters more), how far
+# their tails are followed, and freedom from which they are taken as known.
+OWN_STEP, OTHER_STEP, TAIL, MOST_INTEGRATED = 0.25, 0.5, 1e-7, 300.0
+LEAST_WEIGHT = 1e-4
 
 
 class Prior(NamedTuple):
@@ -47,7 +55,7 @@ def fit_prior(variance: np.ndarray, freedom: np.ndarray, family: np.ndarray) -> 
 
     A sample variance over the usual one of its family is F-distributed with the group's and the
     prior's degrees of freedom. With two replicates a group the latter are hardly known, so that
-    every choice is kept with its likelihood, and tests average over them: a single estimate finds
+    every choice is kept as likely as it is, and tests average over them: a single estimate makes
     two to three times as many false hits where variances do differ.
 
     Args:
@@ -85,7 +93,7 @@ def fit_prior(variance: np.ndarray, freedom: np.ndarray, family: np.ndarray) -> 
     # An F distribution with many degrees of freedom is as good as chi-squared.
     density = f_distribution.logpdf(ratio / scale, d, np.minimum(FREEDOMS, 1e6)[:, None])
     likelihood = (density - np.log(scale)).sum(axis=1)
-    weight = np.exp(likelihood - likelihood.max())
+    weight = BEFORE_DATA * np.exp(likelihood - likelihood.max())
     return Prior(weight / weight.sum(), usual, total)
 
 
@@ -111,23 +119,93 @@ def moderated(
     )
 
 
-def two_sided_p(effect: np.ndarray, error: np.ndarray, of: Moderated) -> np.ndarray:
-    """p of Student's t, averaged over the prior; float64 [G], 1 where there is no error.
+class Difference(NamedTuple):
+    """What the error of a difference of two means consists of, for each of `FREEDOMS`.
+
+    Attributes:
+      weight: float [K].
+      own, other: float [K, G], variance of each of the two means.
+      own_freedom, other_freedom: float [K, G], degrees of freedom of these.
+      known: float [G], variance that is known besides.
+    """
+
+    weight: np.ndarray
+    own: np.ndarray
+    other: np.ndarray
+    own_freedom: np.ndarray
+    other_freedom: np.ndarray
+    known: np.ndarray
+
+
+def error_of(of: Difference) -> np.ndarray:
+    """Standard errors of differences, float64 [G]."""
+    return np.sqrt(of.weight @ (of.own + of.other) + of.known)
+
+
+def two_sided_p(effect: np.ndarray, of: Difference) -> np.ndarray:
+    """p of differences, averaged over what their variances may be; float64 [G].
+
+    Welch's degrees of freedom are an approximation that fails in the far tail, where hits are made:
+    with 5 it finds three times as many as it should at 0.001. So the two variances are integrated
+    over.
 
     Args:
       effect: float [G].
-      error: float [K, G], standard errors.
-      of: degrees of freedom and weights.
+      of: its error.
+
+    Source: Behrens 1929 and Fisher 1935, with the posterior variances of Smyth 2004.
     """
-    t = np.divide(np.abs(effect), error, where=error > 0, out=np.zeros_like(error))
-    return of.weight @ (2 * student.sf(t, of.freedom))
+    result = np.zeros(effect.shape)
+    for place, weight in enumerate(of.weight):
+        if weight < LEAST_WEIGHT:
+            continue
+        own, own_mass = _true_over_estimate(of.own_freedom[place], OWN_STEP)
+        other, other_mass = _true_over_estimate(of.other_freedom[place], OTHER_STEP)
+        variance = (
+            (of.own[place] * own)[:, None] + (of.other[place] * other)[None] + of.known
+        )  # [own nodes, other nodes, G]
+        size = np.abs(effect)
+        z = np.divide(size, np.sqrt(variance), where=variance > 0,
+                      out=np.where(size > 0, np.inf, 0.0) + np.zeros_like(variance))  # fmt: skip
+        tails = 2 * ndtr(-z)
+        result += weight * (own_mass[:, None] * other_mass[None] * tails).sum(axis=(0, 1))
+    return np.clip(result, 0.0, 1.0)
 
 
-def reach(error: np.ndarray, of: Moderated, level: float) -> np.ndarray:
-    """Half the width of the interval that holds `level` of an effect's distribution; [G]."""
-    low, high = np.zeros(error.shape[1]), student.ppf((1 + level) / 2, 2) * error.max(axis=0)
-    for _ in range(60):  # bisection
-        middle = (low + high) / 2
-        outside = two_sided_p(middle, error, of) > 1 - level
-        low, high = np.where(outside, middle, low), np.where(outside, high, middle)
-    return high
+def _true_over_estimate(freedom: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """What a variance may be over its estimate, and how likely that is: [nodes, G] each."""
+    values, number = np.unique(freedom, return_inverse=True)
+    of_values = [_nodes(float(value), step) for value in values]
+    most = max(len(ratios) for ratios, _ in of_values)
+    padded = [
+        [np.pad(part, (0, most - len(part)), constant_values=fill) for part, fill in
+         zip(pair, (1.0, 0.0))]
+        for pair in of_values
+    ]  # fmt: skip
+    ratios, masses = (np.stack(part, axis=1)[:, number] for part in zip(*padded))
+    return ratios, masses
+
+
+@lru_cache(maxsize=4096)
+def _nodes(freedom: float, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points of equal distance in the logarithm: exponentially exact for what is so smooth."""
+    if freedom > MOST_INTEGRATED:
+        return np.ones(1), np.ones(1)
+    ends = np.log(freedom / chi2.ppf((1 - TAIL, TAIL), freedom))
+    logs = np.arange(ends[0], ends[1] + step, min(step, np.ptp(ends) / 12))
+    ratio = np.exp(logs)
+    mass = chi2.pdf(freedom / ratio, freedom) / ratio
+    return ratio, mass / mass.sum()
+
+
+def reach(of: Difference, level: float) -> np.ndarray:
+    """Half the width of the interval of a difference, float64 [G].
+
+    Args:
+      of: its error.
+      level: of the interval; by Welch's degrees of freedom, which do in the near tail.
+    """
+    known = of.known + of.own + of.other
+    parts = of.own**2 / of.own_freedom + of.other**2 / of.other_freedom
+    freedom = np.divide(known**2, parts, where=parts > 0, out=np.full(known.shape, 1e6))
+    return of.weight @ (student.ppf((1 + level) / 2, freedom) * np.sqrt(known))

@@ -1,11 +1,11 @@
 """What a well owes to its place on the plate, learnt from controls and wells without effect.
 
 Values of a plate are a condition's mean, a group's own effect (a compound at a dose), a quadratic
-surface over rows and columns, an offset of each row and each column, and noise. Offsets and the
-effects of inert groups are random, so that each is drawn towards zero as far as the plate itself
-asks for (restricted maximum likelihood). Groups that act have an effect of their own, and tell of
-the surface only by how their replicates differ. So hits in one corner do not tilt the surface, as
-they do in a B-score, and rows and columns cost few wells where they do nothing.
+surface over rows and columns, where rows (or columns) clearly differ beyond that an offset of each,
+and noise. Surface, offsets and the effects of inert groups are random: each is drawn towards zero
+as far as the plate itself asks for (restricted maximum likelihood). Groups that act have an effect
+of their own, and tell of the surface only by how their replicates differ: so hits in one corner do
+not tilt it, as they do in a B-score, and a quiet plate is left as it is.
 
 Source: mixed models by restricted maximum likelihood, Patterson and Thompson 1971; prediction of
 random effects, Henderson 1975; the B-score of plates, Brideau et al. 2003.
@@ -20,8 +20,9 @@ from scipy.stats import f as f_distribution
 
 # Different rows (or columns) that a straight and a curved trend over them ask for.
 ROWS_OF_TREND, ROWS_OF_CURVE = 3, 5
-# Wells for each number of the surface.
-WELLS_A_TERM = 4
+# p of rows (or columns) from which each has an offset: those of a quiet plate hardly ever do, and
+# offsets that are not there would cost compounds some of their difference from controls elsewhere.
+CLEAR = 0.001
 # Variances over that of the noise: where the search for them starts, and its ends.
 START_OF_GROUPS, START_OF_LINES = 0.3, 0.05
 LEAST_RATIO, MOST_RATIO = 1e-8, 100.0
@@ -56,6 +57,7 @@ class PlateEffect(NamedTuple):
       place: float64 [N, K], of each well; `place @ coefficients` is the effect before centring.
       covariance: float64 [K, K], of the coefficients.
       noise: SD of wells of one group at one place.
+      surface_sd: SD of each term of the surface, whose own SD over wells is 1.
       row_sd, column_sd: SD of the offsets of rows and of columns.
       reason: None, or why nothing was corrected.
     """
@@ -64,6 +66,7 @@ class PlateEffect(NamedTuple):
     place: np.ndarray
     covariance: np.ndarray
     noise: float
+    surface_sd: float
     row_sd: float
     column_sd: float
     reason: str | None
@@ -90,25 +93,18 @@ def plate_effect(values: np.ndarray, places: Places) -> PlateEffect:
       values: float [N], finite.
       places: of the same wells.
     """
-    surface = _surface(places)
-    lines = [_dummies(of) for of in (places.row, places.column)]
-    lines = [line if line.shape[1] >= ROWS_OF_TREND else line[:, :0] for line in lines]
-    place = np.column_stack([surface, *lines])
-    products = _products(values, np.column_stack([_dummies(places.condition), surface]), lines,
-                         places)  # fmt: skip
+    conditions, kinds = _dummies(places.condition), _kinds(values, places)
+    place = np.column_stack(kinds)
+    products = _products(values, conditions, kinds, places)
     if products.freedom < LEAST_FREEDOM or not place.shape[1]:
         reason = "there are too few wells to see what their places do"
         nothing, zero = np.zeros(len(values)), np.zeros((place.shape[1],) * 2)
-        return PlateEffect(nothing, place, zero, np.nan, 0.0, 0.0, reason)
-    ratios = _fit(products)
-    products = _products(values, _dummies(places.condition), [place], places)
+        return PlateEffect(nothing, place, zero, np.nan, 0.0, 0.0, 0.0, reason)
+    ratios = np.maximum(_fit(products), LEAST_RATIO)
     weighed, _ = _weighed(products, ratios[0])
-    # The surface is not drawn towards zero, the offsets of lines are.
     precision = np.zeros(len(weighed) - 1)
-    start = len(precision) - place.shape[1] + surface.shape[1]
-    ends = start + np.cumsum([line.shape[1] for line in lines])
-    precision[start : ends[0]] = 1 / max(ratios[1], LEAST_RATIO)
-    precision[ends[0] : ends[1]] = 1 / max(ratios[2], LEAST_RATIO)
+    drawn = np.concatenate([np.full(k.shape[1], 1 / r) for k, r in zip(kinds, ratios[1:])])
+    precision[-place.shape[1] :] = drawn
     inverse = np.linalg.pinv(weighed[:-1, :-1] + np.diag(precision), hermitian=True)
     coefficients = inverse @ weighed[:-1, -1]
     # The quadratic form with offsets predicted is that of the whole covariance (Henderson 1975).
@@ -116,16 +112,19 @@ def plate_effect(values: np.ndarray, places: Places) -> PlateEffect:
     noise = float(np.sqrt(max(squares, 0.0) / products.freedom))
     effect = _centred(place @ coefficients[-place.shape[1] :], places.condition)
     covariance = noise**2 * inverse[-place.shape[1] :, -place.shape[1] :]
-    sds = noise * np.sqrt(ratios[1:])
-    return PlateEffect(effect, place, covariance, noise, float(sds[0]), float(sds[1]), None)
+    sds = [noise * float(np.sqrt(r)) if k.shape[1] else 0.0 for k, r in zip(kinds, ratios[1:])]
+    return PlateEffect(effect, place, covariance, noise, *sds, None)
 
 
-def line_tests(values: np.ndarray, places: Places) -> dict[str, LineTest]:
+def line_tests(
+    values: np.ndarray, places: Places, surface: np.ndarray | None = None
+) -> dict[str, LineTest]:
     """Whether rows, columns and the edge of a plate differ, beyond conditions and compounds.
 
     Args:
       values: float [N], finite, not corrected.
       places: of the same wells.
+      surface: float64 [N, K], what they must differ beyond too; None: nothing.
 
     Returns:
       `row`, `column` and `edge`.
@@ -133,6 +132,8 @@ def line_tests(values: np.ndarray, places: Places) -> dict[str, LineTest]:
     Source: F test of nested linear models, groups without effect random.
     """
     conditions = _dummies(places.condition)
+    if surface is not None:
+        conditions = np.column_stack([conditions, surface])
     ratio = _fit(_products(values, conditions, [], places))[0]
     edge = places.edge[:, None].astype(np.float64)
     found = {}
@@ -245,23 +246,32 @@ def _fit(products: _Products) -> np.ndarray:
     return minimize(deviance, start, method="L-BFGS-B", bounds=bounds).x
 
 
+def _kinds(values: np.ndarray, places: Places) -> list[np.ndarray]:
+    """Terms of the surface, rows and columns, as far as there are any: [N, K] each."""
+    surface = _surface(places)
+    tests = line_tests(values, places, surface)
+    lines = [
+        _dummies(line)[:, : None if (tests[name].p or 1.0) < CLEAR else 0]
+        for name, line in (("row", places.row), ("column", places.column))
+    ]
+    return [surface, *lines]
+
+
 def _surface(places: Places) -> np.ndarray:
-    """Linear and squared terms of row and column, and their product, as far as there are wells."""
+    """Linear and squared terms of row and column, and their product, each with an SD of 1."""
     linear, squared = [], []
     for line in (places.row, places.column):
         levels = len(np.unique(line))
-        middle, half = (line.max() + line.min()) / 2, max((line.max() - line.min()) / 2, 1)
-        scaled = (line - middle) / half
+        scaled = line - (line.max() + line.min()) / 2
         if levels >= ROWS_OF_TREND:
             linear.append(scaled)
         if levels >= ROWS_OF_CURVE:
             squared.append(scaled**2)
     product = [linear[0] * linear[1]] if len(linear) == 2 else []
-    terms = [*linear, *squared, *product][: len(places.row) // WELLS_A_TERM]
-    if not terms:
-        return np.zeros((len(places.row), 0))
-    columns = np.column_stack(terms)
-    return columns - columns.mean(axis=0)
+    terms = [*linear, *squared, *product]
+    surface = np.column_stack(terms) if terms else np.zeros((len(places.row), 0))
+    surface = surface - surface.mean(axis=0)
+    return surface / np.maximum(surface.std(axis=0), 1e-12)
 
 
 def _centred(values: np.ndarray, labels: np.ndarray) -> np.ndarray:

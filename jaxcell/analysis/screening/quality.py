@@ -84,7 +84,8 @@ def plate_quality(wells: pd.DataFrame, value: str, *, seed: int) -> list[dict]:
       percentiles over draws of wells; None where a score is not finite).
     """
     numbers = pd.to_numeric(wells[value], errors="coerce").astype(np.float64)
-    table = wells.assign(value=numbers, condition=condition_names(wells))[np.isfinite(numbers)]
+    table = wells.assign(value=numbers, condition=condition_names(wells))
+    table = table[np.isfinite(numbers) & (wells["role"] != "empty")]
     rows = []
     for plate, own in table.groupby(table["plate"].astype(str), sort=True):
         names = [name for name in conditions(own) if name != REFERENCE]

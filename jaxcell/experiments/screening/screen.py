@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 from ml_collections import ConfigDict
+from threadpoolctl import threadpool_limits
 
 from jaxcell.analysis.screening.answers import Screened, screen
 from jaxcell.experiments.measurement.measure import measure_plates
@@ -58,7 +59,9 @@ def screen_plates(
     table = read_screen_table(
         tables, layouts=layouts, plate=plate, measure=measure, views=views, counts=counts
     )
-    found = screen(table.wells, table.measure, table.counts, correct=correct)
+    # Many small products of matrices: threads of the linear algebra would wait for each other.
+    with threadpool_limits(1, "blas"):
+        found = screen(table.wells, table.measure, table.counts, correct=correct)
     made_from = {
         "tables": [path.name for path in tables],
         "measure": table.measure.name,
@@ -81,12 +84,14 @@ def _check_folder(folder: Path) -> None:
 
 
 def _write_tables(folder: Path, found: Screened, table: ScreenTable) -> None:
-    """One row a compound, dose and condition, and one row a well, each as CSV and Parquet."""
-    compounds = found.effects.drop(columns="group")
+    """One row a compound and dose, one a dose series, one a well, each as CSV and Parquet."""
+    tables = {"compounds": found.effects.drop(columns="group")}
+    if found.curves:
+        tables["curves"] = found.series
     corrected = found.hits.wells[["plate", "well", "scaled", "place_effect", "corrected"]]
     wells = table.wells.merge(corrected, "left", ["plate", "well"])
     wells["corrected_value"] = found.scale.backward(wells["corrected"])
-    for name, rows in {"compounds": compounds, "wells": wells}.items():
+    for name, rows in {**tables, "wells": wells}.items():
         write_csv(folder / f"{name}.csv", rows)
         write_cells(folder / f"{name}.parquet", _one_type(rows))
 

@@ -1,12 +1,15 @@
 """What a screen came to, in words, for the page and the terminal."""
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
 from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.screening.answers import Screened
+from jaxcell.analysis.screening.doses import BELOW, BEYOND, FOUND
 from jaxcell.analysis.screening.hits import ENHANCER, FALSE_DISCOVERIES, INHIBITOR
+from jaxcell.cells.kinds import Kind
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common.words import count, joined, number
 
@@ -50,6 +53,51 @@ def on_hits(effects: pd.DataFrame, name: str) -> str:
     toxic = int(hits["toxic"].sum())
     also = f"; with {toxic} of them cells are fewer too" if toxic else ""
     return f"{name}: of {count(len(own), what, many)} {joined(parts)}{also}."
+
+
+def dose_words(um: float | None) -> str:
+    """A dose with its unit: `0.31 µM`, `12 nM`."""
+    if um is None or not math.isfinite(um):
+        return "–"
+    value, unit = (um, "µM") if um >= 0.1 or um == 0 else (1000 * um, "nM")
+    digits = max(0, 1 - math.floor(math.log10(value))) if value else 0
+    return f"{value:,.{digits}f} {unit}"
+
+
+def interval_words(low: float, high: float) -> str:
+    """`0.2 µM to 0.5 µM`, open where an end was not found."""
+    if low == 0:
+        return f"up to {dose_words(high)}" if math.isfinite(high) else "any dose"
+    return f"{dose_words(low)} to {dose_words(high)}" if math.isfinite(high) else (
+        f"{dose_words(low)} or more"
+    )  # fmt: skip
+
+
+def on_series(row: Mapping) -> str:
+    """The answer of a dose series in words."""
+    name = "IC50" if row["falls"] else "EC50"
+    answer = row["answer"]
+    if answer == FOUND:
+        ends = interval_words(row["half_um_low"], row["half_um_high"])
+        return f"{name} = {dose_words(row['half_um'])} ({ends})"
+    if answer == BEYOND:
+        return f"not reached by the top dose: {name} above {dose_words(row['half_least'])}"
+    if answer == BELOW:
+        return f"below the lowest dose: {name} under {dose_words(row['half_most'])}"
+    return f"{answer}: {row['reason']}" if row["reason"] else answer
+
+
+def on_cells(row: Mapping, kind: Kind) -> str:
+    """What the number of a kind of cells does in a dose series; '' where nothing is known."""
+    cells = row.get(f"{kind.key}s_cells")
+    if not isinstance(cells, str):
+        return ""
+    words = f"{kind.plural}: {cells.replace('cells ', '', 1)}"
+    ratio = row[f"{kind.key}s_ratio"]
+    if ratio is None or not math.isfinite(ratio):
+        return words
+    low, high = row[f"{kind.key}s_ratio_low"], row[f"{kind.key}s_ratio_high"]
+    return f"{words}, {ratio:.2g} times the IC50 ({low:.2g} to {high:.2g})"
 
 
 def on_quality(row: Mapping) -> str:
@@ -100,6 +148,11 @@ def summary_lines(found: Screened, measure: Quantity) -> dict[str, str]:
         "hits": "\n".join(on_hits(effects, name) for name in conditions(effects))
         + f"\n({100 * FALSE_DISCOVERIES:.0f} % of hits are false on average, q)",
     }
+    if len(found.series):
+        lines["doses"] = "\n".join(
+            f"{row['condition']}, {row['compound']}: {on_series(row)}"
+            for row in found.series.to_dict("records")
+        )
     if found.quality:
         said = [f"plate {row['plate']}, {on_quality(row)}" for row in found.quality]
         lines["controls"] = "\n".join(said)

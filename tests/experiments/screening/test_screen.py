@@ -1,5 +1,6 @@
 import pandas as pd
 import pytest
+from dose_plates import dose_wells
 from screens import screen_wells
 
 from jaxcell import cli
@@ -44,6 +45,25 @@ def test_a_table_becomes_tables_of_compounds_and_wells(tmp_path, capsys):
     with pytest.raises(SystemExit, match="holds no screen"):
         cli.main(["screen", f"--table={tmp_path / 'P1.csv'}", "--measure=value",
                   f"--out={tmp_path}"])  # fmt: skip
+
+
+def test_a_dose_plate_becomes_a_table_of_curves_beside_those_of_the_cells(tmp_path, capsys):
+    curves = {"9": (60, 25, 0.3, 1.0), "10": (60, 60, 1, 1)}
+    of_cells = {"9": (1000, 100, 0.3, 1.0), "10": (1000, 1000, 1, 1)}
+    wells = dose_wells(1, curves=curves, sd=2).assign(
+        t_cells=dose_wells(2, curves=of_cells, sd=50)["value"].clip(lower=1)
+    )
+    wells.drop(columns=["edge", "row", "column"]).to_csv(tmp_path / "P1.csv", index=False)
+    cli.main(["screen", f"--table={tmp_path / 'P1.csv'}", f"--out={tmp_path / 'out'}"])
+    assert "ConA, 9: IC50 = 0." in capsys.readouterr().out
+    found = pd.read_parquet(tmp_path / "out" / "curves.parquet")
+    assert found["compound"].tolist() == ["9", "10"]  # in the order of people
+    first, second = found.to_dict("records")
+    assert first["answer"] == "found" and second["answer"] == "no effect"
+    assert first["half_um"] == pytest.approx(0.3, rel=0.5)
+    assert first["t_cells_cells"] == "cells fall at the same doses"
+    assert first["t_cells_answer"] == "found"
+    assert first["t_cells_half_um"] == pytest.approx(0.3, rel=1)
 
 
 @pytest.mark.parametrize(

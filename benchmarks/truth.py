@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.timing import arguments, keep, table
 from jaxcell.analysis.conditions import condition_names
-from jaxcell.analysis.intervals import by_group
+from jaxcell.analysis.intervals import by_group, conformal
 from jaxcell.analysis.scores.estimators import compare_estimators
 from jaxcell.compute import backend
 from jaxcell.dataset.batches import Examples, open_examples
@@ -107,7 +107,8 @@ def intervals_hold(workdir: Path, patches: pd.DataFrame) -> dict[str, float]:
     if kept is None:
         return {}
     names, predicted = condition_names(patches), patches["predicted"]
-    low, high = by_group.interval(kept[0][0], names, predicted, LEVEL, 0, 100)
+    at = conformal.places(patches)
+    low, high = by_group.interval(kept[0][0], names, predicted, LEVEL, 0, 100, at)
     held = (patches["target"] >= low) & (patches["target"] <= high)
     return {"all": held.mean(), **held.groupby(patches["condition"]).mean().to_dict()}
 

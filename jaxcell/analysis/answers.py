@@ -174,9 +174,9 @@ def _with_intervals(
         return patches, {"coverage": reason, "calibration_curve": reason}
     names, ends = condition_names(patches).to_numpy(), (level, target.minimum, target.maximum)
     for calibration, rows in calibrations:
-        predicted = patches["predicted"].to_numpy()[rows]
+        of, at = patches[rows], conformal.places(patches[rows])
         patches.loc[rows, ["low", "high"]] = np.column_stack(
-            by_group.interval(calibration, names[rows], predicted, *ends)
+            by_group.interval(calibration, names[rows], of["predicted"], *ends, at)
         )
     reasons = (conformal.why_no_interval(calibration, level) for calibration, _ in calibrations)
     reason = next(filter(None, reasons), None)
@@ -204,12 +204,16 @@ def _well_intervals(
     """`wells_table` with the interval of each mean, NaN where there is none."""
     wells = wells_table(patches).assign(low=np.nan, high=np.nan)
     places = pd.MultiIndex.from_frame(wells[["plate", "well"]])
+    at = patches.assign(at=conformal.places(patches)).groupby(["plate", "well"])["at"].mean()
+    at = at.reindex(places).to_numpy()
     for calibration, rows in () if isinstance(calibrations, str) else calibrations:
         own = places.isin(pd.MultiIndex.from_frame(patches.loc[rows, ["plate", "well"]]))
         names, of = condition_names(wells).to_numpy()[own], wells[own]
         ends = (level, target.minimum, target.maximum)
         wells.loc[own, ["low", "high"]] = np.column_stack(
-            by_group.well_interval(calibration, names, of["predicted_mean"], of["patches"], *ends)
+            by_group.well_interval(
+                calibration, names, of["predicted_mean"], of["patches"], *ends, at[own]
+            )
         )
     return wells
 

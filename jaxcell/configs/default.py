@@ -104,7 +104,7 @@ def get_config() -> ConfigDict:
                 },
             },
             "regressor": {
-                "epochs": 24,  # at most
+                "epochs": 28,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 400,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 0,  # without progress; 0: never

@@ -96,14 +96,15 @@ def evaluate_patches(
 
 def predict_patches(
     run: Run, examples: Examples, rows: np.ndarray, batch_size: int, words: str
-) -> np.ndarray:
-    """The regressor's predictions, float32 [N], in the unit of the target, of some rows."""
+) -> pd.DataFrame:
+    """What the regressor says of some rows: the columns that `estimates` gives, in their order."""
 
     def predict(params: dict, batch: dict[str, Array]) -> dict[str, Array]:
         return estimates(run.models.regressor, params, batch)
 
     params = run.params["regressor"]
-    return map_examples(predict, params, examples, rows, batch_size, words)[0]["predicted"]
+    found = map_examples(predict, params, examples, rows, batch_size, words)[0]
+    return pd.DataFrame(found).drop(columns="row")
 
 
 def label_patches(run: Run, examples: Examples, rows: np.ndarray, batch_size: int) -> np.ndarray:

@@ -30,7 +30,7 @@ class Predictions(NamedTuple):
     Attributes:
       patches: one row a patch, by plate, well, field and place: `plate`, `well`, `field`, `y` and
         `x` (pixels, upper left corner), `faulty` and `predicted` (float32, in the unit of the
-        run's target); of a network that learns the truth also what it expects of `AMOUNTS`.
+        run's target); of a network that learns the truth also `doubt` and the `AMOUNTS` expected.
       wells: one row a well: the columns of the wells table, `fields`, `patches` and `faulty`
         (counts), `predicted_mean` and `predicted_sd` over all its patches (of the population, so 0
         for one patch); where there are amounts their sums, and `pooled_TARGET` of these, percent.
@@ -101,7 +101,7 @@ def _flat_fields(plates: Plates, fields: pd.DataFrame) -> FlatFields:
 def _patches(fields: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     """The table of patches: what field each is of, in place of the field's number."""
     of = fields[[*WELL, "field"]].iloc[places["number"]].reset_index(drop=True)
-    estimated = [name for name in ("predicted", *AMOUNTS) if name in places]
+    estimated = [name for name in ("predicted", "doubt", *AMOUNTS) if name in places]
     known = [name for name in places if name not in ("number", *estimated)]
     return of.join(places[known + estimated])
 

@@ -79,14 +79,15 @@ def estimates(regressor: Any, params: Any, batch: dict[str, Array]) -> dict[str,
 
     Returns:
       `predicted` float32 [B], in the unit of the run's target; and of a network that learns the
-      truth the amounts of `AMOUNTS`.
+      truth `doubt`, in percent, and the amounts of `AMOUNTS`.
     """
     variables, seen = {"params": params}, batch[regressor.sees]
     if not isinstance(regressor, InteractionUNet):
         return {"predicted": regressor.apply(variables, seen)}
-    amounts = regressor.apply(variables, seen, method="amounts")
+    amounts, doubt = regressor.apply(variables, seen, method="amounts")
     predicted = share(amounts, regressor.target)
-    return {"predicted": predicted, **dict(zip(AMOUNTS, jnp.moveaxis(amounts, -1, 0)))}
+    named = dict(zip(AMOUNTS, jnp.moveaxis(amounts, -1, 0)))
+    return {"predicted": predicted, "doubt": doubt, **named}
 
 
 def by_own_masks(regressor: Any, params: Any, batch: dict[str, Array]) -> dict[str, Array]:

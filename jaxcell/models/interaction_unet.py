@@ -52,7 +52,7 @@ class InteractionUNet(nn.Module):
       dtype: of the arithmetic; parameters and sums stay float32.
 
     Source: Ronneberger et al. 2015, with pixels moved into channels at both ends as in Shi et al.
-    2016.
+    2016, and features scaled and shifted by what is seen of the whole patch (Perez et al. 2018).
     """
 
     target: str = "true_iou"
@@ -63,11 +63,13 @@ class InteractionUNet(nn.Module):
     def __call__(self, counts: Array, train: bool = False) -> Array:
         """Counts [B, H, W, 2] -> the target in percent, float32 [B]."""
         del train
-        return share(self.amounts(counts), self.target)
+        return share(expected_amounts(*self.logits(counts)), self.target)
 
-    def amounts(self, counts: Array) -> Array:
-        """Counts [B, H, W, 2] -> amounts that are expected, float32 [B, 6], as `AMOUNTS`."""
-        return expected_amounts(*self.logits(counts))
+    def amounts(self, counts: Array) -> tuple[Array, Array]:
+        """Counts [B, H, W, 2] -> amounts that are expected, float32 [B, 6], as `AMOUNTS`, and how
+        unsure of them the pixels are, `doubt`, float32 [B]."""
+        pixels, centres = self.logits(counts)
+        return expected_amounts(pixels, centres), doubt(pixels)
 
     def labels(self, counts: Array) -> Array:
         """Counts [B, H, W, 2] -> what each pixel most probably shows, uint8 [B, H, W]: 0 nothing,
@@ -93,6 +95,11 @@ class InteractionUNet(nn.Module):
             side = 1 if stage else 3
             x = Conv(features, (side, side), first, self.dtype)(x)
             x = x + Conv(features, (3, 3), rest, self.dtype)(nn.relu(x))
+        # How blurred, how noisy and how crossed the light is, only the patch as a whole tells.
+        whole = jnp.mean(nn.relu(x), axis=(1, 2), keepdims=True, dtype=jnp.float32)
+        whole = nn.relu(Conv(features, (1, 1), first, self.dtype)(whole.astype(self.dtype)))
+        slope, shift = jnp.split(Conv(2 * features, (1, 1), rest, self.dtype)(whole), 2, axis=-1)
+        x = x * (1 + slope) + shift
         for stage, skip in reversed(list(enumerate(skips))):
             features = skip.shape[-1]
             kernel = self.param(f"up_{stage}", rest, (3, 3, x.shape[-1], features))
@@ -132,6 +139,18 @@ def expected_amounts(pixels: Array, centres: Array) -> Array:
     )
     areas = jnp.stack([t_cell + both, dendritic_cell + both, both], axis=-1)
     return jnp.concatenate([areas, jnp.sum(jax.nn.sigmoid(centres), axis=(1, 2))], axis=-1)
+
+
+def doubt(pixels: Array) -> Array:
+    """How unsure the logits of pixels are of what both kinds share, in percent, float32 [B].
+
+    The variance of the number of shared pixels, were each pixel right or wrong by itself, over the
+    expected pixels of cells: errors grow with it, in which units is for a calibration to say.
+    """
+    chances = jax.nn.softmax(pixels, axis=-2)
+    both = chances[..., 3, :]
+    cells = jnp.sum(1 - chances[..., 0, :], axis=(1, 2, 3))
+    return 100 * jnp.sum(both * (1 - both), axis=(1, 2, 3)) / jnp.maximum(cells, 1.0)
 
 
 def share(amounts: Array, target: str) -> Array:

@@ -5,8 +5,8 @@ how many cells of each kind there are and how large they are. A compound takes a
 and acts on dendritic cells whatever the stimulation; its replicates share this effect and differ by
 the noise between wells alone.
 
-The constants were fitted to rows A-H of the real plate CK19; docs/explanation/simulator.md says
-how, and what rows I-P say of them.
+The constants were fitted to rows A-H of the real plate CK19, numbers and sizes of cells to medians
+over the whole plate; docs/explanation/simulator.md says how, and what rows I-P say of them.
 """
 
 import math
@@ -38,9 +38,9 @@ class Condition(NamedTuple):
 
 
 CONDITIONS: Mapping[str, Condition] = {
-    "Unstimulated": Condition(0.01, 1310, 1055, (0.98, 1.055)),
-    "OVA": Condition(0.205, 1025, 965, (1.008, 1.076)),
-    "ConA": Condition(0.62, 745, 690, (1.043, 1.184), 2.7),
+    "Unstimulated": Condition(0.01, 1220, 1000, (1.0, 1.035)),
+    "OVA": Condition(0.205, 985, 970, (1.015, 1.065)),
+    "ConA": Condition(0.62, 685, 683, (1.048, 1.2), 2.7),
 }
 
 

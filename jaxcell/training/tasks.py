@@ -86,7 +86,7 @@ def autoencoder_task(
 
 
 # How much centres count beside pixels, and the overlap in units of so many percent.
-CENTRE_WEIGHT, OVERLAP_WEIGHT, OVERLAP_UNIT = 0.5, 0.05, 5.0
+CENTRE_WEIGHT, OVERLAP_WEIGHT, OVERLAP_UNIT = 0.5, 0.3, 5.0
 
 
 def truth_task(model: InteractionUNet) -> Task:

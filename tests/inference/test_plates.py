@@ -116,7 +116,7 @@ def test_patches_have_the_predictions_of_an_evaluation(loaded, workdir, settings
     # An evaluation's own subset and split are those of its training.
     config.dataset.update({"subset": "dmso", "split_by": "plate"})
     found = prediction.predict_plates(run, config, plates).patches
-    assert list(found) == [*KEY, "faulty", "predicted", *AMOUNTS]
+    assert list(found) == [*KEY, "faulty", "predicted", "doubt", *AMOUNTS]
     pd.testing.assert_frame_equal(found[KEY], expected[KEY], check_dtype=False)
     np.testing.assert_array_equal(found["faulty"], expected["faulty"])
     np.testing.assert_allclose(found["predicted"], expected["predicted"], atol=1e-3)

@@ -22,23 +22,25 @@ def calibrate(
     target: np.ndarray,
     predicted: np.ndarray,
     scale: dict,
+    at: np.ndarray | None = None,
 ) -> dict:
     """Calibrates on all wells, and on those of each group.
 
     Args:
       groups: [N], the group of each patch's well.
-      wells, target, predicted, scale: as for `conformal.calibrate`.
+      wells, target, predicted, scale, at: as for `conformal.calibrate`.
 
     Returns:
       As `conformal.calibrate` of all wells, with `groups`: group -> the same of its wells alone.
     """
-    given = [np.asarray(values) for values in (wells, target, predicted)]
-    return conformal.calibrate(*given, scale) | {
-        "groups": {
-            name: conformal.calibrate(*(values[rows] for values in given), scale)
-            for name, rows in _rows(groups)
-        }
-    }
+    at = predicted if at is None else at
+    given = [np.asarray(values) for values in (wells, target, predicted, at)]
+
+    def of(rows: np.ndarray | slice) -> dict:
+        *values, places = (column[rows] for column in given)
+        return conformal.calibrate(*values, scale, places)
+
+    return of(slice(None)) | {"groups": {name: of(rows) for name, rows in _rows(groups)}}
 
 
 def with_own(calibration: dict, coverage: float) -> list[str]:
@@ -63,10 +65,11 @@ def interval(
     coverage: float = 0.9,
     lowest: float | None = 0.0,
     highest: float | None = None,
+    at: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `conformal.interval`, each patch by the calibration of its group, [N] `groups`."""
-    ends = (coverage, lowest, highest)
-    return _each(conformal.interval, calibration, groups, (predicted,), ends)
+    ends, at = (coverage, lowest, highest), predicted if at is None else at
+    return _each(conformal.interval, calibration, groups, (predicted,), ends, at)
 
 
 def well_interval(
@@ -77,10 +80,11 @@ def well_interval(
     coverage: float = 0.9,
     lowest: float | None = 0.0,
     highest: float | None = None,
+    at: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `conformal.well_interval`, each well by the calibration of its group, [N] `groups`."""
-    ends = (coverage, lowest, highest)
-    return _each(conformal.well_interval, calibration, groups, (predicted, patches), ends)
+    ends, at = (coverage, lowest, highest), predicted if at is None else at
+    return _each(conformal.well_interval, calibration, groups, (predicted, patches), ends, at)
 
 
 def inside(
@@ -96,14 +100,19 @@ def inside(
 
 
 def _each(
-    ask: Callable, calibration: dict, groups: Sequence[str], columns: Sequence, ends: tuple
+    ask: Callable,
+    calibration: dict,
+    groups: Sequence[str],
+    columns: Sequence,
+    ends: tuple,
+    at: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Asks for the intervals of one group after the other."""
-    columns = [np.asarray(column) for column in columns]
+    columns, at = [np.asarray(column) for column in columns], np.asarray(at)
     low, high = np.full((2, len(columns[0])), np.nan)
     for name, rows in _rows(groups):
         met = of_group(calibration, name, ends[0])
-        low[rows], high[rows] = ask(met, *(column[rows] for column in columns), *ends)
+        low[rows], high[rows] = ask(met, *(column[rows] for column in columns), *ends, at[rows])
     return low, high
 
 

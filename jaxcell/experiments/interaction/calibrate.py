@@ -24,13 +24,14 @@ def calibrate(
 ) -> Calibrations:
     """Calibrates each half of the test wells on the other half, and keeps what both give together.
 
-    The usual size of an error at each prediction comes from training wells, how far to trust it
-    from test wells: validation wells would flatter, since they chose the epoch whose parameters
-    were kept. What is kept in the run's folder, of all test wells, is for other plates.
+    The usual size of an error, at each prediction or at each doubt of a network that has one, comes
+    from training wells, how far to trust it from test wells: validation wells would flatter, since
+    they chose the epoch whose parameters were kept. What is kept in the run's folder, of all test
+    wells, is for other plates.
 
     Args:
       workdir, run, examples: the run, its folder and its own data set.
-      patches: its test patches: plate, well, condition, target, predicted.
+      patches: its test patches: plate, well, condition, target and what `estimates` gives.
       batch_size: patches a batch.
       seed: of the training patches and of the halves.
 
@@ -43,9 +44,9 @@ def calibrate(
         train = examples.rows("train")
         count = min(SCALE_PATCHES, len(train))
         train = np.sort(np.random.default_rng(seed).choice(train, count, replace=False))
-        predicted = predict_patches(run, examples, train, batch_size, "calibrating")
+        found = predict_patches(run, examples, train, batch_size, "calibrating")
         target = examples.table["target"].to_numpy(np.float64)[train]
-        scale = conformal.fit_scale(predicted, predicted - target)
+        scale = conformal.fit_scale(conformal.places(found), found["predicted"] - target)
     write(kept, _of_wells(patches, scale))
     first = _first_half(patches, seed)
     return [(_of_wells(patches[~half], scale), half) for half in (first, ~first)]
@@ -64,7 +65,7 @@ def load(workdir: Path, count: int) -> Calibrations | None:
 def _of_wells(patches: pd.DataFrame, scale: dict) -> dict:
     target, predicted = (patches[name].to_numpy() for name in ("target", "predicted"))
     wells, names = conformal.well_numbers(patches), condition_names(patches)
-    return by_group.calibrate(names, wells, target, predicted, scale)
+    return by_group.calibrate(names, wells, target, predicted, scale, conformal.places(patches))
 
 
 def _first_half(patches: pd.DataFrame, seed: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from jaxcell.models.interaction_unet import (
     SQUARE,
     TARGETS,
     InteractionUNet,
+    doubt,
     expected_amounts,
     relative,
     share,
@@ -111,3 +112,23 @@ def test_labels_are_where_the_pixels_are():
 
     labels = Known().apply({}, _counts(), method="labels")
     assert np.array_equal(labels[0], _truth_map() & 3)
+
+
+def test_the_doubt_is_the_variance_of_shared_pixels_over_those_of_cells():
+    sure, _ = _certain(_truth_map())
+    assert float(doubt(sure)[0]) == pytest.approx(0, abs=1e-3)
+    # One square of 16 pixels: nothing, a T cell, a dendritic cell or both, equally likely.
+    chances = jnp.zeros((1, 1, 1, 4, 16))
+    assert float(doubt(chances)[0]) == pytest.approx(100 * 16 * 0.25 * 0.75 / (16 * 0.75))
+
+
+def test_the_light_of_one_corner_is_known_in_the_other():
+    counts = _counts()
+    model = InteractionUNet()
+    params = model.init(jax.random.key(0), counts)
+    changed = counts.copy()
+    # Grain of mean 0, so that what the patch is held against stays the same.
+    changed[:, :16, :16] += 40 * (np.indices((16, 16)).sum(0) % 2 * 2 - 1)[..., None]
+    assert (relative(changed)[:, 16:] == relative(counts)[:, 16:]).all()
+    ours, others = (model.apply(params, each, method="logits")[0] for each in (counts, changed))
+    assert jnp.abs(ours - others)[:, -2:, -2:].max() > 1e-5

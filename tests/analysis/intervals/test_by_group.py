@@ -79,3 +79,33 @@ def test_groups_of_unequal_spread_are_each_covered_as_promised():
     assert (of_each(inside) >= 0.87).all()
     assert (of_each(means) >= 0.87).all()
     assert of_each(pooled)[2] < 0.82 < 0.98 < of_each(pooled)[0]
+
+
+def test_where_errors_grow_with_a_doubt_intervals_read_at_it_hold_in_good_light_and_in_bad():
+    random = np.random.default_rng(5)
+
+    def wells(count):
+        doubt = np.repeat(random.choice([0.2, 2.0], count), 20)  # of good light, and of bad
+        target = random.uniform(20, 60, len(doubt))
+        table = pd.DataFrame({"target": target, "doubt": doubt})
+        table["predicted"] = target + random.normal(0, doubt)
+        return table.assign(well=np.repeat(np.arange(count), 20))
+
+    training, known, new = wells(100), wells(200), wells(200)
+    error = training["predicted"] - training["target"]
+    scale = conformal.fit_scale(conformal.places(training), error)
+    told = (known["well"], known["target"], known["predicted"], scale, conformal.places(known))
+    found = by_group.calibrate(np.full(len(known), "a"), *told)
+    names, at = np.full(len(new), "a"), conformal.places(new)
+    low, high = by_group.interval(found, names, new["predicted"], 0.9, at=at)
+    held = (low <= new["target"]) & (new["target"] <= high)
+    assert held.groupby(new["doubt"]).mean().between(0.87, 0.93).all()
+    assert (held == by_group.inside(found, names, new, [0.9])[:, 0]).all()
+    # Means of wells likewise, and wider where in doubt.
+    means = new.groupby("well")[["target", "predicted", "doubt"]].mean()
+    given = (means["predicted"], np.full(200, 20), 0.9)
+    low, high = by_group.well_interval(found, np.full(200, "a"), *given, at=means["doubt"])
+    held = (low <= means["target"]) & (means["target"] <= high)
+    assert held.groupby(means["doubt"]).mean().between(0.82, 0.98).all()
+    width = pd.Series(high - low).groupby(means["doubt"].to_numpy()).mean()
+    assert width[2.0] > 5 * width[0.2]

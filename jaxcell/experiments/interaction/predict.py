@@ -4,8 +4,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from jaxcell.analysis.conditions import condition_names
+from jaxcell.analysis.intervals import by_group, conformal
 from jaxcell.dataset.source import load_plates
-from jaxcell.inference.plates import Predictions, predict_plates
+from jaxcell.experiments.interaction import calibrate as calibration
+from jaxcell.inference.plates import WELL, Predictions, predict_plates
 from jaxcell.inference.trained import load
 from jaxcell.measures.catalogue import TARGETS
 from jaxcell.plates.findings import describe
@@ -55,6 +61,10 @@ def predict_folder(
     with replacing(folder, "predicting into it"):
         refuse_other(folder, read_source(folder / SOURCE), source)
         predictions = predict_plates(run, config, found, pixel_um)
+        kept = calibration.load(workdir, len(predictions.patches))
+        if kept is not None:
+            level = config.evaluation.coverage
+            predictions = with_intervals(predictions, kept[0][0], level, config.dataset.target)
         if content_digest(found) != source["content"]:
             raise ValueError(
                 f"an image in {plates} changed while it was predicted: start again once all are "
@@ -64,6 +74,31 @@ def predict_folder(
     lines = _summary_lines(predictions, config.dataset.target, found)
     lines["tables"] = f"{WELLS}, {PATCHES} in {folder}"
     return closing_table(lines, None, time.monotonic() - began)
+
+
+def with_intervals(
+    predictions: Predictions, calibrated: Mapping, level: float, target: str
+) -> Predictions:
+    """Predictions whose tables have `low` and `high`, the interval of each.
+
+    Args:
+      predictions: of a run.
+      calibrated: of the run, as `by_group.calibrate` gives by condition.
+      level: share of true values that are to lie inside.
+      target: of the run.
+    """
+    patches, wells, quantity = predictions.patches, predictions.wells, TARGETS[target].quantity
+    ends = (level, quantity.minimum, quantity.maximum)
+    names = condition_names(wells).set_axis(pd.MultiIndex.from_frame(wells[WELL]))
+    places = pd.MultiIndex.from_frame(patches[WELL])
+    at = conformal.places(patches)
+    of_patches = (names.loc[places].to_numpy(), patches["predicted"])
+    low, high = by_group.interval(calibrated, *of_patches, *ends, at)
+    patches = patches.assign(low=np.float32(low), high=np.float32(high))
+    at = pd.Series(at).groupby(places).mean().loc[names.index].to_numpy()
+    of_wells = (names.to_numpy(), wells["predicted_mean"], wells["patches"])
+    low, high = by_group.well_interval(calibrated, *of_wells, *ends, at)
+    return predictions._replace(patches=patches, wells=wells.assign(low=low, high=high))
 
 
 def _write(folder: Path, predictions: Predictions, source: dict) -> None:
@@ -86,6 +121,9 @@ def _summary_lines(predictions: Predictions, target: str, plates: Plates) -> dic
         "speed": f"{rate:.2f} wells a second, {100 * spent.waiting_share:.1f} % of the time "
         "waiting for input",
         "preparing": f"{spent.preparing:.0f} s",
+        "intervals": "low and high, promised for plates like those of the run"
+        if "low" in wells
+        else "none: jaxcell evaluate RUN calibrates them",
     }
     left_out = [describe(finding) for finding in plates.findings if finding.fatal]
     return lines | ({"left out": "\n".join(left_out)} if left_out else {})

@@ -24,11 +24,12 @@ from scipy.stats import kstest
 from tqdm import tqdm
 
 from benchmarks.timing import arguments, keep
+from jaxcell.analysis.evidence import minus_position
 from jaxcell.analysis.intervals import conformal
 from jaxcell.analysis.structure import design as well_design
 from jaxcell.analysis.structure import probes
 from jaxcell.analysis.structure import scores as well_scores
-from jaxcell.analysis.structure.answer import conclude, minus_position
+from jaxcell.analysis.structure.answer import conclude
 from jaxcell.analysis.structure.representations import score_features, score_position
 
 CONDITIONS = ("Unstimulated", "OVA", "ConA")

@@ -1,7 +1,8 @@
 """How strong the interaction is: means of wells by condition and compound, and their differences.
 
 The unit is the well: patches of a well are no independent repetitions. Wells are compared with
-wells of the same plate only, since plates differ in staining and light.
+wells of the same plate only, since plates differ in staining and light. Whether a difference counts
+is judged by the standard that structure is judged by, see `evidence`.
 """
 
 import math
@@ -12,6 +13,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from jaxcell.analysis.conditions import NO_CONDITION, condition_names, conditions
+from jaxcell.analysis.evidence import judged
 
 REFERENCE = "Unstimulated"
 DRAWS = 9999  # bootstrap samples, and permutations
@@ -32,9 +34,9 @@ def strength(
     """Strength of the interaction in each condition, and against a reference.
 
     Args:
-      wells: one row a well: plate, well, condition, compound, `value`; role where compounds are
-        to be compared with their vehicle. Wells of role `empty` and wells without a finite value
-        are left out; compounds count in their condition.
+      wells: one row a well: plate, well, row, column, condition, compound, `value`; role where
+        compounds are to be compared with their vehicle. Wells of role `empty` and wells without a
+        finite value are left out; compounds count in their condition.
       value: column to compare, in the unit of the target.
       reference: condition that the others are compared with; None: Unstimulated where present,
         else the first.
@@ -42,8 +44,8 @@ def strength(
     Returns:
       `reason`: None, or why nothing can be said; `value`; `reference`; `left_out` (wells);
       `conditions`: condition -> `wells`, `mean`, `interval` (95 %, [low, high]), `sd` between wells
-      (N - 1), `reason`; `against_reference`: condition -> as `compared`; `compounds` and
-      `compounds_reason`: as `compounds_against_vehicle`.
+      (N - 1), `reason`; `against_reference`: condition -> as `compared` and `judged`; `compounds`
+      and `compounds_reason`: as `compounds_against_vehicle`.
 
     Raises:
       ValueError: the reference is not among the conditions.
@@ -64,6 +66,9 @@ def strength(
     if len(table) and len(known) < 2:
         reason = "there are not two conditions to compare"
     compounds, compounds_reason = compounds_against_vehicle(table, seed=seed)
+    others = [name for name in known if name != reference]
+    pairs = [(groups[name], groups[reference]) for name in others]
+    found = judged([compared(*pair, seed=seed) for pair in pairs], pairs, seed=seed)
     return {
         "reason": reason,
         "value": value,
@@ -72,11 +77,7 @@ def strength(
         "conditions": {
             name: _summary(group["value"].to_numpy(), seed) for name, group in groups.items()
         },
-        "against_reference": {
-            name: compared(groups[name], groups[reference], seed=seed)
-            for name in known
-            if name != reference
-        },
+        "against_reference": dict(zip(others, found)),
         "compounds": compounds,
         "compounds_reason": compounds_reason,
     }
@@ -247,17 +248,14 @@ def compounds_against_vehicle(wells: pd.DataFrame, *, seed: int) -> tuple[list[d
 
     Returns:
       One dict for each compound with at least 3 wells in a condition: `condition`, `compound`,
-      `lowest_um` and `highest_um` (µM, None where not known), what `compared` gives, and `q`, the
-      share of false discoveries among compounds with no larger p (None without p); by condition
-      and name. And None, or a sentence why there are none.
-
-    Source: Benjamini and Hochberg 1995 for q.
+      `lowest_um` and `highest_um` (µM, None where not known), what `compared` and `judged` give; by
+      condition and name. And None, or a sentence why there are none.
     """
     if "role" not in wells:
         return [], "it is not known which wells are vehicle controls"
     named = wells["compound"].notna() & (wells["compound"].astype(str).str.strip() != "")
     samples = wells[(wells["role"] == "sample") & named]
-    result = []
+    result, pairs = [], []
     for condition in conditions(wells):
         of_condition = wells["condition"] == condition
         vehicle = wells[of_condition & (wells["role"] == "vehicle")]
@@ -265,10 +263,9 @@ def compounds_against_vehicle(wells: pd.DataFrame, *, seed: int) -> tuple[list[d
         for compound, group in here.groupby(here["compound"].astype(str), sort=True):
             if len(group) >= LEAST_WELLS and len(vehicle):
                 row = {"condition": condition, "compound": compound} | _doses(group)
-                result.append(row | compared(group, vehicle, seed=seed) | {"q": None})
-    tested = [row for row in result if row["p"] is not None]
-    for row, share in zip(tested, false_discovery([row["p"] for row in tested])):
-        row["q"] = share
+                result.append(row | compared(group, vehicle, seed=seed))
+                pairs.append((group, vehicle))
+    result = judged(result, pairs, seed=seed)
     if not (wells["role"] == "vehicle").any():
         return result, "there are no vehicle controls to compare compounds with"
     none = f"no compound has {LEAST_WELLS} wells in a condition that has vehicle controls"
@@ -282,13 +279,3 @@ def _doses(group: pd.DataFrame) -> dict[str, float | None]:
         if len(doses):
             return {"lowest_um": float(doses.min()), "highest_um": float(doses.max())}
     return {"lowest_um": None, "highest_um": None}
-
-
-def false_discovery(p: list[float]) -> list[float]:
-    """Benjamini and Hochberg's adjusted p-values, in the order given."""
-    order = np.argsort(p)[::-1]
-    rank = np.arange(len(p), 0, -1)
-    adjusted = np.minimum.accumulate(np.minimum(np.asarray(p)[order] * len(p) / rank, 1))
-    result = np.empty(len(p))
-    result[order] = adjusted
-    return result.tolist()

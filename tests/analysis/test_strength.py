@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from jaxcell.analysis import strength as module
-from jaxcell.analysis.strength import compared, false_discovery, strength
+from jaxcell.analysis.strength import compared, strength
 
 
 @pytest.fixture(autouse=True)
@@ -19,14 +19,18 @@ def group(values, plate="P"):
 
 
 def wells(spec, plates=("P1",), seed=0):
-    """Wells of (condition, role, compound, mean) -> so many a plate, SD 1, plates shifted."""
+    """Wells of (condition, role, compound, mean) -> so many a plate, SD 1, plates shifted.
+
+    They stand in an order drawn by lot, 24 to a row.
+    """
     random, rows = np.random.default_rng(seed), []
     for shift, plate in enumerate(plates):
         for (condition, role, compound, mean), count in spec.items():
             for value in mean + 3 * shift + random.normal(size=count):
                 rows.append((plate, f"W{len(rows)}", condition, role, compound, 10.0, value))
     names = ["plate", "well", "condition", "role", "compound", "concentration_um", "target_mean"]
-    return pd.DataFrame(rows, columns=names)
+    row, column = np.divmod(random.permutation(len(rows)), 24)
+    return pd.DataFrame(rows, columns=names).assign(row=row, column=column)
 
 
 def test_one_plate_agrees_with_textbook_formulas():
@@ -123,6 +127,8 @@ def test_conditions_against_unstimulated():
     strong, none = (result["against_reference"][name] for name in ("ConA", "OVA"))
     assert strong["p"] == 1 / 2000 and strong["interval"][0] < 4 < strong["interval"][1]
     assert none["interval"][0] < 0 < none["interval"][1] and none["p"] > 0.05
+    assert (strong["verdict"], none["verdict"]) == ("yes", "no")
+    assert strong["q"] == 2 * strong["p"] and none["q"] == none["p"]
     mean = result["conditions"]["ConA"]
     assert mean["wells"] == 18 and mean["interval"][0] < mean["mean"] < mean["interval"][1]
     assert strength(table, seed=0) == result
@@ -166,9 +172,3 @@ def test_compounds_against_their_own_vehicle():
     assert blocker["reference_wells"] == 12 and blocker["highest_um"] == 10
     named = wells({("OVA", "sample", "x", 1): 4, ("ConA", "sample", "x", 2): 4})
     assert "no vehicle" in strength(named, seed=0)["compounds_reason"]
-
-
-def test_false_discovery_rates_agree_with_scipy():
-    p = np.random.default_rng(0).uniform(size=30) ** 2
-    assert false_discovery(list(p)) == pytest.approx(stats.false_discovery_control(p))
-    assert false_discovery([]) == []

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.conditions import condition_names, conditions
+from jaxcell.analysis.evidence import false_discovery
 from jaxcell.analysis.screening.moderation import (
     Difference,
     Moderated,
@@ -24,7 +25,6 @@ from jaxcell.analysis.screening.moderation import (
 )
 from jaxcell.analysis.screening.position import Places, PlateEffect, plate_effect
 from jaxcell.analysis.screening.scale import Scale
-from jaxcell.analysis.strength import false_discovery
 
 FALSE_DISCOVERIES = 0.05
 LEVEL = 0.95

@@ -10,6 +10,16 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.conditions import NO_CONDITION, condition_names
+from jaxcell.analysis.evidence import (
+    CONFOUNDED,
+    NONE,
+    SIGNIFICANT,
+    UNKNOWN,
+    YES,
+    minus_position,
+    place_of,
+    verdict,
+)
 from jaxcell.analysis.structure import probes
 from jaxcell.analysis.structure import scores as well_scores
 from jaxcell.analysis.structure.design import Chosen, Design, choose, design_wells
@@ -18,7 +28,6 @@ from jaxcell.analysis.structure.representations import drawn_patches, score_feat
 # What the answer is about: the code, and what is left of a spatial one when it is forgotten where
 # in a patch cells lie, since that is not what a condition decides.
 CODES, AVERAGED = "codes", "codes, averaged over places"
-SIGNIFICANT = 0.05
 
 
 def structure(
@@ -55,7 +64,7 @@ def structure(
     chosen = choose(patches)
     result = _summary(patches, chosen)
     if chosen.reason:
-        return result | {"answer": "unknown", "why": f"Cannot be said: {chosen.reason}."}
+        return result | {"answer": UNKNOWN, "why": f"Cannot be said: {chosen.reason}."}
     design = design_wells(patches, chosen, seed, permutations, bootstraps)
     result |= {
         "folds": int(design.folds.max()) + 1,
@@ -69,7 +78,7 @@ def structure(
     result["scores"]["position"], draws["position"] = score_position(design)
     if draws.get(CODES) is None:
         why = result["scores"].get(CODES, {"reason": "there are no codes"})["reason"]
-        return result | {"answer": "unknown", "why": f"Cannot be said: {why}."}
+        return result | {"answer": UNKNOWN, "why": f"Cannot be said: {why}."}
     codes = {name: result["scores"][name] for name in (CODES, AVERAGED) if draws.get(name)}
     position = result["scores"]["position"]
     best = max(codes, key=lambda name: codes[name]["probe"]["auroc"])
@@ -123,23 +132,6 @@ def _leaky(features: np.ndarray, design: Design, seed: int) -> dict[str, dict]:
     return result
 
 
-def minus_position(
-    codes: Mapping,
-    position: Mapping,
-    codes_draws: Mapping[str, np.ndarray],
-    position_draws: Mapping[str, np.ndarray],
-) -> dict:
-    """`auroc` of the probe on codes minus that of position's better reader, and its `interval`.
-
-    The draws are reader -> AUROC in bootstrap samples of the same wells.
-    """
-    reader = max(("probe", "neighbours"), key=lambda name: position[name]["auroc"])
-    return {
-        "auroc": codes["probe"]["auroc"] - position[reader]["auroc"],
-        "interval": well_scores.interval(codes_draws["probe"] - position_draws[reader]),
-    }
-
-
 def conclude(
     name: str,
     codes: Mapping,
@@ -148,40 +140,35 @@ def conclude(
     difference: Mapping,
     untestable: str | None,
 ) -> tuple[str, str]:
-    """The answer that reviewers would accept, and a sentence for why.
-
-    `unknown` where labels cannot be shuffled. `no` where shuffled labels do as well as the true
-    ones in more than 5 % of cases. Otherwise `yes` if place cannot explain it: because neither
-    reader of position does better than chance, as on a plate whose conditions were drawn by lot
-    (there the shuffling test is exact whatever the plate does to its wells), or because codes
-    beat the better reader of position in 95 % of draws of wells. Otherwise `confounded`: what
-    differs between places may be all that the codes see.
+    """The answer by the one standard of evidence, and a sentence for why.
 
     Args:
       name, codes: of the representation, and its scores.
       p: of its probe, corrected for the number of representations asked.
       position: scores of position.
       difference: of `minus_position`.
+      untestable: None, or why labels cannot be shuffled.
     """
-    if untestable:
-        return "unknown", f"Cannot be said: {untestable}."
+    place = place_of(position, difference, untestable)
+    answer = verdict(None if untestable else p, place)
+    if answer == UNKNOWN:
+        return answer, f"Cannot be said: {untestable}."
     auroc = codes["probe"]["auroc"]
     score = f"AUROC {auroc:.2f} on wells that it had not seen, where guessing gives 0.50"
-    if p > SIGNIFICANT:
-        return "no", f"A classifier cannot tell conditions apart by the {name} ({score})."
-    place = max(position[name]["auroc"] for name in ("probe", "neighbours"))
-    if min(position[name]["p"] for name in ("probe", "neighbours")) > SIGNIFICANT:
-        return "yes", (
-            f"A classifier tells conditions apart by the {name} ({score}), and the place of a well "
-            f"on its plate does not give its condition away (AUROC {place:.2f})."
+    told = f"A classifier tells conditions apart by the {name} ({score})"
+    if answer == NONE:
+        return answer, f"A classifier cannot tell conditions apart by the {name} ({score})."
+    if answer == CONFOUNDED:
+        return answer, (
+            f"{told}, but the place of a well on its plate gives its condition away too (AUROC "
+            f"{place.auroc:.2f}): illumination, edge effects or seeding may be all that the codes "
+            "reflect."
         )
-    if difference["interval"][0] > 0:
-        return "yes", (
-            f"A classifier tells conditions apart by the {name} ({score}), and better than by the "
-            f"place of a well on its plate (AUROC {place:.2f})."
+    if place.p > SIGNIFICANT:
+        return YES, (
+            f"{told}, and the place of a well on its plate does not give its condition away (AUROC "
+            f"{place.auroc:.2f})."
         )
-    return "confounded", (
-        f"A classifier tells conditions apart by the {name} ({score}), but the place of a well on "
-        f"its plate gives its condition away too (AUROC {place:.2f}): illumination, edge effects "
-        f"or seeding may be all that the codes reflect."
+    return YES, (
+        f"{told}, and better than by the place of a well on its plate (AUROC {place.auroc:.2f})."
     )

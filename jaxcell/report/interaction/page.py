@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from jaxcell.analysis.answers import Answers
 from jaxcell.analysis.conditions import conditions
+from jaxcell.analysis.evidence import SIGNIFICANT
 from jaxcell.analysis.scores.summary import summarise
-from jaxcell.analysis.structure.answer import SIGNIFICANT
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS, MICROMETRES_PER_PIXEL, gallery
@@ -227,6 +227,7 @@ def _content(
         "target": target,
         "reference": reference(target),
         "significant": SIGNIFICANT,
+        "verdicts": sentences.ANSWERS,
         "answer": sentences.ANSWERS[metrics["structure"]["answer"]],
         "covered": None if coverage["reason"] else coverage["overall"]["coverage"],
         "on_structure": sentences.on_structure(metrics["structure"]),

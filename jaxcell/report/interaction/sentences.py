@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from jaxcell.analysis.evidence import SIGNIFICANT
 from jaxcell.analysis.scores.estimators import ESTIMATORS, MEAN
-from jaxcell.analysis.structure.answer import SIGNIFICANT
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common.words import (
     amount,
@@ -23,8 +23,6 @@ ANSWERS = {
 }
 # Ratios of the root-mean-square error to the spread of the truth, and what to call them.
 QUALITY = ((0.15, "very closely"), (0.3, "closely"), (0.5, "fairly well"), (0.8, "roughly"))
-# False discoveries among the compounds that are called different.
-FALSE_DISCOVERIES = 0.05
 
 
 def against_threshold(p: float) -> str:
@@ -59,25 +57,50 @@ def on_strength(strength: Mapping, target: Quantity = OVERLAP) -> list[str]:
     """
     if strength["reason"]:
         return [sentence(strength["reason"])]
-    tested = {
-        name: item for name, item in strength["against_reference"].items() if item["p"] is not None
+    items, reference = strength["against_reference"], strength["reference"]
+    tested = [name for name, item in items.items() if item["q"] is not None]
+    said = {
+        verdict: [name for name in tested if items[name]["verdict"] == verdict]
+        for verdict in ANSWERS
     }
-    found = [
-        f"{name} ({signed(item['difference'], target.digits)} {target.difference_unit}".rstrip()
-        + f", {p_value(item['p'], 'p')})"
-        for name, item in tested.items()
-        if item["p"] <= SIGNIFICANT
-    ]
-    none = [name for name, item in tested.items() if item["p"] > SIGNIFICANT]
-    untested = [name for name in strength["against_reference"] if name not in tested]
-    reference, sentences = strength["reference"], []
-    if found:
+
+    def with_numbers(names: Sequence[str]) -> str:
+        return joined([
+            f"{name} ({signed(items[name]['difference'], target.digits)} "
+            f"{target.difference_unit}".rstrip() + f", {p_value(items[name]['q'], 'q')})"
+            for name in names
+        ])  # fmt: skip
+
+    differs = f"The mean {target.label} of a well differs from {reference} in"
+    sentences = []
+    if said["yes"]:
+        sentences.append(f"{differs} {with_numbers(said['yes'])}.")
+    if said["confounded"]:
+        place = max(items[name]["place_auroc"] for name in said["confounded"])
         sentences.append(
-            f"The mean {target.label} of a well differs from {reference} in {joined(found)}."
+            f"{ANSWERS['confounded']}: {differs[0].lower()}{differs[1:]} "
+            f"{with_numbers(said['confounded'])}, but the place of a well on its plate gives its "
+            f"condition away (AUROC {place:.2f}), so that illumination, edge effects or seeding "
+            "may be all of it."
         )
-    if none:
-        shown = "no difference is shown" if found else f"no difference from {reference} is shown"
-        sentences.append(f"For {joined(none)} {shown} (p above {SIGNIFICANT:g}).")
+    if said["unknown"]:
+        why = items[said["unknown"][0]]["place_reason"]
+        sentences.append(
+            f"Whether the place of wells explains the difference in "
+            f"{with_numbers(said['unknown'])} cannot be said: {why}."
+        )
+    if said["no"]:
+        shown = (
+            f"no difference from {reference} is shown"
+            if len(said["no"]) == len(tested)
+            else "no difference is shown"
+        )
+        sentences.append(f"For {joined(said['no'])} {shown} (q above {SIGNIFICANT:g}).")
+    if len(tested) > 1:
+        sentences.append(
+            f"q is p corrected for {count(len(tested), 'comparison')} (Benjamini and Hochberg)."
+        )
+    untested = [name for name in items if name not in tested]
     if untested:
         sentences.append(f"Not tested: {joined(untested)}.")
     return sentences
@@ -97,21 +120,24 @@ def on_compounds(strength: Mapping, target: Quantity = OVERLAP) -> str:
     if strength["compounds_reason"]:
         return f"Compounds are not compared with their vehicle: {strength['compounds_reason']}."
     tested = [item for item in strength["compounds"] if item["q"] is not None]
-    found = [item for item in tested if item["q"] <= FALSE_DISCOVERIES]
+    if not tested:
+        return ""
+    found = [item for item in tested if item["q"] <= SIGNIFICANT]
     found.sort(key=lambda item: item["q"])
-    named = joined(
+    listed = joined(
         [
             f"{item['compound']} with {item['condition']} "
-            f"({signed(item['difference'], target.digits)}, {p_value(item['q'], 'q')})"
+            f"({signed(item['difference'], target.digits)}, {p_value(item['q'], 'q')}, "
+            f"{ANSWERS[item['verdict']].lower()})"
             for item in found[:10]
         ]
     )
-    if not tested:
-        return ""
+    certain = sum(item["verdict"] == "yes" for item in found)
     return (
         f"Of {count(len(tested), 'pair')} of compound and condition, compared with the vehicle "
         f"wells of that condition, {len(found)} differ at a false discovery rate of "
-        f"{100 * FALSE_DISCOVERIES:.0f} % (q){f': {named}' if named else ''}."
+        f"{100 * SIGNIFICANT:.0f} % (q), {certain} of them beyond what the place of their wells "
+        f"could explain{f': {listed}' if listed else ''}."
     )
 
 

@@ -13,7 +13,7 @@ from jaxcell.report.common import style, words
 from jaxcell.report.common.page import _flat
 from jaxcell.report.interaction import page as page_writer
 from jaxcell.report.interaction.page import write_report
-from jaxcell.report.interaction.sentences import summary_lines
+from jaxcell.report.interaction.sentences import ANSWERS, summary_lines
 from jaxcell.storage.atomic import plain
 
 FIGURES = {
@@ -154,15 +154,15 @@ def test_the_answers_stand_before_all_else_with_the_numbers_of_the_tables(report
         "position",
     ]  # fmt: skip
     rows = {row[0].strip(): " ".join(" ".join(row[1:]).split()) for row in head.rows}
-    assert rows["Condition"].endswith("p Differs? p ≤ 0.05")
+    assert rows["Condition"].endswith("p q Differs? q ≤ 0.05")
     for name, item in metrics["strength"]["conditions"].items():
         low, high = item["interval"]
         numbers = f"{item['wells']} {item['mean']:.2f} {low:.2f} to {high:.2f}"
         assert rows[name].startswith(numbers)
         found = metrics["strength"]["against_reference"].get(name)
         if found:
-            verdict = "yes" if found["p"] <= 0.05 else "not shown"
-            assert rows[name].endswith(f" {words.p_value(found['p'])} {verdict}")
+            p, q = (words.p_value(found[name]) for name in "pq")
+            assert rows[name].endswith(f" {p} q {q} {ANSWERS[found['verdict']]}")
             difference, low = map(words.signed, (found["difference"], found["interval"][0]))
             assert f"{difference} {low} to" in rows[name]
             assert f"× {found['ratio']:.2f}, g {words.signed(found['hedges_g'], 1)}" in rows[name]

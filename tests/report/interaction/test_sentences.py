@@ -69,6 +69,7 @@ def test_structure_is_set_against_its_baselines_and_the_leak():
 def _wells(**changes) -> pd.DataFrame:
     return pd.DataFrame({
         "plate": "A", "well": [f"B{n:02d}" for n in range(12)],
+        "row": 2, "column": [5, 0, 8, 11, 3, 6, 10, 1, 4, 9, 2, 7],
         "condition": ["Unstimulated"] * 6 + ["ConA"] * 6, "compound": "DMSO",
         "target_mean": [1.0, 1.2, 0.8, 1.1, 0.9, 1.0, 0.5, 0.6, 0.4, 0.5, 0.55, 0.45],
     } | changes)  # fmt: skip
@@ -78,11 +79,14 @@ def test_a_difference_carries_sign_unit_and_p_and_the_others_their_threshold():
     (said,) = sentences.on_strength(strength(_wells(), seed=0))
     assert said.startswith(
         "The mean overlap (IoU) of a well differs from Unstimulated in ConA (−0.50 percentage "
-        "points, p = 0.00"
+        "points, q = 0.00"
     )
+    (said,) = sentences.on_strength(strength(_wells(column=range(12)), seed=0))
+    assert said.startswith("Confounded with plate position: the mean overlap (IoU) of a well")
+    assert "gives its condition away (AUROC 1.00)" in said
     same = [1.0, 1.2, 0.8, 1.1, 0.9, 1.0] * 2
     (said,) = sentences.on_strength(strength(_wells(target_mean=same), seed=0))
-    assert said == "For ConA no difference from Unstimulated is shown (p above 0.05)."
+    assert said == "For ConA no difference from Unstimulated is shown (q above 0.05)."
     apart = strength(_wells(plate=["A"] * 6 + ["B"] * 6), seed=0)
     assert sentences.on_strength(apart) == ["Not tested: ConA."]
 
@@ -96,11 +100,13 @@ def test_strength_of_too_little_is_a_reason(wells):
 
 
 def test_compounds_are_called_different_by_their_q():
-    item = {"compound": "4", "condition": "OVA", "difference": -1.5, "q": 0.012}
-    others = [item | {"compound": "5", "q": 0.2}, item | {"compound": "6", "q": None}]
+    item = {"compound": "4", "condition": "OVA", "difference": -1.5, "q": 0.012, "verdict": "yes"}
+    others = [item | {"compound": "5", "q": 0.2, "verdict": "no"},
+              item | {"compound": "6", "q": None, "verdict": "unknown"}]  # fmt: skip
     said = sentences.on_compounds({"compounds_reason": None, "compounds": [*others, item]})
     assert "Of 2 pairs" in said and "1 differ at a false discovery rate of 5 % (q)" in said
-    assert said.endswith("4 with OVA (−1.50, q = 0.012).")
+    assert "1 of them beyond what the place of their wells could explain" in said
+    assert said.endswith("4 with OVA (−1.50, q = 0.012, yes).")
     none = sentences.on_compounds({"compounds_reason": "there are no vehicle controls"})
     assert none == "Compounds are not compared with their vehicle: there are no vehicle controls."
 

@@ -50,7 +50,7 @@ def test_the_answer_by_condition_has_mean_interval_difference_p_and_number(opene
         wells, mean, low, to, high, difference, *rest = row.split()[1:]
         assert wells == "4" and float(low) < float(mean) < float(high) and to == "to"
         assert difference[0] in "+−0" and len(rest) >= 5
-    assert "p ≤ 0.05" in opened.locator("#how-strong thead").inner_text()
+    assert "q ≤ 0.05" in opened.locator("#how-strong thead").inner_text()
 
 
 def test_no_cell_of_the_answers_is_cut_off(opened):

@@ -40,12 +40,15 @@ def patches_of(names, wells=10, each=9, seed=0):
             "target": random.exponential(np.repeat(1.0 + np.arange(len(names)), wells * each)),
         }
     )
+    table["row"] = table["well"].str[0].map("ABCDEF".index) + 1
+    table["column"] = table["well"].str[1:].astype(int)
     noise = random.normal(0, 0.1 + 0.1 * table["target"])
     return table.assign(predicted=table["target"] + noise)
 
 
 def means_of(patches, calibration):
-    wells = patches.groupby(["plate", "well", "condition", "role", "compound"], dropna=False)
+    of_a_well = ["plate", "well", "row", "column", "condition", "role", "compound"]
+    wells = patches.groupby(of_a_well, dropna=False)
     wells = wells.agg(
         target_mean=("target", "mean"),
         predicted_mean=("predicted", "mean"),

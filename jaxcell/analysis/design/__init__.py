@@ -1,0 +1,1 @@
+"""Experiments designed before they are done: layouts, their balance, their power."""

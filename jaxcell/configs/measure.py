@@ -38,6 +38,7 @@ def get_config() -> ConfigDict:
             # Length of each cell's granularity spectrum; takes longer than all else, 0: none
             "granularity_steps": 6,
             "labels": False,  # write every field's cells as label images
+            "empty_wells": False,  # measure wells that the layout calls empty too, if photographed
         }
     )
     config.evaluation = ConfigDict({"colours": base.evaluation.colours})

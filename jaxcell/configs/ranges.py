@@ -297,6 +297,7 @@ FIELDS: dict[str, dict[str, Range]] = {
         "measurement.near_um": DISTANCE,
         "measurement.granularity_steps": whole(0, 64, "steps"),
         "measurement.labels": true_or_false(),
+        "measurement.empty_wells": true_or_false(),
         "evaluation.colours": COLOURS,
         "machine.folder": text("a folder"),
         "machine.threads": whole(1, 256, "wells at a time"),

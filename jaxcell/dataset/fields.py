@@ -23,12 +23,13 @@ from jaxcell.plates.images import read_view
 THREADS, AHEAD = 2, 2
 
 
-def select_fields(plates: Plates, config: Any) -> pd.DataFrame:
+def select_fields(plates: Plates, config: Any, keep_empty: bool = False) -> pd.DataFrame:
     """The fields a data set is made of, one row each.
 
     Args:
       plates: images and wells tables.
       config: an `ImmuneCellsConfig`: which subset, and how it is split.
+      keep_empty: whether wells that the layout calls empty are kept.
 
     Returns:
       The wells table's columns, `field`, the two views' paths (`t_cell`, `dendritic_cell`) and,
@@ -39,7 +40,7 @@ def select_fields(plates: Plates, config: Any) -> pd.DataFrame:
     """
     images = plates.images[plates.images["role"].isin(VIEWS)]
     paths = images.pivot(index=["plate", "well", "field"], columns="role", values="path")
-    wells = plates.wells[plates.wells["role"] != "empty"]
+    wells = plates.wells if keep_empty else plates.wells[plates.wells["role"] != "empty"]
     wells = wells[wells.set_index(["plate", "well"]).index.isin(paths.reset_index("field").index)]
     if config.subset == "dual":
         wells = wells[wells["condition"].isin(config.conditions)]

@@ -90,6 +90,7 @@ def load_plates(
     folder: str = "",
     views: Mapping[str, str] | None = None,
     skip: bool | None = None,
+    keep_empty: bool = False,
 ) -> Plates:
     """Reads plates, simulated first where nobody names any, and judges them.
 
@@ -97,6 +98,7 @@ def load_plates(
       config: as `configs/default.py` describes.
       condition: given to wells without layout; None makes them a finding.
       folder, views, skip: in place of what the config says of plates.
+      keep_empty: whether wells that the layout calls empty are kept where they have images.
 
     Returns:
       Plates that are whole, with what was found, and left out where bad images are skipped.
@@ -109,7 +111,8 @@ def load_plates(
     place = Path(folder) if folder else _simulated(config)
     if not place.is_dir():
         raise ValueError(f"there is no folder of plates {place}{_nearest(place)}")
-    plates = read_plates(place, config.plates.views.to_dict() | dict(views or {}), condition)
+    known = config.plates.views.to_dict() | dict(views or {})
+    plates = read_plates(place, known, condition, keep_empty)
     how = config.plates.on_bad_image if skip is None else ("skip" if skip else "stop")
     judge = {"stop": require_good, "skip": leave_out}
     if how not in judge:

@@ -37,13 +37,23 @@ class Plates(NamedTuple):
     findings: list[Finding]
 
 
-def read_plates(folder: Path, views: Mapping[str, str], condition: str | None = None) -> Plates:
+def read_plates(
+    folder: Path,
+    views: Mapping[str, str],
+    condition: str | None = None,
+    keep_empty: bool = False,
+) -> Plates:
     """`read_tables`, with each image opened too; writes nothing there."""
-    plates = read_tables(folder, views, condition)
+    plates = read_tables(folder, views, condition, keep_empty)
     return plates._replace(findings=plates.findings + check_images(plates.images))
 
 
-def read_tables(folder: Path, views: Mapping[str, str], condition: str | None = None) -> Plates:
+def read_tables(
+    folder: Path,
+    views: Mapping[str, str],
+    condition: str | None = None,
+    keep_empty: bool = False,
+) -> Plates:
     """Reads what the names of a folder's files and its layouts say, and opens no image.
 
     Images come from `images.csv` if the folder has one, else from IN Cell file names; layouts from
@@ -54,6 +64,7 @@ def read_tables(folder: Path, views: Mapping[str, str], condition: str | None = 
       views: role -> name of the view, e.g. {'t_cell': 'FITC', 'dendritic_cell': 'TexasRed'};
         a role whose view is '' or None is not asked for.
       condition: given to every well without layout, as role 'sample'; None makes that a finding.
+      keep_empty: whether images of wells that the layout calls empty are kept.
     """
     folder = Path(folder).absolute()
     views = {role: view for role, view in views.items() if view}
@@ -65,7 +76,9 @@ def read_tables(folder: Path, views: Mapping[str, str], condition: str | None = 
     wells, layout_findings = read_layouts(folder, every)
     if condition is not None:
         wells = _give_condition(every, wells, condition)
-    every, empty_findings = _drop_empty_wells(every, wells)
+    empty_findings: list[Finding] = []
+    if not keep_empty:
+        every, empty_findings = _drop_empty_wells(every, wells)
     images, duplicates = _drop_duplicates(_with_role(every, views))
     findings += layout_findings + empty_findings + duplicates
     findings += _no_images(folder, images, views)

@@ -176,6 +176,9 @@ def test_images_of_empty_wells_are_left_out_unread(tmp_path):
     (note,) = plates.findings
     assert not note.fatal and "P24" in note.message and "P23" not in note.message
     assert set(leave_out(plates).wells["well"]) == {"B02", "P23", "P24"}
+    kept = read_plates(tmp_path, VIEWS, keep_empty=True)
+    assert set(kept.images["well"]) == {"B02", "P24"}
+    assert not any(finding.problem == "empty wells" for finding in kept.findings)
 
 
 def test_a_tidy_table_makes_a_doubtful_workbook_harmless(tmp_path):

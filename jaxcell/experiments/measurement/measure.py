@@ -77,8 +77,10 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     require_place(folder, what="measurements")
     check_free(folder)
     find = make_cell_finder(config)
-    plates = load_plates(config, condition)
-    fields = select_fields(plates, ImmuneCellsConfig(name="measured", split_by="none"))
+    keep_empty = config.measurement.empty_wells
+    plates = load_plates(config, condition, keep_empty=keep_empty)
+    of_all = ImmuneCellsConfig(name="measured", split_by="none")
+    fields = select_fields(plates, of_all, keep_empty)
     settings = settings_of(config)
     check_claim(folder, IDENTITY, settings, "other settings")
     with owned(folder, "measuring into it"):

@@ -252,6 +252,8 @@ def _screen(options: argparse.Namespace, changes: dict[str, str]) -> str:
 
     if bool(options.table) == bool(options.plates):
         raise ValueError("give tables of wells, --table FILE, or plates, --plates FOLDER")
+    # What is in wells that the layout calls empty is looked at, and said.
+    changes = {"measurement.empty_wells": "True"} | changes
     config = settings.changed(settings.load_config(options.config), changes)
     name = Path(options.plates or options.table[0]).resolve()
     return screen_plates(

@@ -38,6 +38,7 @@ class Screened(NamedTuple):
       lines: plate -> as `line_tests`.
       empty: as `empty_wells`.
       curves: one a dose series.
+      of_counts: column of counts -> the same of the counts; without draws.
       series: one row a dose series: `Response.row` and, of each count, NAME_ with `answer`,
         `half_um`, `half_um_low`, `half_um_high` and what `beside_counts` gives.
     """
@@ -51,6 +52,7 @@ class Screened(NamedTuple):
     lines: dict[str, dict[str, LineTest]]
     empty: dict
     curves: list[Response]
+    of_counts: dict[str, list[Response]]
     series: pd.DataFrame
 
 
@@ -86,7 +88,7 @@ def screen(
     less_is_more = measure.name in LESS_IS_MORE
     calls = [call(*pair, less_is_more) for pair in zip(effects["effect"], effects["q"])]
     table = hits.wells
-    curves, series = _series(hits, of_cells, scale, measure, seed)
+    curves, of_counts, series = _series(hits, of_cells, scale, measure, seed)
     nothing = np.zeros(int(table["group"].max()) + 1, bool)
     return Screened(
         scale=scale,
@@ -101,17 +103,18 @@ def screen(
         },
         empty=empty_wells(wells, measure.name, list(counts)),
         curves=curves,
+        of_counts=of_counts,
         series=series,
     )
 
 
 def _series(
     hits: Hits, counts: dict[str, Hits], scale: Scale, measure: Quantity, seed: int
-) -> tuple[list[Response], pd.DataFrame]:
+) -> tuple[list[Response], dict[str, list[Response]], pd.DataFrame]:
     """Dose series of the measure, each beside those of the counts of its wells."""
     bounds = measure.minimum, measure.maximum
     curves = respond(hits, scale, bounds, seed=seed)
-    table = pd.DataFrame([item.row for item in curves])
+    table, of_counts = pd.DataFrame([item.row for item in curves]), {}
     pairs = {(item.series.condition, item.series.compound): item for item in curves}
     for number, (name, found) in enumerate(counts.items(), 1) if curves else ():
         own = respond(found, found.scale, (0, None), seed=seed + number, beside=pairs)
@@ -121,7 +124,8 @@ def _series(
             values = [rows.get(pair, {}).get(column) for pair in pairs]
             said.insert(0, f"{name}_{column}", values)
         table = table.join(said)
-    return [item._replace(noise=None) for item in curves], table
+        of_counts[name] = [item._replace(noise=None, draws=None) for item in own]
+    return [item._replace(noise=None) for item in curves], of_counts, table
 
 
 def at_the_edge(wells: pd.DataFrame) -> np.ndarray:

@@ -8,15 +8,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxcell.analysis.screening.doses import FOUND, NO_EFFECT, UNKNOWN, Response
+from jaxcell.analysis.screening.doses import (
+    BELOW,
+    BEYOND,
+    FOUND,
+    NO_EFFECT,
+    UNKNOWN,
+    Response,
+)
 
 # What is said of the number of cells, beside an effect on the measure.
-UNCHANGED, FIRST, TOGETHER, AFTER, RISES = (
-    "cells do not change",
-    "cells fall at lower doses",
-    "cells fall at the same doses",
-    "cells fall at higher doses",
-    "cells are more",
+UNCHANGED, FIRST, TOGETHER, AFTER, FALL, RISES = (
+    "unchanged",
+    "fall at lower doses",
+    "fall at the same doses",
+    "fall at higher doses",
+    "fall",
+    "more",
 )
 
 
@@ -29,8 +37,9 @@ def beside_counts(responses: Sequence[Response], of_counts: Sequence[Response]) 
 
     Returns:
       For each response `cells` (None where nothing can be said, else `UNCHANGED`, `FIRST`,
-      `TOGETHER`, `AFTER` or `RISES`) and `ratio`, `ratio_low`, `ratio_high`: IC50 of the count over
-      IC50 of the measure with its 95 % interval; None where one of the two has none.
+      `TOGETHER`, `AFTER`, `FALL` where only the cells respond, or `RISES`) and `ratio`,
+      `ratio_low`, `ratio_high`: IC50 of the count over IC50 of the measure with its 95 % interval;
+      None where one of the two has none.
     """
     known = {(item.series.condition, item.series.compound): item for item in of_counts}
     return [
@@ -47,8 +56,8 @@ def _beside(item: Response, counted: Response | None) -> dict:
         return nothing | {"cells": UNCHANGED}
     if not counted.row["falls"]:
         return nothing | {"cells": RISES}
-    if FOUND not in (item.row["answer"], counted.row["answer"]):
-        return nothing
+    if item.row["answer"] not in (FOUND, BEYOND, BELOW):
+        return nothing | {"cells": FALL}
     ratio = counted.draws.half / item.draws.half
     low, high = np.quantile(ratio, (0.025, 0.975))
     cells = AFTER if low > 1 else FIRST if high < 1 else TOGETHER

@@ -1,5 +1,6 @@
 """Plates screened: from tables of wells, or plates measured first, to hits and a report."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from jaxcell.analysis.screening.answers import Screened, screen
 from jaxcell.experiments.measurement.measure import measure_plates
 from jaxcell.experiments.screening.tables import ScreenTable, read_screen_table
 from jaxcell.report.common.terminal import closing_table
+from jaxcell.report.screening.page import write_screen_report
 from jaxcell.report.screening.sentences import summary_lines
 from jaxcell.storage.atomic import write, write_cells, write_csv
 from jaxcell.storage.faults import require_place
@@ -53,8 +55,10 @@ def screen_plates(
     began = time.monotonic()
     require_place(folder, what="a screen")
     _check_folder(folder)
+    simulated = False
     if not tables:
         measure_plates(config, folder / MEASURED, condition)
+        simulated = _is_simulated(folder / MEASURED)
         tables = [folder / MEASURED / "wells.csv"]
     table = read_screen_table(
         tables, layouts=layouts, plate=plate, measure=measure, views=views, counts=counts
@@ -71,9 +75,19 @@ def screen_plates(
     with owned(folder, "screening into it"):
         write(folder / MADE_FROM, made_from)
         _write_tables(folder, found, table)
+        page = write_screen_report(
+            folder / "report",
+            title=f"{_named(table.wells)}: which compounds act",
+            simulated=simulated,
+            found=found,
+            wells=table.wells,
+            measure=table.measure,
+            findings=[finding[:6] for finding in table.findings],
+            made={name: _in_words(value) for name, value in made_from.items()},
+        )
     lines = summary_lines(found, table.measure)
     lines |= {"tables": f"compounds.csv, wells.csv (and .parquet) in {folder}"}
-    return closing_table(lines, None, time.monotonic() - began)
+    return closing_table(lines, page, time.monotonic() - began)
 
 
 def _check_folder(folder: Path) -> None:
@@ -81,6 +95,21 @@ def _check_folder(folder: Path) -> None:
     begun = folder.is_dir() and any(path.name != LOCKS for path in folder.iterdir())
     if begun and not any((folder / name).exists() for name in (MADE_FROM, MEASURED)):
         raise FileExistsError(f"{folder} exists and holds no screen: name another with --out")
+
+
+def _named(wells: pd.DataFrame) -> str:
+    """The plates by name, or how many there are."""
+    names = sorted(wells["plate"].astype(str).unique())
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} plates"
+
+
+def _in_words(value: object) -> str:
+    words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return {"True": "yes", "False": "no"}.get(words, words)
+
+
+def _is_simulated(measured: Path) -> bool:
+    return json.loads((measured / "report" / "metrics.json").read_text())["simulated"]
 
 
 def _write_tables(folder: Path, found: Screened, table: ScreenTable) -> None:

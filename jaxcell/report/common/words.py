@@ -12,7 +12,8 @@ def number(value: object, digits: int = 2) -> str:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
-    text = f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+    # + 0.0: a small negative number is no −0.00.
+    text = f"{value:,}" if isinstance(value, int) else f"{round(value, digits) + 0.0:,.{digits}f}"
     return text.replace("-", "−")
 
 

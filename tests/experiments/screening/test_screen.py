@@ -6,6 +6,7 @@ from screens import screen_wells
 from jaxcell import cli
 from jaxcell.analysis.screening.answers import at_the_edge, screen
 from jaxcell.experiments.screening.tables import read_screen_table
+from jaxcell.simulator.plates import simulate_plates
 
 VIEWS = {"t_cell": "FITC", "dendritic_cell": "TexasRed"}
 # Those that the laboratory took to its dose plate by this measure, but for one.
@@ -55,15 +56,36 @@ def test_a_dose_plate_becomes_a_table_of_curves_beside_those_of_the_cells(tmp_pa
     )
     wells.drop(columns=["edge", "row", "column"]).to_csv(tmp_path / "P1.csv", index=False)
     cli.main(["screen", f"--table={tmp_path / 'P1.csv'}", f"--out={tmp_path / 'out'}"])
-    assert "ConA, 9: IC50 = 0." in capsys.readouterr().out
+    assert "1 of 2 compounds respond to the dose: 9 (IC50 0." in capsys.readouterr().out
+    assert (tmp_path / "out" / "report" / "index.html").exists()
     found = pd.read_parquet(tmp_path / "out" / "curves.parquet")
     assert found["compound"].tolist() == ["9", "10"]  # in the order of people
     first, second = found.to_dict("records")
     assert first["answer"] == "found" and second["answer"] == "no effect"
     assert first["half_um"] == pytest.approx(0.3, rel=0.5)
-    assert first["t_cells_cells"] == "cells fall at the same doses"
+    assert first["t_cells_cells"] == "fall at the same doses"
     assert first["t_cells_answer"] == "found"
     assert first["t_cells_half_um"] == pytest.approx(0.3, rel=1)
+
+
+def test_plates_are_measured_and_wells_called_empty_looked_at(tmp_path, capsys):
+    plates, out = tmp_path / "plates", tmp_path / "out"
+    simulate_plates(plates, rows=4, columns=4, field_size=256, layout="lot", droplet_share=0.0,
+                    association={"Unstimulated": 0.0, "ConA": 0.6})  # fmt: skip
+    layout = plates / "SIM01" / "wells.csv"
+    wells = pd.read_csv(layout)
+    emptied = wells[(wells["condition"] == "ConA") & (wells["role"] == "sample")].index[:1]
+    wells.loc[emptied, ["role", "condition", "compound"]] = ["empty", "", ""]
+    wells.to_csv(layout, index=False)
+    cli.main(
+        ["screen", f"--plates={plates}", f"--out={out}", "--config.measurement.granularity_steps=0"]
+    )
+    said = capsys.readouterr().out
+    assert "1 of 1 well that the layout calls empty hold" in said
+    found = pd.read_csv(out / "wells.csv").set_index("well")
+    assert len(found) == 16 and found.loc[wells.loc[emptied[0], "well"], "t_cells"] > 20
+    page = (out / "report" / "index.html").read_text()
+    assert "Simulated plates." in page and (out / "measured" / "report" / "index.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxcell.analysis.screening import counts as cell_counts
 from jaxcell.analysis.screening.doses import Response, respond
 from jaxcell.analysis.screening.empty import empty_wells
-from jaxcell.analysis.screening.hits import Hits, call, compare, places_of
+from jaxcell.analysis.screening.hits import Hits, call, compare, in_series, places_of
 from jaxcell.analysis.screening.position import LineTest, line_tests
 from jaxcell.analysis.screening.quality import plate_quality
 from jaxcell.analysis.screening.replicates import agreement
@@ -89,7 +89,8 @@ def screen(
     calls = [call(*pair, less_is_more) for pair in zip(effects["effect"], effects["q"])]
     table = hits.wells
     curves, of_counts, series = _series(hits, of_cells, scale, measure, seed)
-    nothing = np.zeros(int(table["group"].max()) + 1, bool)
+    # A row of a dose plate is a compound, a column a dose: only replicates and controls tell.
+    series_groups = in_series(table)
     return Screened(
         scale=scale,
         hits=hits,
@@ -98,7 +99,7 @@ def screen(
         quality=plate_quality(wells, measure.name, seed=seed),
         agreement=agreement(table, seed=seed),
         lines={
-            plate: line_tests(own["scaled"].to_numpy(), places_of(own, nothing))
+            plate: line_tests(own["scaled"].to_numpy(), places_of(own, series_groups))
             for plate, own in table.groupby("plate")
         },
         empty=empty_wells(wells, measure.name, list(counts)),

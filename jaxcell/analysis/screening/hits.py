@@ -85,7 +85,7 @@ def compare(wells: pd.DataFrame, value: str, scale: Scale, *, correct: bool = Tr
     table = _comparable(wells, value, scale)
     plates: dict[str, PlateEffect] = {}
     if correct:
-        active = _series(table)
+        active = in_series(table)
         plates, table = _correct(table, active)
         first, _, _ = _effects(table, plates, scale)
         active[first.loc[first["p"] < ACTIVE, "group"].to_numpy(int)] = True
@@ -168,8 +168,15 @@ def _controls(table: pd.DataFrame) -> pd.Series:
     return result
 
 
-def _series(table: pd.DataFrame) -> np.ndarray:
-    """Groups, bool [G], of compounds with so many doses that a plate's columns may be doses."""
+def in_series(table: pd.DataFrame) -> np.ndarray:
+    """Groups of compounds with so many doses that a plate's rows and columns may be doses.
+
+    Args:
+      table: as `Hits.wells`.
+
+    Returns:
+      bool [G].
+    """
     samples = table[table["role"] == "sample"]
     doses = samples.groupby(["condition", "compound"])["concentration_um"].transform("nunique")
     result = np.zeros(len(table) and table["group"].max() + 1, bool)

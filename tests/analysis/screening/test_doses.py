@@ -16,6 +16,7 @@ from jaxcell.analysis.screening.hits import compare
 from jaxcell.analysis.screening.scale import AS_IS, LOG_ODDS, Scale
 from jaxcell.analysis.screening.selectivity import (
     AFTER,
+    FALL,
     RISES,
     TOGETHER,
     UNCHANGED,
@@ -150,11 +151,11 @@ def test_plates_are_moved_to_where_their_controls_agree():
 def test_interaction_is_told_from_toxicity_by_both_curves():
     curves = {
         "clean": (60, 25, 0.1, 1.2), "later": (60, 25, 0.1, 1.2), "toxic": (60, 25, 0.3, 1.2),
-        "grows": (60, 25, 0.3, 1.2),
+        "grows": (60, 25, 0.3, 1.2), "kills": (60, 60, 1, 1),
     }  # fmt: skip
     of_cells = {
         "clean": (1000, 1000, 1, 1), "later": (1000, 200, 5, 1.2), "toxic": (1000, 200, 0.3, 1.2),
-        "grows": (1000, 2000, 0.3, 1.2),
+        "grows": (1000, 2000, 0.3, 1.2), "kills": (1000, 200, 0.3, 1.2),
     }  # fmt: skip
     wells = dose_wells(0, curves=curves, sd=3)
     wells["t_cells"] = dose_wells(1, curves=of_cells, sd=60)["value"].clip(lower=1)
@@ -164,7 +165,8 @@ def test_interaction_is_told_from_toxicity_by_both_curves():
     of_counts = respond(counts, PLAIN, (0, None), seed=1, beside=pairs)
     said = {item.row["compound"]: row for item, row in zip(found, beside_counts(found, of_counts))}
     assert {name: row["cells"] for name, row in said.items()} == {
-        "clean": UNCHANGED, "later": AFTER, "toxic": TOGETHER, "grows": RISES
+        "clean": UNCHANGED, "later": AFTER, "toxic": TOGETHER, "grows": RISES,
+        "kills": FALL,
     }  # fmt: skip
     assert said["later"]["ratio_low"] < 50 < said["later"]["ratio_high"]
     assert said["toxic"]["ratio"] == pytest.approx(1, rel=0.6)

@@ -161,6 +161,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--reread", action="store_true", help=REREAD)
 
     add = command(
+        "design", _design, "lay a screen out on plates, before the experiment"
+    ).add_argument
+    add("--compounds", type=int, default=0, help="how many")
+    add("--replicates", type=int, default=2, help="wells of each at a dose in a condition")
+    add("--plate", type=int, default=384, help="wells of a plate: 24, 96 or 384")
+    add("--conditions", default="Unstimulated,OVA,ConA", help="stimulations, by commas")
+    add("--doses", default="10", help="of every compound, by commas, in uM or with their units")
+    add("--rim", choices=("leave", "use"), default="leave", help="what of the outermost wells")
+    add("--names", default="", help="of the plates, by commas; default: P1, P2 ...")
+    add("--seed", type=int, default=0, help="of the lot: another seed, another layout")
+    add("--previous", default="", help="table of an earlier plate, for its variances")
+    add("--measure", default="", help="its column; default: overlap_share")
+    add("--drawn", type=int, default=40, help="compounds an effect in the power table; 0: none")
+    add("--out", default="runs/design", help="folder of the layout and its page")
+
+    add = command(
         "label", _label, "draw patches for a person to annotate" + configured
     ).add_argument
     add("plates", nargs="?", default="", help="folder of plates; default: simulated plates")
@@ -267,6 +283,28 @@ def _screen(options: argparse.Namespace, changes: dict[str, str]) -> str:
         counts=options.counts,
         correct=not options.uncorrected,
         condition=options.condition,
+    )
+
+
+def _design(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    del changes
+    if not options.compounds:
+        raise ValueError("say how many compounds: jaxcell design --compounds N")
+    from jaxcell.experiments.design.design import design_plates
+
+    return design_plates(
+        Path(options.out),
+        compounds=options.compounds,
+        replicates=options.replicates,
+        wells=options.plate,
+        conditions=options.conditions,
+        doses=options.doses,
+        rim=options.rim == "use",
+        names=options.names,
+        seed=options.seed,
+        previous=Path(options.previous) if options.previous else None,
+        measure=options.measure,
+        drawn=options.drawn,
     )
 
 

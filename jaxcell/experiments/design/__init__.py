@@ -1,0 +1,1 @@
+"""Plates laid out before the experiment."""

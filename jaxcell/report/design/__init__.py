@@ -1,0 +1,1 @@
+"""The page of a plate laid out before the experiment."""

@@ -18,6 +18,7 @@ from jaxcell.measures import (
     granularity,
     morphology,
     overlap,
+    shifted_contacts,
     truth,
 )
 from jaxcell.measures.field import CONTACT_UM, NEAR_UM, Field
@@ -26,6 +27,10 @@ _IN_CONTACT, _NEAR = f"within {CONTACT_UM:g} µm", f"within {NEAR_UM:g} µm"
 _SHIFTS = (
     "no shift and all shifts of one mask by "
     f"{chance.NEAREST_SHIFT_UM:g}-{chance.FARTHEST_SHIFT_UM:g} µm (less in small images)"
+)
+_SOME_SHIFTS = (
+    f"{chance.SOME_SHIFTS} shifts by {chance.NEAREST_SHIFT_UM:g}-{chance.FARTHEST_SHIFT_UM:g} µm "
+    "(less in small images)"
 )
 
 
@@ -71,6 +76,24 @@ class Measure(NamedTuple):
     quantity: Quantity
     record: Callable[[Field], Any]
     reduce: Callable[[Sequence[Any]], float]
+
+
+def _beyond_chance(of: Quantity, record: Callable, reduce: Callable) -> tuple[Measure, Measure]:
+    """Excess over chance and z of a measure; `reduce` gives both."""
+    name = of.name.removesuffix("_share").removesuffix("_um")
+    bounds = (of.minimum - of.maximum, of.maximum - of.minimum)
+    excess = Quantity(
+        f"{name}_excess", f"{of.label} beyond chance", of.unit, *bounds,
+        f"{of.definition} Less its mean over {_SOME_SHIFTS} of T cells over dendritic cells.",
+    )  # fmt: skip
+    z = Quantity(
+        f"{name}_z", f"{of.label} against chance (z)", "", None, None,
+        f"{excess.label[0].upper()}{excess.label[1:]}, in standard deviations over the shifts.",
+    )  # fmt: skip
+    return (
+        Measure(excess, record, lambda records: reduce(records)[0]),
+        Measure(z, record, lambda records: reduce(records)[1]),
+    )
 
 
 def _by_name(*measures: Measure) -> dict[str, Measure]:
@@ -148,6 +171,13 @@ MEASURES = _by_name(
     ), chance.record, partial(chance.part, name="p_less")),
 )
 # fmt: on
+for _name, _record, _reduce in (
+    ("contact_share", shifted_contacts.record, shifted_contacts.contact),
+    ("near_share", shifted_contacts.record, shifted_contacts.near),
+    ("distance_um", shifted_contacts.record, shifted_contacts.distance),
+    ("pearson", colocalisation.record_shifts, colocalisation.pearson_beyond_chance),
+):
+    MEASURES |= _by_name(*_beyond_chance(MEASURES[_name].quantity, _record, _reduce))
 OVERLAP = MEASURES["iou"].quantity
 
 

@@ -3,8 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import fft
+from scipy.ndimage import gaussian_filter
 
+from jaxcell.measures.chance import NEAREST_SHIFT_UM, beyond_chance, some_shifts
 from jaxcell.measures.field import Field, percent
+
+# Views are shifted by whole squares about so wide, below the width of a cell: what matters is the
+# mean over shifts, and that of squares is that of pixels.
+SQUARE_UM = 3.0
+# SD of the Gaussian whose light counts as the background's: a lamp's, a droplet's, a well's rim.
+SMOOTH_UM = NEAREST_SHIFT_UM
 
 
 def record_light(field: Field, view: int) -> np.ndarray:
@@ -63,6 +72,51 @@ def pearson(records: Sequence[np.ndarray]) -> float:
     first, second, product = sum(records)
     scale = np.sqrt(first) * np.sqrt(second)
     return float(np.float32(np.clip(product / scale, -1, 1))) if scale > 0 else 0.0
+
+
+def record_shifts(field: Field) -> np.ndarray:
+    """Sums the products of the two views about their means, without a shift and at some.
+
+    One view is shifted over the other, round the edges as on a torus (see `chance`). The smooth
+    light of each is taken away first: views that share a lamp correlate less the further they are
+    shifted, and a shift would take the lamp for cells.
+
+    Returns:
+      float64 [3 + S], squared counts: squares of the T-cell view, of the other view, both with
+      their smooth light, then products.
+
+    Raises:
+      ValueError: a view holds NaN or infinite values, or the field is too small to be shifted.
+
+    Source: the cross-correlation theorem.
+    """
+    height, width = field.views[0].shape
+    step = max(1, round(SQUARE_UM / field.pixel_um))
+    shifts = np.rint(some_shifts((height, width), field.pixel_um) / step).astype(int)
+    first, second, product = record_spread(field)
+    squares = [_squares(view, step) for view in field.views]
+    sd = SMOOTH_UM / (step * field.pixel_um)
+    fine = [some - gaussian_filter(some, sd, mode="nearest") for some in squares]
+    transformed = [fft.rfft2(some) for some in fine]
+    shifted = fft.irfft2(np.conj(transformed[0]) * transformed[1], s=fine[0].shape)
+    shifted = shifted[tuple((shifts % fine[0].shape).T)].astype(np.float64) / step**2
+    smooth = (np.vdot(*squares) - np.vdot(*fine)) / step**2
+    return np.array([first, second, product - smooth, *shifted])
+
+
+def _squares(view: np.ndarray, step: int) -> np.ndarray:
+    """Sums over squares of pixels, about their mean, float32; what fills no square is left out."""
+    height, width = (side // step for side in view.shape)
+    some = view[: height * step, : width * step].astype(np.float32)
+    some = some.reshape(height, step, -1).sum(axis=1).reshape(height, width, step).sum(axis=2)
+    return some - some.mean(dtype=np.float64).astype(np.float32)
+
+
+def pearson_beyond_chance(records: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Correlation less its mean over shifts, and that in SDs over shifts; 0 of a constant view."""
+    first, second, *products = sum(records)
+    scale = np.sqrt(first) * np.sqrt(second)
+    return beyond_chance(np.array(products) / scale) if scale > 0 else (0.0, 0.0)
 
 
 def _centred(view: np.ndarray) -> np.ndarray:

@@ -35,6 +35,13 @@ STRENGTH = (
     "contact_length_um",
 )
 OVERLAP = ("iou", "manders_t_cell", "manders_dendritic_cell", "pearson")
+BEYOND_CHANCE = (
+    "chance_excess",
+    "contact_excess",
+    "near_excess",
+    "distance_excess",
+    "pearson_excess",
+)
 # Side in pixels of the squares that are shown.
 SQUARE = 256
 # What is compared with the truth: words, unit of the mean, unit of a difference.
@@ -113,6 +120,7 @@ def write_measurement_report(
     }
     builders |= {
         "strength": partial(figures.strengths, wells, STRENGTH, measures, palette),
+        "beyond": partial(figures.strengths, wells, BEYOND_CHANCE, measures, palette),
         "overlap": partial(figures.strengths, wells, OVERLAP, measures, palette),
         "shapes": partial(figures.shapes, cells, palette),
         "light": partial(light, wells),

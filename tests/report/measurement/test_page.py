@@ -167,6 +167,7 @@ def test_a_report_is_whole_and_answers_for_every_condition(tmp_path):
     names = {
         "answers_1",
         "strength",
+        "beyond",
         "overlap",
         "shapes",
         "granularity",
@@ -199,7 +200,7 @@ def test_every_well_is_in_the_table_with_its_numbers(tmp_path, draw_nothing, eac
         tmp_path / "report", **make_arguments(wells, make_cells(wells, 1))
     )
     page = read(path)
-    rows = {row[0]: row for row in page.rows if len(row) == 15}
+    rows = {row[0]: row for row in page.rows if len(row) == 16}
     assert {f"{well.plate} {well.well}" for well in wells.itertuples()} < rows.keys()
     for well in wells.iloc[[0, 1, -1]].itertuples():
         row = rows[f"{well.plate} {well.well}"]

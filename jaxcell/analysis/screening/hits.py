@@ -122,6 +122,21 @@ def call(effect: float, q: float, less_is_more: bool = False) -> str:
     return ENHANCER if (effect > 0) != less_is_more else INHIBITOR
 
 
+def from_controls(wells: pd.DataFrame) -> pd.Series:
+    """Corrected values less the mean of the controls of their plate and condition, on the scale.
+
+    Args:
+      wells: as `Hits.wells`.
+
+    Returns:
+      float64 [N]; NaN where there are no controls.
+    """
+    keys = ["plate", "condition"]
+    centre = wells[wells["control"]].groupby(keys)["corrected"].mean()
+    base = centre.reindex(pd.MultiIndex.from_frame(wells[keys])).to_numpy()
+    return wells["corrected"] - base
+
+
 def _comparable(wells: pd.DataFrame, value: str, scale: Scale) -> pd.DataFrame:
     """Wells with a value, numbered by group; compounds and doses without gaps."""
     numbers = pd.to_numeric(wells[value], errors="coerce").astype(np.float64)

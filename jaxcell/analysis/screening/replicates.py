@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.conditions import conditions
+from jaxcell.analysis.screening.hits import from_controls
 
 DRAWS = 2000
 LEAST_GROUPS = 4
@@ -15,7 +16,7 @@ def agreement(wells: pd.DataFrame, *, seed: int) -> list[dict]:
     """Correlation of replicates over the compounds of each condition.
 
     Args:
-      wells: as `Hits.wells`: condition, compound, group, plate, well, role, corrected.
+      wells: as `Hits.wells`; wells count as differences from the controls of their plate.
       seed: of the bootstrap over compounds.
 
     Returns:
@@ -26,11 +27,13 @@ def agreement(wells: pd.DataFrame, *, seed: int) -> list[dict]:
 
     Source: intraclass correlation, Shrout and Fleiss 1979, case 1; percentile bootstrap.
     """
-    samples = wells[(wells["role"] == "sample") & (wells["compound"] != "")]
+    wells = wells.assign(apart=from_controls(wells))
+    known = wells["apart"].notna()
+    samples = wells[known & (wells["role"] == "sample") & (wells["compound"] != "")]
     rows = []
     for name in conditions(samples):
         own = samples[samples["condition"] == name].sort_values(["plate", "well"])
-        values = [group.to_numpy() for _, group in own.groupby("group")["corrected"]]
+        values = [group.to_numpy() for _, group in own.groupby("group")["apart"]]
         values = [group for group in values if len(group) > 1]
         row = {"condition": name, "compounds": len(values), "wells": sum(map(len, values))}
         if len(values) < LEAST_GROUPS:

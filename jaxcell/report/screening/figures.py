@@ -10,7 +10,13 @@ from matplotlib.figure import Figure
 
 from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.screening.counts import LEAST_DROP
-from jaxcell.analysis.screening.hits import ENHANCER, FALSE_DISCOVERIES, INHIBITOR, NO_EFFECT
+from jaxcell.analysis.screening.hits import (
+    ENHANCER,
+    FALSE_DISCOVERIES,
+    INHIBITOR,
+    NO_EFFECT,
+    from_controls,
+)
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
@@ -161,15 +167,19 @@ def replicates(wells: pd.DataFrame, scale: object, measure: Quantity, palette: M
       measure: what was screened.
       palette: marks of the conditions.
     """
-    samples = wells[(wells["role"] == "sample") & (wells["compound"] != "")]
-    samples = samples.sort_values(["plate", "well"])
+    # Plates moved to where their controls agree.
+    apart = from_controls(wells)
+    level = (wells["corrected"] - apart).groupby(wells["condition"]).transform("mean")
+    samples = wells.assign(moved=apart + level)
+    samples = samples[(samples["role"] == "sample") & (samples["compound"] != "")]
+    samples = samples[samples["moved"].notna()].sort_values(["plate", "well"])
     place = samples.groupby("group").cumcount()
     pairs = samples[place == 0].merge(samples[place == 1], on="group", suffixes=("", "_2"))
     if pairs.empty:
         return style.sentence_figure("No compound has two wells.")
     figure = style.new_figure(7.2, 4.3)
     axes = figure.subplots()
-    x, y = (scale.backward(pairs[name]) for name in ("corrected", "corrected_2"))
+    x, y = (scale.backward(pairs[name]) for name in ("moved", "moved_2"))
     ends = np.min([x, y]), np.max([x, y])
     axes.plot(ends, ends, color=style.FAINT, lw=1, zorder=0)
     for name, mark in palette.items():
@@ -179,7 +189,7 @@ def replicates(wells: pd.DataFrame, scale: object, measure: Quantity, palette: M
                 axes, x[rows], y[rows], mark, s=22, alpha=0.8, label=f"{name} ({rows.sum()})"
             )
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
-    words = style.with_unit(measure.label, measure.unit)
+    words = textwrap.fill(style.with_unit(measure.label, measure.unit), 36)
     axes.set(xlabel=f"{words}\nfirst well", ylabel=f"second well\n{words}", aspect="equal")
     return figure
 

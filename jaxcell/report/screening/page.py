@@ -12,7 +12,7 @@ from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.screening.answers import Screened
 from jaxcell.analysis.screening.doses import BELOW, BEYOND, FOUND, UNKNOWN
 from jaxcell.analysis.screening.doses import NO_EFFECT as NO_RESPONSE
-from jaxcell.analysis.screening.hits import FALSE_DISCOVERIES, NO_EFFECT
+from jaxcell.analysis.screening.hits import FALSE_DISCOVERIES, NO_EFFECT, from_controls
 from jaxcell.analysis.screening.position import CLEAR
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import Quantity
@@ -143,10 +143,9 @@ def _figures(
 def _mapped(found: Screened, wells: pd.DataFrame) -> pd.DataFrame:
     """All wells with what places did, and their differences from the controls, on the scale."""
     compared = found.hits.wells
-    centre = compared[compared["control"]].groupby(["plate", "condition"])["corrected"].mean()
-    keys = pd.MultiIndex.from_frame(compared[["plate", "condition"]])
-    apart = compared["corrected"] - centre.reindex(keys).to_numpy()
-    extra = compared[["plate", "well", "place_effect"]].assign(from_controls=apart)
+    extra = compared[["plate", "well", "place_effect"]].assign(
+        from_controls=from_controls(compared)
+    )
     return wells.assign(plate=wells["plate"].astype(str)).merge(extra, "left", ["plate", "well"])
 
 

@@ -7,28 +7,30 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcell.analysis.screening.scale import Scale
+from jaxcell.analysis.screening.scale import AS_IS, Scale
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
 from jaxcell.report.interaction.plates import row_name
 
 # Letters in wells that are no compound's.
 LETTERS = {"vehicle": "v", "untreated": "u", "empty": "e"}
+# Share of the spread between wells below which nobody would see what places do.
+LEAST_PLACE = 1e-3
 
 
 class Panel(NamedTuple):
     """A map of a plate.
 
     Attributes:
-      title: of the panel.
+      title: of the panel, which has room for words where the bar of colours has none.
       column: of the table of wells.
-      label: of its colours, with the unit.
+      unit: of its colours.
       colours: a colour map; one with two ends is centred on 0.
     """
 
     title: str
     column: str
-    label: str
+    unit: str
     colours: str
 
 
@@ -45,14 +47,14 @@ def plate_maps(wells: pd.DataFrame, measure: Quantity, scale: Scale) -> Figure:
     Returns:
       The figure, down to the last row and column in use; thick lines part conditions.
     """
-    unit = "" if scale.name == "as it is" else f", {scale.name}"
+    on = "" if scale.name == AS_IS else f", {scale.name}"
     panels = [
-        Panel("as measured", measure.name, style.with_unit(measure.label, measure.unit), "viridis"),
-        Panel("owed to the place", "place_effect", f"place effect{unit}", "PuOr"),
-        Panel("difference from the controls, places corrected", "from_controls",
-              f"difference{unit}", "PuOr"),
+        Panel(f"as measured: {style.shortened(measure.label, 60)}", measure.name, measure.unit,
+              "viridis"),
+        Panel(f"owed to the place{on}", "place_effect", "", "PuOr"),
+        Panel(f"difference from the controls, places corrected{on}", "from_controls", "", "PuOr"),
     ]  # fmt: skip
-    if not (wells["place_effect"].abs() > 0).any():
+    if not wells["place_effect"].abs().max() > LEAST_PLACE * wells["from_controls"].std():
         panels.pop(1)
     shape = int(wells["row"].max()), int(wells["column"].max())
     width = 6.3
@@ -90,7 +92,7 @@ def _draw(
     axes.xaxis.tick_top()
     axes.tick_params(length=0, pad=1)
     axes.spines[:].set_visible(False)
-    figure.colorbar(picture, ax=axes, aspect=20, pad=0.01, label=_wrapped(panel.label),
+    figure.colorbar(picture, ax=axes, aspect=20, pad=0.01, label=panel.unit,
                     extend="both" if panel.colours == "PuOr" else "neither")  # fmt: skip
 
 
@@ -124,7 +126,3 @@ def _blocks(treated: pd.DataFrame) -> list[tuple[str, int, int]]:
         else:
             blocks.append((name, column, column))
     return [(name, first, last) for name, first, last in blocks if name and last - first >= 2]
-
-
-def _wrapped(label: str) -> str:
-    return label if len(label) <= 26 else "\n".join(label.rsplit(", ", 1))

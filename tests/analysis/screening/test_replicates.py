@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from screens import screen_wells
 
@@ -34,3 +35,13 @@ def test_single_wells_have_nothing_to_agree_with():
     wells = screen_wells(replicates=1)
     hits = compare(wells, "value", Scale(AS_IS), correct=False)
     assert all("have two wells" in row["reason"] for row in agreement(hits.wells, seed=0))
+
+
+def test_what_all_wells_of_a_plate_share_is_no_noise():
+    effects = {("ConA", str(number)): 0.5 * number for number in range(1, 21)}
+    given = {"compounds": 20, "replicates": 1, "controls": 60, "conditions": ("ConA",)}
+    plates = [screen_wells(seed, **given, effects=effects, plate=f"P{seed}") for seed in range(2)]
+    plates[1]["value"] += 50
+    hits = compare(pd.concat(plates, ignore_index=True), "value", Scale(AS_IS), correct=False)
+    (found,) = agreement(hits.wells, seed=0)
+    assert found["noise_share"] < 0.3 and found["r"] > 0.7

@@ -95,7 +95,7 @@ def get_config() -> ConfigDict:
                 "augment": True,  # the eight symmetries of the square
                 "loss": "cross_entropy",  # or squared_error
                 "optimizer": {
-                    "name": "adamw",  # `adam` or `adamw`
+                    "name": "adamw",  # `adam`, `adamw` or `muon`
                     "learning_rate": 3e-3,  # the highest
                     "weight_decay": 1e-4,  # of kernels alone
                     "warmup_steps": 20,  # of linear rise from zero
@@ -104,14 +104,14 @@ def get_config() -> ConfigDict:
                 },
             },
             "regressor": {
-                "epochs": 28,  # at most
+                "epochs": 22,  # at most
                 "batch_size": 16,  # patches
                 "checkpoint_every_steps": 400,  # besides the end of each epoch; 0: never
                 "early_stopping_epochs": 0,  # without progress; 0: never
                 "augment": True,  # the eight symmetries of the square
                 "relit": True,  # each patch in another light: blur, lamp, crosstalk, noise, depth
                 "optimizer": {
-                    "name": "adamw",  # `adam` or `adamw`
+                    "name": "muon",  # `adam`, `adamw` or `muon`
                     "learning_rate": 3e-3,  # the highest
                     "weight_decay": 1e-4,  # of kernels alone
                     "warmup_steps": 50,  # of linear rise from zero

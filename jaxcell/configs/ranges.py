@@ -131,7 +131,7 @@ FOLDER = text("a folder", empty=True)
 def optimizer(section: str) -> dict[str, Range]:
     """Fields of an optimizer; all but the learning rate have a default."""
     fields = {
-        "name": one_of("adam", "adamw"),
+        "name": one_of("adam", "adamw", "muon"),
         "weight_decay": number(0, 1),
         "warmup_steps": whole(0, 10**9, "steps"),
         "decay": one_of("constant", "cosine"),
@@ -428,7 +428,7 @@ def _optimizers(values: Mapping[str, Any]) -> str | None:
         if of["weight_decay"] and (of["name"] or "adam") == "adam":
             return (
                 f"{section}.weight_decay is {of['weight_decay']}, which {section}.name adam has "
-                "not: use adamw"
+                "not: use adamw or muon"
             )
         if values.get(f"{section}.plateau_epochs"):
             lowest = values.get(f"{section}.minimum_learning_rate", 1e-4)

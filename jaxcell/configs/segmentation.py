@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
             "checkpoint_every_steps": 0,  # besides the end of each epoch; 0: never
             "early_stopping_epochs": 0,  # without progress; 0: never
             "optimizer": {
-                "name": "adamw",  # `adam` or `adamw`
+                "name": "adamw",  # `adam`, `adamw` or `muon`
                 "learning_rate": 2e-3,  # the highest
                 "weight_decay": 1e-4,  # of kernels alone
                 "warmup_steps": 20,  # of linear rise from zero

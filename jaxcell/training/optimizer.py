@@ -1,4 +1,4 @@
-"""The optimizer of a run: Adam or AdamW, a schedule over steps, a plateau over epochs."""
+"""The optimizer of a run: Adam, AdamW or Muon, a schedule over steps, a plateau over epochs."""
 
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
@@ -9,6 +9,9 @@ import optax
 from jax import Array
 
 from jaxcell.training.tasks import Params
+
+# Root mean square of a step of Adam's, in learning rates (Liu et al. 2025).
+ADAM_RMS = 0.2
 
 
 class Optimizer(NamedTuple):
@@ -45,8 +48,11 @@ def make_optimizer(
     Args:
       total_steps: steps of the whole run, where a cosine decay ends.
       learning_rate: peak learning rate.
-      name: `adam`, or `adamw` for decoupled weight decay.
-      weight_decay: AdamW's; kernels only, never biases or activation slopes.
+      name: `adam`; `adamw` for decoupled weight decay; or `muon`, which takes the momentum of each
+        kernel, as a matrix of inputs by outputs, to the nearest orthogonal one and leaves all else
+        to Adam with Nesterov's momentum, steps as large as AdamW's usually are, so that the same
+        rates suit both.
+      weight_decay: of `adamw` and `muon`; kernels only, never biases or activation slopes.
       warmup_steps: steps of linear rise from zero.
       decay: `constant`, or `cosine` down to zero at the last step.
       clip_global_norm: largest global norm of the gradients; 0 = no clipping.
@@ -63,10 +69,11 @@ def make_optimizer(
       ValueError: a field out of its range, or two that contradict each other.
 
     Source: the reference study's recipe is Adam with plateau_epochs 3 and factor 0.2; the
-    tolerance is the default of Keras' ReduceLROnPlateau.
+    tolerance is the default of Keras' ReduceLROnPlateau. Muon: Jordan et al. 2024, scaled as by
+    Liu et al. 2025.
     """
-    if name not in ("adam", "adamw"):
-        raise ValueError(f"optimizer.name is {name!r}: use 'adam' or 'adamw'")
+    if name not in ("adam", "adamw", "muon"):
+        raise ValueError(f"optimizer.name is {name!r}: use 'adam', 'adamw' or 'muon'")
     if decay not in ("constant", "cosine"):
         raise ValueError(f"optimizer.decay is {decay!r}: use 'constant' or 'cosine'")
     if name == "adam" and weight_decay:
@@ -94,12 +101,7 @@ def make_optimizer(
     else:
         schedule = optax.constant_schedule(learning_rate)
 
-    stages = [
-        optax.scale_by_adam(eps=epsilon),
-        optax.scale_by_learning_rate(schedule),
-    ]
-    if name == "adamw":
-        stages.insert(1, optax.add_decayed_weights(weight_decay, mask=_kernels))
+    stages = [_of_gradients(name, schedule, weight_decay, epsilon)]
     if clip_global_norm:
         stages.insert(0, optax.clip_by_global_norm(clip_global_norm))
 
@@ -113,6 +115,23 @@ def make_optimizer(
             min_scale=minimum_learning_rate / learning_rate,
         )
     return Optimizer(optax.chain(*stages), schedule, plateau)
+
+
+def _of_gradients(
+    name: str, schedule: optax.Schedule, weight_decay: float, epsilon: float
+) -> optax.GradientTransformation:
+    """What turns gradients into updates."""
+    if name == "muon":
+        return optax.contrib.muon(
+            schedule,
+            weight_decay=weight_decay,
+            consistent_rms=ADAM_RMS,
+            muon_weight_dimension_numbers=_as_matrices,
+        )
+    stages = [optax.scale_by_adam(eps=epsilon), optax.scale_by_learning_rate(schedule)]
+    if name == "adamw":
+        stages.insert(1, optax.add_decayed_weights(weight_decay, mask=_kernels))
+    return optax.chain(*stages)
 
 
 def init_plateau(optimizer: Optimizer, params: Params) -> Any:
@@ -178,6 +197,20 @@ def _optax_promotion() -> AbstractContextManager:
 
 def _scale(plateau_state: Any) -> Array:
     return jnp.float32(plateau_state.scale if plateau_state else 1.0)
+
+
+def _as_matrices(params: Params) -> Any:
+    """Which axes of each kernel are inputs and outputs; None: of no kernel."""
+    return jax.tree.map(
+        lambda parameter: (
+            optax.contrib.MuonDimensionNumbers(
+                tuple(range(parameter.ndim - 1)), (parameter.ndim - 1,)
+            )
+            if parameter.ndim > 1
+            else None
+        ),
+        params,
+    )
 
 
 def _kernels(params: Params) -> Any:

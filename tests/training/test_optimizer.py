@@ -74,6 +74,27 @@ def test_adamw_decays_kernels_only_and_is_optax_adamw():
     np.testing.assert_allclose(actual["kernel"], kernel["kernel"] + expected["kernel"], rtol=1e-6)
 
 
+def test_muon_moves_kernels_alike_in_all_directions_as_far_as_adam():
+    random = np.random.default_rng(0)
+    # A gradient of a convolution's kernel, ten times as steep in some directions as in others.
+    steep = random.normal(size=(3, 3, 4, 8)) * np.geomspace(1, 10, 8)
+    gradients = {"kernel": jnp.float32(steep), "bias": jnp.float32([3.0, -0.1])}
+    start = jax.tree.map(jnp.zeros_like, gradients)
+    optimizer = make_optimizer(10, name="muon", learning_rate=0.01)
+    moved, _ = updated(optimizer, gradients, start, optimizer.transformation.init(start), ())
+    # All else is left to Adam, with Nesterov's momentum.
+    nadam = optax.nadam(0.01)
+    biases = {"bias": gradients["bias"]}
+    with jax.numpy_dtype_promotion("standard"):
+        expected, _ = nadam.update(biases, nadam.init(biases), biases)
+    np.testing.assert_allclose(moved["bias"], expected["bias"], rtol=1e-5)
+    kernel = np.asarray(moved["kernel"])
+    assert (kernel * steep).sum() < 0
+    sizes = np.linalg.svd(kernel.reshape(36, 8), compute_uv=False)
+    assert sizes.max() / sizes.min() < 1.8 < 5 < np.linalg.cond(steep.reshape(36, 8))
+    assert np.sqrt((kernel**2).mean()) == pytest.approx(0.2 * 0.01, rel=0.3)
+
+
 def test_warm_up_cosine_ends_at_the_last_step():
     optimizer = make_optimizer(100, learning_rate=1e-2, warmup_steps=10, decay="cosine")
     rates = [float(learning_rate_at(optimizer, jnp.int32(s), ())) for s in (0, 5, 10, 55, 100)]

@@ -152,4 +152,5 @@ def with_label_of_masks(config: ConfigDict) -> ConfigDict:
     """The same in usual light with the study's label: the overlap of masks made from each patch."""
     config.dataset.target = "iou"
     config.training.regressor.relit = False
+    config.training.regressor.optimizer.name = "adamw"
     return in_usual_light(config)

@@ -208,6 +208,7 @@ def test_another_target_the_whole_way(simulated, tmp_path, monkeypatch):
         "model__regression": "dense",
     }
     config, workdir = make_config(tmp_path, **settings), tmp_path / "run"
+    config.model.regressor = dense.get_config().model.regressor
     config.training.autoencoder.epochs = config.training.regressor.epochs = 1
     train.train(config, workdir)
     run = load(workdir)[1]

@@ -90,7 +90,7 @@ def design_plates(
     with owned(folder, "designing into it"):
         write(folder / MADE_FROM, made_from)
         write_csv(folder / LAYOUT, table[list(WELL_COLUMNS)])
-        reasons = [f"{source.name}: {source.reason}" for source in sources if source.reason]
+        doubts = list(dict.fromkeys(source.doubt for source in sources if source.doubt))
         found = _power(experiment, layout, sources, wells, rim, seed, drawn)
         if len(found):
             write_csv(folder / POWER, found)
@@ -108,10 +108,10 @@ def design_plates(
             power=found,
             measures={source.name: (source.measure, source.unit) for source in sources},
             components=sources[-1].components,
-            reasons=reasons,
+            doubts=doubts,
             config=made_from,
         )
-    lines = summary_lines(experiment, layout, compared["this design"], found, evidence, reasons)
+    lines = summary_lines(experiment, layout, compared["this design"], found, evidence, doubts)
     lines |= {"layout": str(folder / LAYOUT)}
     return closing_table(lines, page, time.monotonic() - began)
 
@@ -220,7 +220,7 @@ def _power(
     drawn: int,
 ) -> pd.DataFrame:
     """Power of the design and of others with more or fewer wells a compound, one row an effect."""
-    sources = [source for source in sources if not source.reason]
+    sources = [source for source in sources if source.can_draw]
     if not drawn or not sources:
         return pd.DataFrame()
     replicates = sorted({*REPLICATES, experiment.replicates})

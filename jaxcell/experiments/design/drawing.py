@@ -1,6 +1,6 @@
 """Where drawn wells come from: the simulator's law, or the variances of an earlier plate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,8 @@ from jaxcell.analysis.strength import REFERENCE
 from jaxcell.configs import settings
 from jaxcell.experiments.design.law import CELLS, draw_bound_share, expected_bound_share
 from jaxcell.experiments.screening.tables import read_screen_table
+from jaxcell.report.common.words import joined
+from jaxcell.simulator import biology
 
 SIMULATOR, PREVIOUS = "simulator", "previous plate"
 # Half a bound cell of the usual number, %: what keeps wells without any finite on the scale.
@@ -32,7 +34,8 @@ class Source(NamedTuple):
       draw: random and layout -> values in the unit.
       expected: condition and inhibition -> the value of a well in the middle; NaN where not known.
       components: of the earlier plate; None of the simulator.
-      reason: None, or why nothing can be drawn.
+      can_draw: whether there is a stimulated condition that it knows.
+      doubt: None, or what it does not know, in words.
     """
 
     name: str
@@ -42,7 +45,8 @@ class Source(NamedTuple):
     draw: Callable[[np.random.Generator, pd.DataFrame], np.ndarray]
     expected: Callable[[str, float], float]
     components: Components | None
-    reason: str | None
+    can_draw: bool
+    doubt: str | None
 
 
 def of_simulator(experiment: Experiment, size: tuple[int, int]) -> Source:
@@ -52,8 +56,6 @@ def of_simulator(experiment: Experiment, size: tuple[int, int]) -> Source:
       experiment: whose conditions are drawn.
       size: rows and columns of the plate.
     """
-    known = {name: expected_bound_share(name, 0.0) for name in experiment.conditions}
-    known = [name for name, value in known.items() if np.isfinite(value)]
     return Source(
         SIMULATOR,
         "share of T cells bound",
@@ -62,7 +64,7 @@ def of_simulator(experiment: Experiment, size: tuple[int, int]) -> Source:
         partial(draw_bound_share, size=size),
         expected_bound_share,
         None,
-        _reason(experiment, known, "the simulator"),
+        *_doubts(experiment, biology.CONDITIONS, "the simulator"),
     )
 
 
@@ -95,16 +97,17 @@ def of_previous(path: Path, measure: str, experiment: Experiment) -> Source:
         partial(draw, of=found),
         of_condition,
         found,
-        _reason(experiment, list(found.controls), "the previous plate"),
+        *_doubts(experiment, found.controls, "the previous plate"),
     )
 
 
-def _reason(experiment: Experiment, known: list[str], who: str) -> str | None:
-    """None, or why no power can be drawn."""
+def _doubts(experiment: Experiment, known: Collection[str], who: str) -> tuple[bool, str | None]:
+    """Whether power can be drawn, and what is to be said of conditions that are not known."""
     stimulated = [name for name in experiment.conditions if name != REFERENCE]
     if not stimulated:
-        return "without a stimulation there is nothing that a compound could take away"
-    if set(stimulated) & set(known):
-        return None
-    listed = ", ".join(known) or "none"
-    return f"{who} knows nothing of {', '.join(stimulated)} (it knows {listed})"
+        return False, "without a stimulation there is nothing that a compound could take away"
+    unknown = [name for name in stimulated if name not in known]
+    if not unknown:
+        return True, None
+    said = f"{who} knows nothing of {joined(unknown)}, only of {joined(list(known))}"
+    return len(unknown) < len(stimulated), said

@@ -84,11 +84,11 @@ def _draw_well(axes: Axes, well: object, palette: style.Palette, size: float, do
     if doses and not vehicle:
         dose = f"{well.concentration_um:.3g}".lstrip("0") or "0"
         axes.text(well.column, well.row + 0.25, dose, size=0.75 * size, **look)
-        return
-    axes.scatter(
-        well.column, well.row + 0.24, s=(0.55 * size) ** 2, marker=mark.marker,
-        c="white" if vehicle else mark.colour, linewidths=0,
-    )  # fmt: skip
+        place, wide = (well.column + 0.34, well.row - 0.33), 0.3
+    else:
+        place, wide = (well.column, well.row + 0.24), 0.55
+    colour = "white" if vehicle else mark.colour
+    axes.scatter(*place, s=(wide * size) ** 2, marker=mark.marker, c=colour, linewidths=0)
 
 
 @style.legible

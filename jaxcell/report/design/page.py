@@ -37,7 +37,7 @@ def write_design_report(
     power: pd.DataFrame,
     measures: Mapping[str, tuple[str, str]],
     components: Components | None,
-    reasons: Sequence[str],
+    doubts: Sequence[str],
     config: Mapping,
 ) -> Path:
     """Writes the page, its numbers and figures into a report folder, whole or not at all.
@@ -51,7 +51,7 @@ def write_design_report(
       power: one row a source, number of wells, condition and effect; may be empty.
       measures: source -> what was drawn, in words, and its unit.
       components: of an earlier plate; None without one.
-      reasons: why a source has no power, sentences.
+      doubts: what is not known of conditions, in words.
       config: arguments of the command.
 
     Returns:
@@ -102,7 +102,7 @@ def write_design_report(
         "tables": [_power_tables(power[power["source"] == source]) for source in sources],
         "sources": [(source, *measures[source]) for source in sources],
         "components": components,
-        "reasons": reasons,
+        "doubts": doubts,
         "null_plates": PLATES,
         "several": several,
     }

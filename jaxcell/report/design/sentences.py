@@ -121,7 +121,7 @@ def summary_lines(
     balance: Balance,
     power: pd.DataFrame,
     proofs: Sequence[Proof],
-    reasons: Sequence[str],
+    doubts: Sequence[str],
 ) -> dict[str, str]:
     """What a design is and can show, for the terminal.
 
@@ -134,7 +134,7 @@ def summary_lines(
         lines["power"] = "share of the stimulation's effect found in four of five cases\n" + (
             "\n".join(rows)
         )
-    if reasons:
-        lines["no power"] = "\n".join(reasons)
+    if doubts:
+        lines["not known"] = "\n".join(doubts)
     lines["blocks"] = on_blocks(proofs, len(experiment.conditions) > 1)
     return lines

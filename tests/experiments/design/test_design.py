@@ -12,6 +12,7 @@ from jaxcell import cli
 from jaxcell.analysis.design.layout import lay_out
 from jaxcell.analysis.design.plan import Experiment
 from jaxcell.experiments.design.design import read_conditions, read_doses, whole_plates
+from jaxcell.experiments.design.drawing import of_simulator
 from jaxcell.experiments.design.law import treatments
 from jaxcell.experiments.screening.tables import read_screen_table
 from jaxcell.plates.tables import is_layout, read_wells
@@ -153,3 +154,15 @@ def test_whole_plates_hold_every_well_once():
     assert len(table) == 24 * layout["plate"].nunique()
     assert not table.duplicated(["plate", "well"]).any()
     assert (table["role"] == "empty").sum() == len(table) - len(layout)
+
+
+def test_conditions_that_nobody_knows_are_said_and_the_known_ones_drawn():
+    def source(*conditions):
+        return of_simulator(Experiment(2, 2, conditions, (1.0,)), (8, 12))
+
+    assert source("Unstimulated", "ConA").doubt is None
+    assert not source("Unstimulated").can_draw and "nothing that" in source("Unstimulated").doubt
+    assert not source("CD3").can_draw
+    some = source("ConA", "CD3")
+    assert some.can_draw
+    assert some.doubt == ("the simulator knows nothing of CD3, only of Unstimulated, OVA and ConA")

@@ -49,8 +49,8 @@ def _write(folder, layout, power):
         power=power,
         measures={"simulator": ("share of T cells bound", "%")},
         components=None,
-        reasons=["previous plate: it knows nothing"],
-        config={"seed": 0, "doses_um": STUDY.doses_um},
+        doubts=["the previous plate knows nothing of it"],
+        config={"seed": 0, "drawn": 0, "doses_um": STUDY.doses_um},
     )
 
 
@@ -59,7 +59,7 @@ def test_the_page_holds_plates_balance_power_and_why_not_blocks(layout, tmp_path
     page = Page(path.read_text(encoding="utf-8"))
     assert len(page.images) == layout["plate"].nunique() + 2
     assert "could not be drawn" not in page.text
-    assert "can prove nothing" in page.text and "it knows nothing" in page.text
+    assert "can prove nothing" in page.text and "knows nothing of it" in page.text
     assert "<ConA>: compounds found, %" in page.text
     rows = {row[0]: row[1:] for row in page.rows if row}
     assert rows["… in its quadrant"][0] == "0" and int(rows["… in its quadrant"][1]) > 0

@@ -40,9 +40,9 @@ def on_balance(found: Balance) -> str:
         f"{shared[2]} times"
     )
     return (
-        f"{replicates}; each row holds {_range(found.condition_row)} wells of a condition, each "
-        f"column {_range(found.condition_column)}, each quadrant {_range(found.vehicle_quadrant)} "
-        "vehicle wells of a condition."
+        f"{replicates}. Wells of a condition: {_range(found.condition_row)} in each row, "
+        f"{_range(found.condition_column)} in each column; its vehicle wells: "
+        f"{_range(found.vehicle_quadrant)} in each quadrant."
     )
 
 

@@ -166,7 +166,7 @@ def _rows(some: pd.DataFrame, effects: pd.DataFrame) -> list[dict]:
 def _tiles(found: Screened) -> list[tuple[int, str]]:
     """What acts in each condition: compounds that respond to their dose or, without doses, hits."""
     table, acts, words = found.effects, found.effects["q"] <= FALSE_DISCOVERIES, ("hit", "hits")
-    if len(found.series):
+    if len(sentences.answered(found.series)):
         table, words = found.series, ("compound responds", "compounds respond")
         acts = ~table["answer"].isin((NO_RESPONSE, UNKNOWN))
     numbers = {name: int(acts[table["condition"] == name].sum()) for name in conditions(table)}

@@ -187,13 +187,20 @@ def screened(found: Screened, measure: Quantity) -> str:
     )
 
 
+def answered(series: pd.DataFrame) -> pd.DataFrame:
+    """Dose series of which something can be said; few doses are compared one by one."""
+    return series[series["answer"] != UNKNOWN] if len(series) else series
+
+
 def verdict(found: Screened) -> list[str]:
-    """What acts, or, where all compounds are dose series, what responds; sentences."""
-    effects, series = found.effects, found.series
-    single = effects.groupby(["condition", "compound"]).size() == 1
-    said = []
-    if single.any():
-        said += [on_hits(effects, name) for name in conditions(effects)]
+    """What acts and, of dose series, what responds; sentences."""
+    series, said = answered(found.series), []
+    pairs = ["condition", "compound"]
+    known = found.effects[pairs].apply(tuple, axis=1).isin(
+        set(series[pairs].apply(tuple, axis=1)) if len(series) else ()
+    )  # fmt: skip
+    if not known.all():
+        said += [on_hits(found.effects, name) for name in conditions(found.effects)]
     if len(series):
         said += [on_doses(series, name) for name in conditions(series)]
     return said

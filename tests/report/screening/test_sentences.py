@@ -1,7 +1,10 @@
 import pandas as pd
 import pytest
+from dose_plates import dose_wells
 
-from jaxcell.report.screening.sentences import dose_words, in_blocks, interval_words
+from jaxcell.analysis.screening.answers import screen
+from jaxcell.measures.catalogue import Quantity
+from jaxcell.report.screening.sentences import dose_words, in_blocks, interval_words, verdict
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,9 @@ def test_blocks_of_columns_are_seen_and_conditions_by_lot_are_not():
     )
     lot = blocks.assign(plate="P2", condition=["ConA", "OVA"] * 24)
     assert in_blocks(pd.concat([blocks, lot])) == ["P1"]
+
+
+def test_compounds_at_few_doses_are_compared_dose_by_dose():
+    wells = dose_wells(1, curves={"9": (60, 10, 0.3, 1.0)}, doses=(1.0, 10.0), sd=2)
+    (said,) = verdict(screen(wells, Quantity("value", "value", "", None, None)))
+    assert said.startswith("ConA: of 2 compounds and doses 2 inhibitors (9 at 1")

@@ -73,6 +73,7 @@ def _stopped(number: int, options: argparse.Namespace) -> str:
     kept = {
         "train": "what was trained up to the last checkpoint is kept; the same command goes on",
         "measure": "the wells that were measured are kept; the same command goes on",
+        "design": "a layout that was written is kept; the same command draws its power anew",
         "screen": "wells that were measured are kept; the same command goes on",
     }
     done = kept.get(options.command, "earlier results stay as they were; start the command again")

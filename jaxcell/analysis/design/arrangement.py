@@ -120,8 +120,8 @@ def _ledger(
     row: np.ndarray, column: np.ndarray, labels: Sequence[Label], treatment: np.ndarray
 ) -> _Ledger:
     """The ledger of an arrangement."""
-    lines = (row, column, *regions(row, column))
-    lines = [np.unique(line, return_inverse=True)[1] for line in lines]
+    places = (row, column, *regions(row, column))
+    lines = [np.unique(line, return_inverse=True)[1] for line in places]
     terms = surface(row, column) * (1.0, 1.0, BEND, BEND)
     counted, summed = [], []
     for label in labels:

@@ -7,11 +7,40 @@ import pandas as pd
 from scipy.stats import binom, binomtest
 
 from jaxcell.analysis.conditions import condition_names, conditions
-from jaxcell.measures.chance import ANSWERS, TOO_FEW
+from jaxcell.analysis.evidence import false_discovery
+from jaxcell.measures.catalogue import Quantity
+from jaxcell.measures.chance import ANSWERS, TOO_FEW, two_sided
+from jaxcell.measures.chance import LEVEL as FALSE_DISCOVERIES
 from jaxcell.storage.atomic import plain
 
-INTERACTION, _, LESS, _ = ANSWERS
+INTERACTION, NO_MORE, LESS, _ = ANSWERS
 LEVEL = 0.95
+# The words of what `judged` adds.
+Q = Quantity(
+    "chance_q", "q of interaction or avoidance", "", 0, 1,
+    "Twice the smaller of both p, corrected for the wells of the plate that have cells enough "
+    "(Benjamini and Hochberg 1995).",
+)  # fmt: skip
+
+
+def judged(wells: pd.DataFrame) -> pd.DataFrame:
+    """Wells with their answers, corrected for how many wells of their plate were asked.
+
+    Args:
+      wells: one row a well: plate, chance_p, chance_p_less and the answer of each well by itself.
+
+    Returns:
+      The wells with `chance_q`, NaN where cells are too few, and with answers by it: what a well is
+      called by itself stands where q is at most `chance.LEVEL`.
+
+    Source: Benjamini and Hochberg 1995.
+    """
+    asked = wells["answer"] != TOO_FEW
+    p = two_sided(wells["chance_p"], wells["chance_p_less"])[asked]
+    q = p.groupby(wells["plate"][asked]).transform(lambda own: false_discovery(own.to_numpy()))
+    q = q.reindex(wells.index).astype(np.float64)
+    answer = wells["answer"].where(~asked | (q <= FALSE_DISCOVERIES), NO_MORE)
+    return wells.assign(chance_q=q, answer=answer)
 
 
 def by_condition(wells: pd.DataFrame) -> list[dict]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.analysis.wells import by_condition, median_interval
+from jaxcell.analysis.wells import by_condition, judged, median_interval
 from jaxcell.measures.chance import ANSWERS
 
 
@@ -48,3 +48,42 @@ def test_the_interval_of_a_median_holds(number):
 def test_five_values_give_no_interval():
     assert median_interval(range(5)) is None and median_interval([]) is None
     assert median_interval([3, 1, 2, 6, 5, 4]) == (1, 6)
+
+
+def _asked(p, p_less, plate="P"):
+    """Wells with the answer that each gets by itself."""
+    interaction, no_more, less, _ = ANSWERS
+    alone = np.where(np.array(p) <= 0.025, interaction, no_more)
+    alone = np.where(np.array(p_less) <= 0.025, less, alone)
+    return pd.DataFrame({"plate": plate, "chance_p": p, "chance_p_less": p_less, "answer": alone})
+
+
+def test_answers_are_corrected_for_the_wells_of_the_plate_by_hand():
+    interaction, no_more, less, too_few = ANSWERS
+    wells = _asked([0.001, 0.02, 0.5, 0.999, 1e-9], [0.999, 0.98, 0.5, 0.004, 1.0])
+    wells.loc[4, "answer"] = too_few  # not asked, and costs the others nothing
+    found = judged(wells)
+    q = [0.002 * 4, 0.04 * 4 / 3, 1.0, 0.008 * 2]
+    assert found["chance_q"][:4].tolist() == pytest.approx(q) and np.isnan(found["chance_q"][4])
+    assert found["answer"].tolist() == [interaction, no_more, no_more, less, too_few]
+    assert found["chance_p"].equals(wells["chance_p"])
+
+
+def test_plates_are_corrected_apart_and_a_plate_of_one_well_is_not():
+    lonely = _asked([0.02], [0.98], "lonely")
+    together = judged(pd.concat([lonely, _asked([0.02] + [0.6] * 20, [0.98] + [0.4] * 20)]
+                                ).reset_index(drop=True))  # fmt: skip
+    assert together["answer"].tolist()[:2] == ["interaction", "no more than chance"]
+    assert together["chance_q"][0] == pytest.approx(0.04)
+    none = judged(_asked([], []))
+    assert len(none) == 0 and "chance_q" in none
+
+
+def test_a_plate_without_interaction_seldom_has_an_interacting_well():
+    random = np.random.default_rng(0)
+    any_well = []
+    for _ in range(400):
+        p = random.random(384)
+        answers = judged(_asked(p, 1 - p))["answer"]
+        any_well.append(answers.isin(["interaction", "less than chance"]).any())
+    assert np.mean(any_well) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)

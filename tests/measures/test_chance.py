@@ -14,6 +14,7 @@ from jaxcell.measures.chance import (
 )
 
 PIXEL_UM = 0.741
+REGIONS = 66
 
 
 def _discs(rng: np.random.Generator, count: int, radius: int, size: int = 256) -> np.ndarray:
@@ -41,7 +42,7 @@ def _pair(seed: int, bound: float, size: int = 256) -> tuple[np.ndarray, np.ndar
 
 def chance_overlap(t_cell: np.ndarray, dendritic_cell: np.ndarray, **settings: float) -> Chance:
     overlaps = shift_overlaps(t_cell, dendritic_cell, **settings)
-    return compare_with_chance([Shifts(overlaps, 1)])
+    return compare_with_chance([Shifts(overlaps, 1, REGIONS)])
 
 
 def test_every_count_is_exact():
@@ -75,9 +76,28 @@ def test_counts_stay_exact_for_wide_masks(share):
 
 
 def test_mean_sd_z_and_p_by_hand():
-    fields = [Shifts(np.array([2, 1, 2, 1]), 5), Shifts(np.array([3, 0, 3, 0]), 15)]
+    fields = [Shifts(np.array([2, 1, 2, 1]), 5, 9), Shifts(np.array([3, 0, 3, 0]), 15, 9)]
     assert compare_with_chance(fields) == (5, 3, 2, 10, 1, 0.5, 1)
-    assert compare_with_chance([Shifts(np.zeros(4, int), 0)]) == (0, 0, 0, 0, 0, 1, 1)
+    assert compare_with_chance([Shifts(np.zeros(4, int), 0, 9)]) == (0, 0, 0, 0, 0, 1, 1)
+
+
+def test_p_of_what_no_shift_reaches_is_that_of_a_sum_of_many_overlaps():
+    random, mean = np.random.default_rng(0), 40
+    pairs = random.poisson(mean, 40_000)
+    overlaps = np.append(700, np.rint(10 * random.gamma(pairs)).astype(int))
+    # The sum of a Poisson number of exponential overlaps, by drawing many more of them.
+    many = 10 * random.gamma(random.poisson(mean, 2_000_000))
+    found = compare_with_chance([Shifts(overlaps, 1, 1e6)])
+    assert found.p == pytest.approx(np.mean(many >= 700), rel=0.3)
+    # Fewer regions know the distribution less well; so does a sum of fields shifted alike.
+    less_sure = compare_with_chance([Shifts(overlaps, 1, REGIONS)])
+    assert 1.1 * found.p < less_sure.p < 3 * found.p
+    assert compare_with_chance([Shifts(overlaps, 1, REGIONS)] * 2).p == less_sure.p
+    # Never smaller than the share of shifts itself.
+    few = compare_with_chance([Shifts(np.append(3000, overlaps[1:]), 1, REGIONS)])
+    assert few.p == 1 / 40_001
+    seldom = compare_with_chance([Shifts(np.append(150, overlaps[1:]), 1, REGIONS)])
+    assert 1 / 40_001 <= seldom.p_less < 0.002 and seldom.p > 0.99
 
 
 def test_p_is_right_where_there_is_no_interaction():
@@ -111,7 +131,7 @@ def test_shared_density_is_not_interaction():
 
 def test_fields_of_a_well_are_one_answer():
     overlaps = [shift_overlaps(*_pair(seed, 0.1), pixel_um=PIXEL_UM) for seed in range(6)]
-    records = [Shifts(each, 1) for each in overlaps]
+    records = [Shifts(each, 1, REGIONS) for each in overlaps]
     well = compare_with_chance(records)
     observed, mean, _, _, z, _, _ = np.transpose([compare_with_chance([each]) for each in records])
     assert well.observed == observed.sum() and well.mean == pytest.approx(mean.sum())

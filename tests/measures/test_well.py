@@ -62,7 +62,9 @@ def test_a_fields_measures_are_those_of_the_parts(fields):
     assert found["near_share"] == pytest.approx(100 * (record.distance_um <= 20).mean())
     assert found["distance_um"] == pytest.approx(np.median(record.distance_um))
     assert found["contact_length_um"] == pytest.approx(record.contact_length_um.mean())
-    chance = compare_with_chance([Shifts(shift_overlaps(*masks, pixel_um=PIXEL_UM), 1)])
+    overlaps = shift_overlaps(*masks, pixel_um=PIXEL_UM)
+    regions = len(overlaps) * (PIXEL_UM / 15) ** 2
+    chance = compare_with_chance([Shifts(overlaps, 1, regions)])
     assert (found["chance_z"], found["chance_p"]) == (chance.z, chance.p)
     expected = found["overlap_share"] - 100 * chance.mean / masks[0].sum()
     assert found["chance_excess"] == pytest.approx(expected)

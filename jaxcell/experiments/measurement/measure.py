@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from pandas.api.types import is_numeric_dtype
 
 from jaxcell.analysis.scores import agreement
-from jaxcell.analysis.wells import by_condition
+from jaxcell.analysis.wells import Q, by_condition, judged
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.configs import ranges
 from jaxcell.dataset.fields import read_field, select_fields
@@ -112,12 +112,12 @@ def _measure_into(
     done = list(keep_or_measure(groups, measure, folder, config))
     about = fields.drop_duplicates(["plate", "well"])[["plate", "well", *ABOUT]]
     wells = pd.DataFrame([measures for measures, _ in done])
-    wells = about.merge(wells, on=["plate", "well"], validate="one_to_one")
+    wells = judged(about.merge(wells, on=["plate", "well"], validate="one_to_one"))
     cells = pd.concat([cells for _, cells in done], ignore_index=True)
     cells = about.merge(cells, on=["plate", "well"], validate="one_to_many")
     truth = _agreement(wells, cells, fields)
     described = catalogue.quantities(config.measurement.contact_um, config.measurement.near_um)
-    described |= light.LIGHT
+    described |= {Q.name: Q} | light.LIGHT
     metrics = {
         "wells": len(wells),
         "cells": {kind: int((cells["kind"] == kind).sum()) for kind in VIEWS},

@@ -21,9 +21,9 @@ from jaxcell.report.measurement.field import draw_found
 
 # Colour and hatching of each answer, told apart in grey too, and the rule it is by.
 FILLS = {
-    "interaction": (style.ORANGE, "", ", p ≤ {side:g}"),
+    "interaction": (style.ORANGE, "", ", q ≤ {level:g}"),
     "no more than chance": ("#efefef", "", ""),
-    "less than chance": (style.SKY, "....", ", at most {side:g} of shifts give less"),
+    "less than chance": (style.SKY, "....", ", q ≤ {level:g}"),
     TOO_FEW: ("white", "/////", f": below {MINIMUM_CELLS} of a kind"),
 }
 # What is drawn of the cells.
@@ -38,7 +38,7 @@ def answers(wells: pd.DataFrame, level: float) -> Figure:
 
     Args:
       wells: well, plate, answer, chance_z; of one plate.
-      level: of the two-sided test that the answers are by.
+      level: of q that the answers are by.
 
     Returns:
       The figure, down to the last row and column measured; wells without a place are left out.
@@ -62,7 +62,7 @@ def answers(wells: pd.DataFrame, level: float) -> Figure:
     counts, handles = wells["answer"].value_counts(), []
     for answer, (colour, hatch, rule) in FILLS.items():
         if answer in counts:
-            label = f"{answer}{rule.format(side=level / 2)} ({counts[answer]})"
+            label = f"{answer}{rule.format(level=level)} ({counts[answer]})"
             handles.append(Patch(fc=colour, hatch=hatch, ec=style.MUTED, lw=0.6, label=label))
     figure.legend(handles=handles, loc="outside lower left", ncols=2)
     return figure

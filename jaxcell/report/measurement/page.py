@@ -90,11 +90,11 @@ def write_measurement_report(
       title: of the page.
       simulated: whether the plates were simulated.
       metrics: `wells`, `cells` (kind -> number), `conditions` (of `by_condition`), `chance`
-        (`level` of the two-sided test and `nearest_shift_um`, `farthest_shift_um`), `truth` (see
+        (`level` of q and `nearest_shift_um`, `farthest_shift_um`), `truth` (see
         `agreement.with_truth`; empty where nothing is known), `doubts` (of each the fields of
         `Doubt`), `left_out`, `seconds_a_well`.
       wells: one row a well: plate, well, condition, compound, concentration_um (µM), role, fields,
-        every measure, every number of its light, t_cells, dendritic_cells, chance_p, answer.
+        every measure, every number of its light, t_cells, dendritic_cells, chance_q, answer.
       cells: one row a cell: kind, condition, touches_border, `figures.SHAPE` and, where they were
         measured, granularity_1...
       examples: fields to be shown.
@@ -197,7 +197,7 @@ def on_verdict(rows: Sequence[Mapping], level: float) -> list[str]:
 
     Args:
       rows: of `by_condition`.
-      level: of the two-sided test that the answers are by.
+      level: of q that the answers are by.
 
     Returns:
       Sentences.
@@ -208,7 +208,7 @@ def on_verdict(rows: Sequence[Mapping], level: float) -> list[str]:
     interacting = sum(row["interacting"] for row in rows)
     sentence = (
         f"T cells and dendritic cells interact in {interacting} of {count(answered, 'well')}: they "
-        f"overlap more than chance explains (p\u00a0≤\u00a0{level / 2:g})."
+        f"overlap more than chance explains (q\u00a0≤\u00a0{level:g})."
     )
     parts = [f"{row['name']} {row['interacting']} of {row['answered']}" for row in rows]
     return [sentence, f"By condition: {joined(parts)}."] if len(rows) > 1 else [sentence]

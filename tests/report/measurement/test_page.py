@@ -69,6 +69,7 @@ def make_wells(conditions=("Unstimulated", "OVA", "ConA"), each=3, plate="SIM01"
                     "chance_z": excess,
                     "chance_p": 0.5 / (1 + at * 100),
                     "chance_p_less": 0.5,
+                    "chance_q": 1 / (1 + at * 100),
                     "contact_share": 10.0 + 20 * at,
                     "t_cells": 300,
                     "dendritic_cells": 200,
@@ -182,7 +183,7 @@ def test_a_report_is_whole_and_answers_for_every_condition(tmp_path):
     found = (wells["answer"] == "interaction").groupby(wells["condition"]).sum()
     for name, number in found.items():
         assert [name, f"{number} of 3"] in [row[:2] for row in page.rows]
-    assert f"interact in {found.sum()} of 9 wells" in page.text and "p ≤ 0.025" in page.text
+    assert f"interact in {found.sum()} of 9 wells" in page.text and "q ≤ 0.05" in page.text
     assert ["T cells in a well", "9", "320.0 cells", "−20.0 cells", "−6.2"] in [
         row[:5] for row in page.rows
     ]
@@ -200,12 +201,12 @@ def test_every_well_is_in_the_table_with_its_numbers(tmp_path, draw_nothing, eac
         tmp_path / "report", **make_arguments(wells, make_cells(wells, 1))
     )
     page = read(path)
-    rows = {row[0]: row for row in page.rows if len(row) == 16}
+    rows = {row[0]: row for row in page.rows if len(row) == 17}
     assert {f"{well.plate} {well.well}" for well in wells.itertuples()} < rows.keys()
     for well in wells.iloc[[0, 1, -1]].itertuples():
         row = rows[f"{well.plate} {well.well}"]
         chance = well.overlap_share - well.chance_excess
-        assert row[1] == well.condition and row[11] == well.answer
+        assert row[1] == well.condition and row[12] == well.answer
         assert row[6:9] == [
             f"{value:.1f}".replace("-", "−")
             for value in (well.overlap_share, chance, well.chance_excess)

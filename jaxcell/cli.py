@@ -139,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", default="", help="folder of the results; default: runs/measured-PLATES")
     add("--config", default="measure", help="name of a config, or its file")
     add("--segmentation", default="", help="run of a U-Net that finds the cells")
+    add("--labels-from", default="", help="folder of label images: the cells to measure")
     add("--labels", action="store_true", help="write every field's cells as label images")
     add("--views", type=_views, default={}, help=VIEWS)
     add("--condition", help=CONDITION)
@@ -374,6 +375,8 @@ def _changes(options: argparse.Namespace, unknown: Sequence[str]) -> dict[str, s
             changes["plates.on_bad_image"] = "skip"
         if getattr(options, "segmentation", ""):
             changes["measurement.segmentation"] = options.segmentation
+        if getattr(options, "labels_from", ""):
+            changes["measurement.labels_from"] = options.labels_from
         if getattr(options, "labels", False):
             changes["measurement.labels"] = "True"
         if getattr(options, "patches", ""):

@@ -32,6 +32,9 @@ def get_config() -> ConfigDict:
         {
             # Run of a U-Net that finds the cells; the ways to find them above then do not matter
             "segmentation": "",
+            # Folder of label images of another program, whose cells are measured; a column `labels`
+            # of images.csv does the same
+            "labels_from": "",
             "minimum_area_um2": 6.6,  # um2; smaller cells are dropped
             "contact_um": field.CONTACT_UM,  # um, longest edge-to-edge distance of a contact
             "near_um": field.NEAR_UM,  # um, up to which a T cell is near a dendritic cell

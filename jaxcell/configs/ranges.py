@@ -292,6 +292,7 @@ FIELDS: dict[str, dict[str, Range]] = {
         "dataset.window": WINDOW,
         "dataset.flat_field": true_or_false(),
         "measurement.segmentation": FOLDER,
+        "measurement.labels_from": FOLDER,
         "measurement.minimum_area_um2": number(0, 1e6, "µm²"),
         "measurement.contact_um": DISTANCE,
         "measurement.near_um": DISTANCE,
@@ -458,6 +459,15 @@ def _pairs(values: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _own_labels(values: Mapping[str, Any]) -> str | None:
+    if values.get("measurement.segmentation") and values.get("measurement.labels_from"):
+        return (
+            "measurement.segmentation and measurement.labels_from are both given: a network finds "
+            "the cells, or label images hold them; use one of the two"
+        )
+    return None
+
+
 AGREEMENTS = (
     _views,
     _stride,
@@ -467,4 +477,5 @@ AGREEMENTS = (
     _optimizers,
     _residual,
     _pairs,
+    _own_labels,
 )

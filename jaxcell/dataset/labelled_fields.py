@@ -7,23 +7,27 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tifffile
 from jax import Array
 from tqdm import tqdm
 
 from jaxcell.cells.instances import distance_map
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.cells.numbering import check_numbers
 from jaxcell.dataset.batches import SYMMETRIES, padded, transform
 from jaxcell.dataset.fields import read_field, select_fields
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.splits import FRACTIONS, assign
 from jaxcell.dataset.truth import read_labels
 from jaxcell.plates.folder import Plates
+from jaxcell.plates.readers.grey import SUFFIXES, read_grey
+from jaxcell.plates.readers.labels import ENDINGS, read_label_image
 
 # Grey values at these percentiles of a view become 0 and 1.
 DARK_PERCENTILE, BRIGHT_PERCENTILE = 1.0, 99.8
 # How strongly the dim is spread: cells of one field differ tenfold in brightness.
 COMPRESSION = 10.0
+# Folders of label images, beside `images`.
+LABEL_FOLDERS = ("labels", "masks")
 
 
 class Labelled(NamedTuple):
@@ -49,7 +53,7 @@ class Labelled(NamedTuple):
 
 
 def read_pairs(folder: Path, kind: str, seed: int) -> Labelled:
-    """Reads images of one view with one kind of cell: `NAME_image.tif` and `NAME_labels.tif`.
+    """Reads images of one view with one kind of cell, as `find_pairs` finds them.
 
     Args:
       folder: where they lie.
@@ -60,25 +64,25 @@ def read_pairs(folder: Path, kind: str, seed: int) -> Labelled:
       The fields.
 
     Raises:
-      ValueError: there are none, one lacks its labels, or the two differ in size.
+      ValueError: as `find_pairs`; an image is not grey of 8 or 16 bits, a label image is none, the
+        two differ in size, or there are too few to split.
     """
-    paths = sorted(folder.glob("*_image.tif"))
-    if not paths:
-        raise ValueError(f"{folder} holds no NAME_image.tif with NAME_labels.tif: check the path")
+    pairs = find_pairs(folder)
     images, labels = [], []
-    for path in paths:
-        truth = path.with_name(path.name.replace("_image.tif", "_labels.tif"))
-        if not truth.exists():
-            raise ValueError(f"{path} has no {truth.name} beside it: add it, or move the image")
-        image, label = tifffile.imread(path), tifffile.imread(truth)
-        if image.ndim != 2 or image.shape != label.shape:
+    for path, truth in tqdm(list(pairs.values()), "reading", unit=" pairs", dynamic_ncols=True):
+        image, label = read_grey(path), read_label_image(truth)
+        if image.shape != label.shape:
             raise ValueError(
                 f"{path} is {image.shape} and {truth.name} {label.shape}: both must be one grey "
                 "image of the same size"
             )
+        try:
+            label = check_numbers(label)[0]
+        except ValueError as error:
+            raise ValueError(f"{truth}: {error}") from error
         images.append(image[..., None])
-        labels.append(label.astype(np.int32)[..., None])
-    names = [path.name.removesuffix("_image.tif") for path in paths]
+        labels.append(label[..., None])
+    names = list(pairs)
     splits = assign([""] * len(names), seed)
     if missing := [split for split in FRACTIONS if split not in splits]:
         raise ValueError(
@@ -86,6 +90,55 @@ def read_pairs(folder: Path, kind: str, seed: int) -> Labelled:
             "images with labels"
         )
     return Labelled(names, splits, images, labels, (kind,))
+
+
+def find_pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Finds images with their labels: `NAME_image.tif`, `NAME_labels.tif`, TIFF or PNG.
+
+    The image may also be `NAME.tif` or `NAME_img.tif`, the labels may have any of `ENDINGS`; or all
+    images lie in `images/` and the labels, of the same names, in `labels/` or `masks/`.
+
+    Args:
+      folder: where they lie.
+
+    Returns:
+      Name -> image and labels, sorted.
+
+    Raises:
+      ValueError: there are none, one lacks its labels, or there are two of one name.
+    """
+    files = [path for path in folder.glob("*") if _is_image(path)]
+    files += [
+        path
+        for place in ("images", *LABEL_FOLDERS)
+        for path in (folder / place).glob("*")
+        if _is_image(path)
+    ]
+    images: dict[str, Path] = {}
+    labels: dict[str, Path] = {}
+    for path in sorted(files):
+        name = path.name[: -len(path.suffix)].removesuffix(".ome")
+        ending = next((end for end in ENDINGS if name.casefold().endswith(end)), "")
+        is_label = path.parent.name in LABEL_FOLDERS or (ending and path.parent.name != "images")
+        kept = labels if is_label else images
+        name = name[: len(name) - len(ending)] if is_label else name
+        name = name.removesuffix("_image").removesuffix("_img")
+        if name in kept:
+            raise ValueError(f"{kept[name]} and {path} are of one name: move one elsewhere")
+        kept[name] = path
+    for name, path in images.items():
+        if name not in labels:
+            wanted = f"{name}_labels{path.suffix}"
+            raise ValueError(f"{path} has no {wanted} beside it: add it, or move the image")
+    if not images:
+        raise ValueError(
+            f"{folder} holds no NAME_image.tif with NAME_labels.tif, TIFF or PNG: check the path"
+        )
+    return {name: (path, labels[name]) for name, path in sorted(images.items())}
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def read_simulated(plates: Plates, seed: int) -> Labelled:

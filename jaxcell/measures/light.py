@@ -125,16 +125,19 @@ LIGHT = {
 }  # fmt: skip
 
 
-def record_light(views: np.ndarray, labels: np.ndarray, find: Finder) -> Light:
+def record_light(views: np.ndarray, labels: np.ndarray, find: Finder | None) -> Light:
     """Looks at the light of a field.
 
     Args:
       views: uint16 [2, H, W], raw counts of the T-cell and the dendritic-cell view.
       labels: int32 [2, H, W], the cells found, 0 outside.
-      find: what found them: uint16 [H, W, 2] -> masks bool [2, H, W] and labels.
+      find: what found them: uint16 [H, W, 2] -> masks bool [2, H, W] and labels; None where that
+        cannot be asked again.
     """
     cells = tuple(_cell_light(views, labels[kind], kind) for kind in range(len(VIEWS)))
     noise = tuple(map(pixel_noise, views))
+    if find is None:
+        return Light(cells, noise, np.zeros((2, 2), np.int64))
     fullest = _fullest_part((labels > 0).any(axis=0))
     part = np.ascontiguousarray(np.moveaxis(views, 0, -1)[fullest])
     return Light(cells, noise, _repeat(part, noise, find))

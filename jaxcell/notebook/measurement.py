@@ -15,6 +15,7 @@ from jaxcell.configs import ranges
 from jaxcell.configs.settings import changed, load_config
 from jaxcell.experiments.measurement.cell_finding import CellFinder, make_cell_finder
 from jaxcell.experiments.measurement.one_well import measure_one_well
+from jaxcell.experiments.measurement.own_labels import label_columns, own_labels
 from jaxcell.measures.catalogue import quantities
 from jaxcell.notebook.names import not_found
 from jaxcell.notebook.plates import Well
@@ -28,7 +29,14 @@ SETTINGS = {
     "pixel_um": "plates",
     **dict.fromkeys(("mask_method", "mask_scope", "window"), "dataset"),
     **dict.fromkeys(
-        ("segmentation", "minimum_area_um2", "contact_um", "near_um", "granularity_steps"),
+        (
+            "segmentation",
+            "labels_from",
+            "minimum_area_um2",
+            "contact_um",
+            "near_um",
+            "granularity_steps",
+        ),
         "measurement",
     ),
 }
@@ -98,7 +106,8 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
       well: of `read_plate`.
       **settings: of `jaxcell measure`, where they are to differ from its defaults: `contact_um`,
         `near_um`, `minimum_area_um2`, `pixel_um`, `granularity_steps`, `mask_method`, `mask_scope`,
-        `window`, or `segmentation`, the folder of a run whose network then finds the cells.
+        `window`, or `segmentation`, the folder of a run whose network then finds the cells, or
+        `labels_from`, a folder of label images whose cells are measured.
 
     Returns:
       What was found: the numbers that `jaxcell measure` gives for the well.
@@ -114,8 +123,13 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
     config: Any = changed(load_config("measure"), given)
     ranges.check(config)
     trained = Path(config.measurement.segmentation) / TRAINED
-    find = _cell_finder(config.to_json(), trained.stat().st_mtime_ns if trained.exists() else 0)
-    measures, cells, labels = measure_one_well(config, well.fields, flat={}, find=find)
+    fields, config.plates.folder = well.fields, str(well.source.folder)
+    if labelled := own_labels(well.plates, config):
+        fields, find = fields.merge(label_columns(labelled), on=["plate", "well", "field"]), None
+    else:
+        made = trained.stat().st_mtime_ns if trained.exists() else 0
+        find = _cell_finder(config.to_json(), made)
+    measures, cells, labels = measure_one_well(config, fields, flat={}, find=find)
     words = quantities(config.measurement.contact_um, config.measurement.near_um)
     series = pd.Series(
         {name: measures[name] for name in words}, dtype=float, name=f"{well.plate} {well.name}"

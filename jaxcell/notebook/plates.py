@@ -137,6 +137,11 @@ class Well:
         return paths[list(VIEWS)].reset_index()
 
     @property
+    def plates(self) -> Plates:
+        """Its images and its row of the wells table, as the rest of the package takes them."""
+        return Plates(self._rows(self.source.images), self._rows(self.source.wells), [])
+
+    @property
     def condition(self) -> str:
         """What its cells were stimulated with; '' where no layout says."""
         return self._layout["condition"]

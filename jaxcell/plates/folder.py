@@ -17,7 +17,10 @@ from jaxcell.plates.tables import WELL_COLUMNS, images_table, read_images, wells
 # Interaction is measured between these two; any other view may be absent.
 REQUIRED_ROLES = ("t_cell", "dendritic_cell")
 # Findings about images, whose `path` is one of the field's images.
-IMAGE_PROBLEMS = ("duplicate image", "missing view", "unreadable image", "sizes differ")
+IMAGE_PROBLEMS = (
+    *("duplicate image", "missing view", "unreadable image", "sizes differ"),
+    "unusable labels",
+)
 FIELD = ["plate", "well", "field"]
 WELL = ["plate", "well"]
 

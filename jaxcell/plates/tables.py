@@ -73,11 +73,14 @@ def read_images(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     """Reads an images table from CSV.
 
     The rows that could be read, `path` made absolute from the folder of the file, and one
-    finding for each row (or heading) that could not.
+    finding for each row (or heading) that could not. Where the file names label images, `labels`
+    has their paths, '' where it names none.
     """
     rows, findings = _read(path, IMAGE_COLUMNS, _image_row)
     images = images_table(rows.values())
     images["path"] = images["path"].map(lambda image: str((path.parent / image).absolute()))
+    if any(labels := [row["labels"] for row in rows.values()]):
+        images["labels"] = [name and str((path.parent / name).absolute()) for name in labels]
     return images, findings
 
 
@@ -193,6 +196,7 @@ def _image_row(row: dict[str, str]) -> dict:
         "field": int(row["field"]),
         "view": _required(row, "view"),
         "path": _required(row, "path"),
+        "labels": row.get("labels", ""),
     }
 
 

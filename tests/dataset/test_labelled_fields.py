@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from jaxcell.dataset.labelled_fields import (
     Labelled,
@@ -63,6 +64,57 @@ def test_missing_labels_sizes_and_folders_are_named(tmp_path):
     (tmp_path / "001_labels.tif").unlink()
     with pytest.raises(ValueError, match="no 001_labels.tif beside it"):
         read_pairs(tmp_path, "nucleus", 0)
+
+
+@pytest.mark.parametrize(
+    "image, labels",
+    [("{}_image.png", "{}_labels.png"), ("{}_image.tiff", "{}_labels.tif"),
+     ("{}.tif", "{}_cp_masks.png"), ("{}_img.TIF", "{}_masks.TIFF"),
+     ("images/{}.png", "masks/{}.png"), ("images/{}.tif", "labels/{}_labels.tif")],
+)  # fmt: skip
+def test_pairs_go_by_the_names_of_other_programs(tmp_path, image, labels):
+    (tmp_path / "plain").mkdir()
+    _write_pairs(tmp_path / "plain")
+    expected = read_pairs(tmp_path / "plain", "nucleus", 0)
+    for name in ("images", "labels", "masks"):
+        (tmp_path / name).mkdir()
+    for number in range(12):
+        for kind, called in (("image", image), ("labels", labels)):
+            pixels = tifffile.imread(tmp_path / "plain" / f"{number:03d}_{kind}.tif")
+            path = tmp_path / called.format(f"{number:03d}")
+            if path.suffix == ".png":
+                Image.fromarray(pixels).save(path)
+            else:
+                tifffile.imwrite(path, pixels)
+    found = read_pairs(tmp_path, "nucleus", 0)
+    assert (found.splits == expected.splits).all()
+    for one, other in zip((*found.images, *found.labels), (*expected.images, *expected.labels)):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+
+
+def test_pairs_that_would_fail_later_are_refused_at_the_start(tmp_path):
+    _write_pairs(tmp_path)
+    image = tifffile.imread(tmp_path / "003_image.tif")
+    for wrong, said in (
+        ((image / 3).astype(np.float32), "fractions.*003_image.tif.*Type > 16-bit"),
+        (np.stack([image, image // 2, image], -1), "in colour.*save its channel"),
+        (image.astype(np.int32), "int32.*save it as grey"),
+    ):
+        tifffile.imwrite(tmp_path / "003_image.tif", wrong)
+        with pytest.raises(ValueError, match=said):
+            read_pairs(tmp_path, "nucleus", 0)
+    # Grey values saved as colours are grey.
+    tifffile.imwrite(tmp_path / "003_image.tif", np.stack([image] * 3, -1), photometric="rgb")
+    np.testing.assert_array_equal(read_pairs(tmp_path, "nucleus", 0).images[3][..., 0], image)
+    tifffile.imwrite(tmp_path / "003_labels.tif", (image > 20).astype(np.uint8) * 255)
+    with pytest.raises(ValueError, match="003_labels.tif: .*its numbers have wrapped|mask"):
+        read_pairs(tmp_path, "nucleus", 0)
+
+
+def test_labels_that_wrapped_are_refused(shared_data):
+    with pytest.raises(ValueError, match="n0_labels.tif: 44 of its 255 numbers.*wrapped in 8 bits"):
+        read_pairs(shared_data / "cases" / "labels_wrapped_uint8", "nucleus", 0)
 
 
 def test_simulated_plates_come_with_their_truth(tmp_path):

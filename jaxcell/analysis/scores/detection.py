@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 THRESHOLDS = np.round(np.arange(0.5, 1.0, 0.05), 2)
 
@@ -29,9 +30,7 @@ def match(true: np.ndarray, predicted: np.ndarray) -> Matches:
 
     int [H, W] each, 0 outside cells; numbers mean nothing across the two.
     """
-    true_area, predicted_area, overlap = _overlaps(true, predicted)
-    rows, columns = np.nonzero(overlap)
-    shared = overlap[rows, columns]
+    true_area, predicted_area, rows, columns, shared = _overlaps(true, predicted)
     iou = shared / (true_area[rows] + predicted_area[columns] - shared)
     found = [_pairs(rows, columns, iou, threshold) for threshold in THRESHOLDS]
     both = np.count_nonzero((true > 0) & (predicted > 0))
@@ -39,17 +38,22 @@ def match(true: np.ndarray, predicted: np.ndarray) -> Matches:
     return Matches(np.array(found), len(predicted_area), len(true_area), both, either)
 
 
-def _overlaps(true: np.ndarray, predicted: np.ndarray) -> tuple:
-    """Areas of true and predicted cells, and the pixels that each pair shares."""
-    _, true_at = np.unique(true, return_inverse=True)
-    _, predicted_at = np.unique(predicted, return_inverse=True)
-    # A row and a column for "no cell", whether or not the image has such a pixel.
-    true_at = true_at.ravel() + (0 if (true == 0).any() else 1)
-    predicted_at = predicted_at.ravel() + (0 if (predicted == 0).any() else 1)
-    shape = (true_at.max(initial=0) + 1, predicted_at.max(initial=0) + 1)
-    joint = np.bincount(true_at * shape[1] + predicted_at, minlength=shape[0] * shape[1])
-    joint = joint.reshape(shape)
-    return joint.sum(axis=1)[1:], joint.sum(axis=0)[1:], joint[1:, 1:]
+def _overlaps(true: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Areas of true and predicted cells; of each pair that meets, both places and shared pixels."""
+    inside = (true > 0) | (predicted > 0)
+    cells, areas = [], []
+    for labels in (true[inside], predicted[inside]):
+        numbers, place = np.unique(labels, return_inverse=True)
+        # From 1 on, whether or not a pixel is in no cell.
+        place = place.ravel() + (0 if len(numbers) and numbers[0] == 0 else 1)
+        cells.append(place)
+        areas.append(np.bincount(place, minlength=1)[1:])
+    # One entry a pair that meets: a table of all pairs takes gigabytes at 10,000 cells.
+    base = len(areas[1]) + 1
+    keys, shared = np.unique(cells[0] * base + cells[1], return_counts=True)
+    rows, columns = np.divmod(keys, base)
+    meeting = (rows > 0) & (columns > 0)
+    return *areas, rows[meeting] - 1, columns[meeting] - 1, shared[meeting]
 
 
 def _pairs(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, threshold: float) -> int:
@@ -57,10 +61,9 @@ def _pairs(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, threshold: fl
     good = iou >= threshold
     if threshold > 0.5 or not good.any():
         return int(np.count_nonzero(good))  # above one half no cell can have two partners
-    allowed = np.zeros((rows.max() + 1, columns.max() + 1), bool)
-    allowed[rows[good], columns[good]] = True
-    chosen = linear_sum_assignment(allowed, maximize=True)
-    return int(allowed[chosen].sum())
+    places = rows[good], columns[good]
+    pairs = coo_array((np.ones(len(places[0]), bool), places)).tocsr()
+    return int(np.count_nonzero(maximum_bipartite_matching(pairs) >= 0))
 
 
 def total(matches: list[Matches]) -> Matches:

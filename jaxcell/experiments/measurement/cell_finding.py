@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -10,11 +11,45 @@ from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.masks import field_mask
 from jaxcell.cells.methods import decoded, field_masks
+from jaxcell.experiments.measurement.own_labels import read_own_labels
 
 # uint16 [H, W, 2] -> masks bool [2, H, W] and labels int32 [2, H, W].
 CellFinder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 # A network knows cells by their size in pixels: pixels may differ by this share.
 PIXEL_TOLERANCE = 0.1
+
+
+class FieldCells(NamedTuple):
+    """The cells of a field.
+
+    Attributes:
+      masks: bool [2, H, W], True inside cells.
+      labels: int32 [2, H, W], 0 outside cells, 1..n without gaps.
+      numbers: of each kind [n], the number that each cell has in its file; None of cells that were
+        found here.
+    """
+
+    masks: np.ndarray
+    labels: np.ndarray
+    numbers: list[np.ndarray] | None
+
+
+def cells_of_field(row: Any, views: np.ndarray, find: CellFinder | None) -> FieldCells:
+    """The cells of a field.
+
+    Args:
+      row: of the field; where nothing is to be found, with the columns of `label_columns`.
+      views: uint16 [H, W, 2].
+      find: finds them; None: another program has.
+
+    Raises:
+      ValueError: a label image cannot be used.
+    """
+    if find is not None:
+        return FieldCells(*find(views), None)
+    own = read_own_labels(row, views.shape[:2])
+    labels = np.stack([one.labels for one in own])
+    return FieldCells(labels > 0, labels, [one.numbers for one in own])
 
 
 def make_cell_finder(config: ConfigDict) -> CellFinder:

@@ -23,6 +23,7 @@ from jaxcell.experiments.measurement.label_images import (
     write_labels,
 )
 from jaxcell.experiments.measurement.one_well import Measured
+from jaxcell.experiments.measurement.own_labels import label_print
 from jaxcell.plates.images import fingerprint
 from jaxcell.storage.atomic import write, write_cells
 from jaxcell.storage.provenance import code_digest
@@ -43,11 +44,12 @@ CODE = (
 )
 
 
-def settings_of(config: ConfigDict) -> dict:
+def settings_of(config: ConfigDict, own_labels: bool) -> dict:
     """What a measurement depends on besides the images: a folder holds those of one such only.
 
     Args:
       config: as `configs/measure.py` describes.
+      own_labels: whether the cells are those of other programs.
 
     Returns:
       Its settings but for those that change no number, and which network finds the cells, by its
@@ -56,7 +58,11 @@ def settings_of(config: ConfigDict) -> dict:
     """
     settings = config.to_dict()
     measurement = settings["measurement"]
-    workdir, _ = Path(measurement.pop("segmentation")), measurement.pop("labels")
+    workdir = Path(measurement.pop("segmentation"))
+    for changes_nothing in ("labels", "labels_from"):
+        del measurement[changes_nothing]
+    if own_labels:
+        measurement["own_labels"] = True
     names = ("dataset.json", TRAINED) if config.measurement.segmentation else ()
     network = "".join((workdir / name).read_text() for name in (*names, IDENTITY) if names)
     if names:
@@ -168,9 +174,11 @@ def _images(fields: pd.DataFrame) -> list:
     found = []
     for row in fields.itertuples():
         for view in VIEWS:
-            path = Path(getattr(row, view))
+            path, labels = Path(getattr(row, view)), getattr(row, f"{view}_labels", "")
             try:
                 found.append([int(row.field), view, path.name, fingerprint(path)])
+                if labels:
+                    found[-1].append(label_print(labels))
             except OSError as error:
                 raise ValueError(
                     f"{row.plate} {row.well}: {path} cannot be read any more "

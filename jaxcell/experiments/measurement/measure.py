@@ -24,7 +24,11 @@ from jaxcell.dataset.flat_field import (
 )
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.source import load_plates
-from jaxcell.experiments.measurement.cell_finding import CellFinder, make_cell_finder
+from jaxcell.experiments.measurement.cell_finding import (
+    CellFinder,
+    cells_of_field,
+    make_cell_finder,
+)
 from jaxcell.experiments.measurement.kept_wells import (
     LABELS,
     WELLS,
@@ -34,6 +38,7 @@ from jaxcell.experiments.measurement.kept_wells import (
     settings_of,
 )
 from jaxcell.experiments.measurement.one_well import measure_one_well
+from jaxcell.experiments.measurement.own_labels import label_columns, own_labels
 from jaxcell.measures import catalogue, chance, light
 from jaxcell.measures.chance import TOO_FEW
 from jaxcell.measures.doubts import doubts
@@ -79,9 +84,13 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
     find = make_cell_finder(config)
     keep_empty = config.measurement.empty_wells
     plates = load_plates(config, condition, keep_empty=keep_empty)
+    if labelled := own_labels(plates, config):
+        plates, find = labelled, None
     of_all = ImmuneCellsConfig(name="measured", split_by="none")
     fields = select_fields(plates, of_all, keep_empty)
-    settings = settings_of(config)
+    if labelled:
+        fields = fields.merge(label_columns(plates), on=["plate", "well", "field"])
+    settings = settings_of(config, own_labels=find is None)
     check_claim(folder, IDENTITY, settings, "other settings")
     with owned(folder, "measuring into it"):
         return _measure_into(folder, config, plates, fields, settings, find, began)
@@ -93,7 +102,7 @@ def _measure_into(
     plates: Plates,
     fields: pd.DataFrame,
     settings: dict,
-    find: CellFinder,
+    find: CellFinder | None,
     began: float,
 ) -> str:
     parts = folder / WELLS
@@ -216,7 +225,7 @@ def _truth(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
 
 
 def _examples(
-    fields: pd.DataFrame, wells: pd.DataFrame, flat: FlatFields, find: CellFinder
+    fields: pd.DataFrame, wells: pd.DataFrame, flat: FlatFields, find: CellFinder | None
 ) -> list[ExampleField]:
     """The middle well of each condition by contacts, of those with cells enough, if any."""
     examples = []
@@ -225,9 +234,11 @@ def _examples(
         order = (answered if len(answered) else group).sort_values("contact_share")
         chosen = order.iloc[len(order) // 2]
         rows = fields[(fields["plate"] == chosen.plate) & (fields["well"] == chosen.well)]
-        views = read_field(next(rows.itertuples()), flat)
+        row = next(rows.itertuples())
+        views = read_field(row, flat)
+        labels = cells_of_field(row, views, find).labels
         place = f"{chosen.plate} {chosen.well}"
-        examples.append(ExampleField(str(name), place, views, find(views)[1]))
+        examples.append(ExampleField(str(name), place, views, labels))
     return examples
 
 
@@ -253,6 +264,8 @@ def annotated(cells: pd.DataFrame, pixel_um: float) -> Any:
     ]
     place = ["plate", "well", "field", "kind", "cell", *ABOUT, "touches_border", "distance_um",
              "contact_length_um"]  # fmt: skip
+    if "label" in cells:
+        place.append("label")
     meanings = {feature.name: (feature.unit, feature.definition) for feature in features}
     return anndata.to_anndata(
         cells, list(meanings), place, pixel_um=pixel_um, meanings=meanings,

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxcell.dataset.fields import read_field
 from jaxcell.dataset.flat_field import FlatFields
-from jaxcell.experiments.measurement.cell_finding import CellFinder
+from jaxcell.experiments.measurement.cell_finding import CellFinder, cells_of_field
 from jaxcell.measures.cell_table import cell_table
 from jaxcell.measures.light import measure_light, record_light
 from jaxcell.measures.well import measure_well, record_field
@@ -30,7 +30,7 @@ class Measured(NamedTuple):
 
 
 def measure_one_well(
-    config: ConfigDict, fields: pd.DataFrame, *, flat: FlatFields, find: CellFinder
+    config: ConfigDict, fields: pd.DataFrame, *, flat: FlatFields, find: CellFinder | None
 ) -> Measured:
     """Measures one well.
 
@@ -38,7 +38,7 @@ def measure_one_well(
       config: as `configs/measure.py` describes.
       fields: its rows of `select_fields`.
       flat: what fields are corrected by; empty: by nothing.
-      find: finds masks and cells.
+      find: finds masks and cells; None: label images of other programs hold them.
 
     Returns:
       Its measures, its cells and where they are.
@@ -50,7 +50,7 @@ def measure_one_well(
     try:
         for row in fields.itertuples():
             views = read_field(row, flat)
-            masks, labels = find(views)
+            masks, labels, numbers = cells_of_field(row, views, find)
             stacked = np.ascontiguousarray(np.moveaxis(views, -1, 0))
             record = record_field(
                 *(stacked, masks, labels),
@@ -60,6 +60,8 @@ def measure_one_well(
             )
             steps = config.measurement.granularity_steps
             table = cell_table(stacked, labels, record, config.plates.pixel_um, steps)
+            if numbers is not None:
+                table.insert(2, "label", np.concatenate(numbers).astype(np.int64))
             records.append(record)
             lights.append(record_light(stacked, labels, find))
             tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))

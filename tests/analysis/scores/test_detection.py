@@ -1,7 +1,11 @@
 """Scores of found cells, by hand calculation."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+import tifffile
+from scipy.optimize import linear_sum_assignment
 
 from jaxcell.analysis.scores.detection import Matches, match, scores, scores_of_fields, total
 
@@ -61,6 +65,29 @@ def test_nothing_to_find_and_nothing_found_is_perfect():
 def test_nothing_found_of_something_is_zero():
     result = scores(match(TRUE, np.zeros_like(TRUE)))
     assert result["f1"] == result["mean_ap"] == result["recall"] == result["precision"] == 0.0
+
+
+def test_pairs_are_those_of_the_hungarian_method_on_the_full_table():
+    random = np.random.default_rng(4)
+    for _ in range(20):
+        true, predicted = (np.kron(random.integers(0, 9, (6, 6)), np.ones((2, 2), int))
+                           for _ in range(2))  # fmt: skip
+        table = np.zeros((9, 9))
+        for row in range(1, 9):
+            for column in range(1, 9):
+                one, other = true == row, predicted == column
+                table[row, column] = (one & other).sum() / max((one | other).sum(), 1)
+        chosen = linear_sum_assignment(table >= 0.5, maximize=True)
+        assert match(true, predicted).found[0] == (table >= 0.5)[chosen].sum()
+
+
+def test_seventy_thousand_cells_are_matched_in_little_memory(shared_data):
+    labels = tifffile.imread(shared_data / "cases" / "labels_70000" / "labels.tif")
+    tracemalloc.start()
+    matches = match(labels, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (matches.found == 70_000).all() and peak < 200e6
 
 
 def test_an_image_that_is_all_one_cell():

@@ -252,7 +252,7 @@ def test_a_figure_that_fails_leaves_a_sentence(tmp_path, monkeypatch):
     for name in ("answers", "strengths", "shapes", "granularity"):
         monkeypatch.setattr(figures, name, lambda *given: style.sentence_figure("not drawn"))
     page = read(write_measurement_report(tmp_path / "report", **arguments))
-    assert page.text.count("This figure could not be drawn") == 1 and len(page.images) == 6
+    assert page.text.count("This figure could not be drawn") == 1 and len(page.images) == 7
 
 
 def test_doubtful_light_is_said_at_the_top_in_a_table_and_on_the_terminal(tmp_path, build_only):

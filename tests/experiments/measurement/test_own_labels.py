@@ -144,7 +144,7 @@ def test_wrong_label_images_are_refused_with_well_and_cure(plates, found, tmp_pa
             "159 x 160 pixels, its image 160 x 160.* -> label this",
         ),
         ("mask", lambda labels: (labels > 0) * np.uint32(7), "mask or a map of classes"),
-        ("grey", lambda labels: labels.astype(np.float32) + 0.5, "not whole -> save it as"),
+        ("grey", lambda labels: labels.astype(np.float32) + 0.5, "not whole.* -> save it as"),
     ):
         _write(plates, found[0], tmp_path / name, "{stem}_labels.tif", change=change)
         with pytest.raises(BadPlates, match=f"SIM01 [A-P]0.: field 1, view FITC: .*{said}"):

@@ -16,5 +16,5 @@ def get_config() -> ConfigDict:
     config.plates.simulate.update({"plates": 2, "rows": 6, "columns": 9, "field_size": 768})
     config.plates.simulate.light = ("base", "varied")
     config.training.autoencoder.epochs = 5
-    config.training.regressor.epochs = 18
+    config.training.regressor.epochs = 21
     return config

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import fft
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import uniform_filter
 
-from jaxcell.measures.chance import NEAREST_SHIFT_UM, beyond_chance, some_shifts
+from jaxcell.measures.chance import beyond_chance, some_shifts
 from jaxcell.measures.field import Field, percent
 
 # Views are shifted by whole squares about so wide, below the width of a cell: what matters is the
 # mean over shifts, and that of squares is that of pixels.
 SQUARE_UM = 3.0
-# SD of the Gaussian whose light counts as the background's: a lamp's, a droplet's, a well's rim.
-SMOOTH_UM = NEAREST_SHIFT_UM
+# Mean light of squares so wide is the background's: a lamp's, a droplet's, a well's rim.
+SMOOTH_UM = 90.0
 
 
 def record_light(field: Field, view: int) -> np.ndarray:
@@ -95,8 +95,8 @@ def record_shifts(field: Field) -> np.ndarray:
     shifts = np.rint(some_shifts((height, width), field.pixel_um) / step).astype(int)
     first, second, product = record_spread(field)
     squares = [_squares(view, step) for view in field.views]
-    sd = SMOOTH_UM / (step * field.pixel_um)
-    fine = [some - gaussian_filter(some, sd, mode="nearest") for some in squares]
+    width = max(1, round(SMOOTH_UM / (step * field.pixel_um)))
+    fine = [some - uniform_filter(some, width, mode="nearest") for some in squares]
     transformed = [fft.rfft2(some) for some in fine]
     shifted = fft.irfft2(np.conj(transformed[0]) * transformed[1], s=fine[0].shape)
     shifted = shifted[tuple((shifts % fine[0].shape).T)].astype(np.float64) / step**2

@@ -193,9 +193,9 @@ def summarise_doses(rows: Sequence[Mapping]) -> dict:
             found["half_um_high"].astype(float) / found["half_um_low"].astype(float)).median()),
         "strong": len(strong), "strong_answers": strong["answer"].value_counts().to_dict(),
         "beyond": len(beyond),
-        "beyond_limit_holds": float((beyond["true_um"] >= beyond["half_least"]).mean()),
+        "beyond_limit_holds": float((beyond["true_um"] >= beyond["half_um_low"]).mean()),
         "below": len(below),
-        "below_limit_holds": float((below["true_um"] <= below["half_most"]).mean()),
+        "below_limit_holds": float((below["true_um"] <= below["half_um_high"]).mean()),
     }  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def respond(
       (half of the way from the controls to the unstimulated controls or, without them, to 0; inf
       where the curve never gets there, NaN where it rises), `emax` (effect at the top dose) and
       `auc` (mean effect over the logarithm of the dose), in the unit of the measure; these four
-      with `..._low` and `..._high` (95 %), and `half_least`, `half_most`, one-sided 95 % limits.
+      with `..._low` and `..._high` (95 %).
 
     Source: parametric bootstrap, percentiles, Davison and Hinkley 1997; variance shared over
     series, Smyth 2004; q as `selective_q`.
@@ -317,7 +317,7 @@ def _about(item: Series) -> dict:
         "highest_um": float(given.max()),
         "control_wells": int(item.control.sum()),
         **dict.fromkeys(("answer", "reason", "p", "q", "p_bend", "q_bend", "falls")),
-        **dict.fromkeys(("top", "bottom", "slope", "half_least", "half_most", *nothing)),
+        **dict.fromkeys(("top", "bottom", "slope", *nothing)),
     }
 
 
@@ -346,9 +346,8 @@ def _numbers(item: Series, curve: Curve, drawn: Draws, halves: np.ndarray) -> di
     for name, (value, of_draws) in values.items():
         low, high = np.quantile(of_draws, (0.025, 0.975), method="nearest")
         row |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
-    row["half_least"], row["half_most"] = np.quantile(drawn.half, (0.05, 0.95)).tolist()
     # A half-way dose at the end of what was tried may as well lie anywhere beyond.
-    for name in ("half_um_low", "half_least", "half_um_high", "half_most"):
+    for name in ("half_um_low", "half_um_high"):
         if row[name] <= halves[0] * 1.01:
             row[name] = 0.0
         elif row[name] >= halves[-1] * 0.99:

@@ -86,9 +86,13 @@ def on_series(row: Mapping) -> str:
         ends = interval_words(row["half_um_low"], row["half_um_high"])
         return f"{name} = {dose_words(row['half_um'])} ({ends})"
     if answer == BEYOND:
-        return f"not reached by the top dose: {name} above {dose_words(row['half_least'])}"
+        low = row["half_um_low"]
+        limit = f"{name} above {dose_words(low)}" if low > 0 else f"no limit to the {name}"
+        return f"not reached by the top dose: {limit}"
     if answer == BELOW:
-        return f"below the lowest dose: {name} under {dose_words(row['half_most'])}"
+        high = row["half_um_high"]
+        limit = f"{name} under {dose_words(high)}" if high < math.inf else f"no limit to the {name}"
+        return f"below the lowest dose: {limit}"
     return f"{answer}: {row['reason']}" if row["reason"] else answer
 
 

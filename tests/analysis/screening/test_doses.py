@@ -47,7 +47,7 @@ def test_each_series_gets_its_answer():
     assert row["absolute_um"] == pytest.approx(0.3 * 6, rel=0.8)
     assert row["emax"] == pytest.approx(-35 * (1 - 1 / 101), abs=4)
     assert row["emax_low"] < row["emax"] < row["emax_high"]
-    assert 5 < found["late"].row["half_least"] < 60
+    assert 5 < found["late"].row["half_um_low"] < 60
     rising = found["enhances"].row
     assert not rising["falls"] and np.isnan(rising["absolute_um"]) and rising["auc"] > 0
 

@@ -261,13 +261,15 @@ def summary_lines(found: Screened, measure: Quantity) -> dict[str, str]:
         "screened": f"{measure.label}, {count(effects['compound'].nunique(), 'compound')}, "
         f"{count(len(wells), 'well')} of {plates}",
         "answer": "\n".join(verdict(found))
-        + f"\n({100 * FALSE_DISCOVERIES:.0f} % of these are false on average, q)",
+        + f"\n(at most {100 * FALSE_DISCOVERIES:.0f} % of these are false on average, q)",
     }
     if found.quality:
         said = [f"plate {row['plate']}, {on_quality(row)}" for row in found.quality]
         lines["controls"] = "\n".join(said)
+    what = "compound and dose" if has_doses(effects) else "compound"
+    many = "compounds and doses" if has_doses(effects) else "compounds"
     agree = [
-        f"{row['condition']} r {number(row['r'])} ({row['compounds']} compounds)"
+        f"{row['condition']} r {number(row['r'])} ({count(row['compounds'], what, many)})"
         for row in found.agreement
         if row["r"] is not None
     ]

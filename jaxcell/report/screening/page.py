@@ -189,9 +189,13 @@ def _series_rows(series: pd.DataFrame, kinds: Mapping) -> list[dict]:
 
 
 def _line_rows(found: Screened) -> list[dict]:
-    """Tests of rows, columns and edges, one row a plate."""
+    """Tests of rows, columns and edges, one row a plate.
+
+    Where rows are compounds and columns doses, replicates tell whether they differ, not how much.
+    """
+    sizes = {"size": None} if found.curves else {}
     return [
-        {"plate": plate, **{name: test._asdict() for name, test in tests.items()},
+        {"plate": plate, **{name: test._asdict() | sizes for name, test in tests.items()},
          "noise": found.hits.plates[plate].noise if plate in found.hits.plates else None}
         for plate, tests in found.lines.items()
     ]  # fmt: skip

@@ -196,6 +196,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--run", dest="run_flag", nargs="+", default=[], help="trained runs to score too")
     add("--plates", dest="plates_flag", default="", help="where the sheet's plates lie now")
 
+    add = command("plates", _plates_seen, "say what lies in a folder of images").add_argument
+    add("folder", nargs="?", default="", help="folder of images of any instrument")
+    add("--out", default="", help="folder to write the two tables into, images.csv and wells.csv")
+    add("--z", default="", help="plane of stacks of focus, from 1, or max, their maximum")
+    add("--time", default="", help="time of series, from 1")
+    add("--condition", default="", help=CONDITION)
+
     add = command("settings", _settings, "list all settings of a config").add_argument
     add("--config", default="default", help="name of a config, or its file")
     return parser
@@ -326,6 +333,15 @@ def _score(options: argparse.Namespace, changes: dict[str, str]) -> str:
     from jaxcell.experiments.labelling.score import score_sheet
 
     return score_sheet(Path(options.sheet), options.plates_flag, list(map(Path, options.run_flag)))
+
+
+def _plates_seen(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    del changes
+    if not options.folder:
+        raise ValueError("name a folder of images: jaxcell plates FOLDER")
+    from jaxcell.experiments.plates.describe import describe_plates
+
+    return describe_plates(options.folder, options.out, options.z, options.time, options.condition)
 
 
 def _settings(options: argparse.Namespace, changes: dict[str, str]) -> str:

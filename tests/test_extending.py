@@ -18,7 +18,7 @@ from tiny_plates import make_config
 from jaxcell.experiments import lifecycle
 from jaxcell.models import build
 from jaxcell.plates import images
-from jaxcell.plates.readers.tiff import BadImage
+from jaxcell.plates.readers.planes import BadImage, Header
 from jaxcell.report.common import page
 
 PAGE = """{% extends "common/base.html.jinja" %}
@@ -129,26 +129,26 @@ class ToyReader:
     SUFFIXES = (".npy",)
 
     @staticmethod
-    def read_view(path):
+    def read_plane(path, plane):
         return np.load(path)
 
     @staticmethod
-    def image_shape(path):
+    def read_header(path, plane):
         try:
-            return np.load(path, mmap_mode="r").shape
+            return Header(np.load(path, mmap_mode="r").shape, "uint16")
         except ValueError as error:
             raise BadImage("it is no array", "save it again") from error
 
 
 def test_an_image_format_is_a_reader(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "READERS", [*images.READERS, ToyReader])
-    np.save(tmp_path / "good.npy", np.arange(6, dtype=np.uint16).reshape(2, 3))
+    np.save(tmp_path / "good.npy", 100 * np.arange(6, dtype=np.uint16).reshape(2, 3))
     (tmp_path / "bad.npy").write_text("no array")
     table = pd.DataFrame(
         [("P1", "B02", 1, "FITC", "good.npy"), ("P1", "B03", 1, "FITC", "bad.npy")],
         columns=["plate", "well", "field", "view", "path"],
     )
     table["path"] = [str(tmp_path / name) for name in table["path"]]
-    assert images.read_view(tmp_path / "good.npy")[1, 2] == 5
+    assert images.read_view(tmp_path / "good.npy")[1, 2] == 500
     (finding,) = images.check_images(table)
     assert finding.well == "B03" and "no array" in finding.message

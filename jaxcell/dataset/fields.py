@@ -1,7 +1,6 @@
 """Which fields of the plates a data set takes, and their patches, read and labelled in threads."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,7 @@ def read_field(field: Any, flat: FlatFields, zoom: float = 1.0) -> np.ndarray:
     Returns:
       uint16 [H, W, 2], T cells and dendritic cells.
     """
-    views = np.stack([read_view(Path(getattr(field, view))) for view in VIEWS], axis=-1)
+    views = np.stack([read_view(getattr(field, view)) for view in VIEWS], axis=-1)
     views = correct(views, field.plate, VIEWS, flat) if flat else views
     return views if zoom == 1 else resampled(views, zoom)
 

@@ -72,7 +72,7 @@ def _evenly(count: int) -> np.ndarray:
 def _read(paths: Iterable[str], bar: tqdm) -> Iterator[np.ndarray]:
     """Fields one after the other, so that a plate need not fit into memory."""
     for path in paths:
-        yield read_view(Path(path))
+        yield read_view(path)
         bar.update()
 
 

@@ -26,7 +26,7 @@ from jaxcell.dataset.truth import MASKS
 from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.measures.patch import check_target
 from jaxcell.plates.folder import Plates
-from jaxcell.plates.images import fingerprint
+from jaxcell.plates.images import fingerprint, image_shape
 from jaxcell.storage import content
 from jaxcell.storage.atomic import remove
 from jaxcell.storage.faults import require_place
@@ -300,7 +300,7 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     order = ["plate", "well", "field", "role"]
     images = plates.images.sort_values(order)
     wells = plates.wells.drop(columns="source", errors="ignore").sort_values(order[:2])
-    prints = [fingerprint(Path(path)) for path in images["path"]]
+    prints = [fingerprint(path) for path in images["path"]]
     made_of = [images[order].to_csv(), prints, wells.to_csv(index=False)]
     made_of += [dataclasses.asdict(config), code_digest(*CODE)]
     digest = hashlib.sha256(json.dumps(made_of, default=str).encode()).hexdigest()[:12]
@@ -310,7 +310,7 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     if content.damage(home, kept=True) or not (home / content.LIST).exists():
         with locked(lock_beside(home), wait=True, doing=f"building the data set {name}"):
             _build(plates, config, folder, home, _most_bytes(images, config))
-        if [fingerprint(Path(path)) for path in images["path"]] != prints:
+        if [fingerprint(path) for path in images["path"]] != prints:
             remove([home])
             raise ValueError(
                 "an image changed while the data set was built: start again once all are copied"
@@ -345,8 +345,10 @@ def _home(folder: Path, name: str) -> Path:
 
 def _most_bytes(images: pd.DataFrame, config: ImmuneCellsConfig) -> int:
     """What a data set takes at most: its patches overlap, and noise hardly compresses."""
-    sizes = [Path(path).stat().st_size for path in images.loc[images["role"].isin(VIEWS), "path"]]
-    return int(sum(sizes) * (config.window / config.stride) ** 2)
+    shapes = [image_shape(path) for path in images.loc[images["role"].isin(VIEWS), "path"]]
+    zoom = config.from_um / config.pixel_um if config.from_um else 1.0
+    pixels = sum(height * width for height, width in shapes) * zoom**2
+    return int(2 * pixels * (config.window / config.stride) ** 2)
 
 
 def open_built(config: ImmuneCellsConfig, name: str, folder: Path) -> ImmuneCells:

@@ -15,6 +15,7 @@ from jaxcell.dataset.patches import windows
 from jaxcell.measures.catalogue import BY_MASKS, TRUTHS
 from jaxcell.measures.patch import measure_patches
 from jaxcell.measures.truth import BOUND, CENTRE, CONTACT, DENDRITIC_CELL, T_CELL
+from jaxcell.plates.addresses import first_file
 from jaxcell.plates.folder import Plates
 from jaxcell.simulator.ceiling import KNOWN, ceiling
 
@@ -32,7 +33,7 @@ def truth_image(image: Path) -> Path:
 def has_truth(plates: Plates) -> bool:
     """Whether the true cells of every field of some plates are known."""
     images = plates.images[plates.images["role"] == VIEWS[0]]
-    return all(truth_image(Path(path)).exists() for path in images["path"])
+    return all(truth_image(first_file(path)).exists() for path in images["path"])
 
 
 def read_ceiling(plates: Plates) -> dict | None:
@@ -41,7 +42,7 @@ def read_ceiling(plates: Plates) -> dict | None:
     Returns:
       As `simulator.ceiling.ceiling` gives.
     """
-    homes = sorted({Path(path).parent for path in plates.images["path"]})
+    homes = sorted({first_file(path).parent for path in plates.images["path"]})
     files = [home / "truth" / "wells.parquet" for home in homes]
     tables = [pd.read_parquet(file) for file in files if file.exists()]
     known = [table for table in tables if set(KNOWN) <= set(table)]  # plates of earlier versions
@@ -60,7 +61,7 @@ def read_labels(field: Any) -> np.ndarray:
     Raises:
       ValueError: they are not known; names plate, well and field.
     """
-    path = truth_image(Path(field.t_cell))
+    path = truth_image(first_file(field.t_cell))
     if not path.exists():
         raise ValueError(
             f"{field.plate} {field.well}: the true cells of field {field.field} are not known, "
@@ -81,7 +82,7 @@ def read_truth(field: Any) -> np.ndarray:
     labels = read_labels(field) > 0
     truth = labels[..., 0] * T_CELL | labels[..., 1] * DENDRITIC_CELL
     cells, contacts = (
-        table.get((field.well, field.field)) for table in _tables(Path(field.t_cell).parent)
+        table.get((field.well, field.field)) for table in _tables(first_file(field.t_cell).parent)
     )
     if cells is not None:
         touching = np.isin(cells["cell"], [] if contacts is None else contacts["t_cell"])
@@ -106,7 +107,7 @@ def _tables(plate: Path) -> tuple[dict, dict]:
 
 def light_of(field: Any) -> str:
     """The name of the light that a simulated field was taken in; empty where nobody noted it."""
-    wells = pd.read_parquet(Path(field.t_cell).parent / "truth" / "wells.parquet")
+    wells = pd.read_parquet(first_file(field.t_cell).parent / "truth" / "wells.parquet")
     return str(wells["light"].iloc[0]) if "light" in wells else ""
 
 

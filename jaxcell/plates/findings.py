@@ -1,8 +1,17 @@
 """What is wrong with a plate, said to the person at the microscope."""
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+# So many findings of one kind are listed one by one; more become one.
+LISTED = 2
+# What differs between findings of one kind: which view it is, names in quotes and of files, numbers
+# and wells.
+DIFFERING = re.compile(
+    r"^field \d+, view .*?: |'[^']*'|\(also [^)]*\)|\b[A-Z]{0,2}\d[\d,.]*|view \S+"
+)
 
 
 class Finding(NamedTuple):
@@ -31,7 +40,7 @@ class BadPlates(ValueError):
     def __init__(self, findings: Iterable[Finding]):
         self.findings = list(findings)
         heading = f"{len(self.findings)} problem(s) in the plates:"
-        super().__init__("\n".join([heading, *map(describe, self.findings)]))
+        super().__init__("\n".join([heading, *map(describe, gathered(self.findings))]))
 
 
 def describe(finding: Finding) -> str:
@@ -39,6 +48,25 @@ def describe(finding: Finding) -> str:
     place = " ".join(part for part in (finding.plate, finding.well) if part)
     file = f" [{finding.path}]" if finding.path else ""
     return visible(f"{place or 'plates'}: {finding.message}{file} -> {finding.cure}")
+
+
+def gathered(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings for a person to read: of many of one kind the first, and how many more there are."""
+    kinds: dict[tuple, list[Finding]] = {}
+    for place, finding in enumerate(findings):
+        kind = (finding.problem, finding.plate, finding.cure, finding.fatal)
+        alike = DIFFERING.sub("", finding.message)
+        whole_plate = finding.plate and not finding.well
+        kinds.setdefault((*kind, place if whole_plate else alike), []).append(finding)
+    return [each for kind in kinds.values() for each in _summary(kind)]
+
+
+def _summary(kind: Sequence[Finding]) -> Sequence[Finding]:
+    if len(kind) <= LISTED:
+        return kind
+    wells = sorted({finding.well for finding in kind})
+    where = f", {len(wells)} wells: {wells[0]} ... {wells[-1]}" if len(wells) > 1 else ""
+    return [kind[0]._replace(message=f"{kind[0].message}; {len(kind) - 1} more such{where}")]
 
 
 def visible(text: str) -> str:

@@ -8,19 +8,22 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from jaxcell.plates.addresses import first_file
+from jaxcell.plates.files import TRUTH_FOLDER
+from jaxcell.plates.find import find_images
 from jaxcell.plates.findings import BadPlates, Finding
-from jaxcell.plates.images import check_images, fingerprint
+from jaxcell.plates.images import fingerprint, inspect_images
 from jaxcell.plates.layouts.choose import read_layouts
-from jaxcell.plates.readers.incell import GRAMMAR, TRUTH_FOLDER, find_images
+from jaxcell.plates.stacks import one_plane_a_view, planes_that_differ
 from jaxcell.plates.tables import WELL_COLUMNS, images_table, read_images, wells_table
 
 # Interaction is measured between these two; any other view may be absent.
 REQUIRED_ROLES = ("t_cell", "dendritic_cell")
 # Findings about images, whose `path` is one of the field's images.
 IMAGE_PROBLEMS = (
-    *("duplicate image", "missing view", "unreadable image", "sizes differ"),
-    "unusable labels",
-)
+    "duplicate image", "missing view", "unreadable image", "sizes differ", "same image",
+    "scales differ", "planes differ", "unusable labels",
+)  # fmt: skip
 FIELD = ["plate", "well", "field"]
 WELL = ["plate", "well"]
 
@@ -30,7 +33,7 @@ class Plates(NamedTuple):
 
     Attributes:
       images: images table of the views that have a role, `path` absolute, with one more column
-        `role` (t_cell, dendritic_cell, ...).
+        `role` (t_cell, dendritic_cell, ...); `pixel_um` of opened images as their files say it.
       wells: wells table of the plates that have images.
       findings: everything that was found, fatal or not; see `require_good` and `leave_out`.
     """
@@ -48,7 +51,9 @@ def read_plates(
 ) -> Plates:
     """`read_tables`, with each image opened too; writes nothing there."""
     plates = read_tables(folder, views, condition, keep_empty)
-    return plates._replace(findings=plates.findings + check_images(plates.images))
+    seen, findings = inspect_images(plates.images)
+    images = plates.images.assign(pixel_um=seen["pixel_um"])
+    return plates._replace(images=images, findings=plates.findings + findings)
 
 
 def read_tables(
@@ -59,8 +64,9 @@ def read_tables(
 ) -> Plates:
     """Reads what the names of a folder's files and its layouts say, and opens no image.
 
-    Images come from `images.csv` if the folder has one, else from IN Cell file names; layouts from
-    each `wells.csv`, and for plates that have none from the layout workbooks.
+    Images come from `images.csv` if the folder has one, else from the files that a microscope wrote
+    beside them, else from their names; layouts from each `wells.csv`, and for plates that have none
+    from the layout workbooks.
 
     Args:
       folder: one plate's folder or one that holds many.
@@ -77,14 +83,16 @@ def read_tables(
         return Plates(_with_role(images_table(), {}), wells_table(), [finding])
     every, findings = _read_images(folder)
     wells, layout_findings = read_layouts(folder, every)
+    every, stacks = one_plane_a_view(every)
     if condition is not None:
         wells = _give_condition(every, wells, condition)
     empty_findings: list[Finding] = []
     if not keep_empty:
         every, empty_findings = _drop_empty_wells(every, wells)
     images, duplicates = _drop_duplicates(_with_role(every, views))
-    findings += layout_findings + empty_findings + duplicates
-    findings += _no_images(folder, images, views)
+    findings += layout_findings + empty_findings + duplicates + stacks
+    findings += planes_that_differ(images)
+    findings += [] if stacks else _no_images(folder, images, views)
     findings += _missing_views(every, images, views)
     findings += _without_layout(every, wells, layout_findings)
     findings += _without_images(every, wells, findings)
@@ -93,7 +101,7 @@ def read_tables(
 
 def is_simulated(plates: Plates) -> bool:
     """Whether the truth of a simulation lies beside any image of these plates."""
-    folders = {Path(path).parent for path in plates.images["path"]}
+    folders = {first_file(path).parent for path in plates.images["path"]}
     return any((folder / TRUTH_FOLDER).is_dir() for folder in folders)
 
 
@@ -102,7 +110,7 @@ def content_digest(plates: Plates) -> str:
     what the layouts say; 12 hexadecimal digits, the same wherever the folder lies."""
     order = [*FIELD, "role"]
     images = plates.images.sort_values(order)
-    prints = [fingerprint(Path(path)) for path in images["path"]]
+    prints = [fingerprint(path) for path in images["path"]]
     wells = plates.wells.sort_values(WELL)
     content = [images[order].to_csv(index=False), prints, wells.to_csv(index=False)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
@@ -183,7 +191,7 @@ def _drop_empty_wells(
     empty = _keys(images, WELL).isin(_keys(wells[wells["role"] == "empty"], WELL))
     findings = []
     for plate, group in images[empty].groupby("plate"):
-        message = f"{_in_words(group)} marked empty in the layout; the images there are left out"
+        message = f"{in_words(group)} marked empty in the layout; the images there are left out"
         cure = "correct the layout if there are cells in them"
         place = (plate, "", group["path"].iloc[0])
         findings.append(Finding("empty wells", *place, message, cure, fatal=False))
@@ -202,7 +210,10 @@ def _no_images(folder: Path, images: pd.DataFrame, views: Mapping[str, str]) -> 
     if len(images):
         return []
     message = f"there is no image of the views {', '.join(views.values())}"
-    cure = f"name the files {GRAMMAR} or list them in images.csv, and check the views' names"
+    cure = (
+        f"check the views' names: `jaxcell plates {folder}` says which it sees; files that it does "
+        "not know are listed in images.csv"
+    )
     return [Finding("no images", "", "", str(folder), message, cure)]
 
 
@@ -236,7 +247,7 @@ def _missing_views(
 
 def _missing_everywhere(plate: str, images: pd.DataFrame, view: str) -> Finding:
     there = ", ".join(sorted(images["view"].unique()))
-    message = f"no image of the plate is a {view} view; its views are {there} ({_in_words(images)})"
+    message = f"no image of the plate is a {view} view; its views are {there} ({in_words(images)})"
     cure = "name the views as the files do, such as --views t_cell=GFP,dendritic_cell=Cy5"
     return Finding("missing view", plate, "", images["path"].iloc[0], message, cure)
 
@@ -256,7 +267,7 @@ def _without_layout(
         if (plate, "") in said:
             continue
         if len(group) > 1 and plate not in set(wells["plate"]):
-            message = f"there is no layout of this plate ({_in_words(group)} with images)"
+            message = f"there is no layout of this plate ({in_words(group)} with images)"
             findings.append(Finding("no layout", plate, "", group["path"].iloc[0], message, cure))
             continue
         for row in group.itertuples():
@@ -281,7 +292,7 @@ def _without_images(
     ]  # fmt: skip
 
 
-def _in_words(table: pd.DataFrame) -> str:
+def in_words(table: pd.DataFrame) -> str:
     """Returns the wells of a table in words, e.g. '384 wells: A01 ... P24'."""
     wells = sorted(table["well"].unique())
     if len(wells) == 1:

@@ -1,90 +1,263 @@
 """Images of plates, read by the reader of their format, and checked without decoding good ones."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from jaxcell.plates.addresses import Address, parse
+from jaxcell.plates.counts import FULL, as_counts
 from jaxcell.plates.findings import Finding
-from jaxcell.plates.readers import tiff
-from jaxcell.plates.readers.tiff import BadImage
+from jaxcell.plates.readers import ome_zarr, png, tiff
+from jaxcell.plates.readers.planes import BadImage, Header
 from jaxcell.storage import content
 
-# Each has `SUFFIXES`, `read_view` and `image_shape`, as `readers/tiff.py`; the first also reads
+# Each has `SUFFIXES`, `read_plane` and `read_header`, as `readers/png.py`; the first also reads
 # what has another suffix: a new format is one entry.
-READERS = [tiff]
+READERS: list[Any] = [tiff, png, ome_zarr]
 # Opening a file waits for the disk, so threads help even on one core.
 THREADS = 8
 # A bar for a handful of files is noise.
 BAR_FROM = 50
+# Rows looked at of an image that need not be decoded.
+ROWS = 64
+# Of pixels that have the most that a camera gives: more is clipped light, less a speck.
+CLIPPED = 0.005
+# Masks of a patch are sought between the background of the study's camera, 255 counts, and above.
+FEW = 255
+
+
+class Look(NamedTuple):
+    """What was seen of an image when it was checked.
+
+    Attributes:
+      header: what its file says.
+      scale: counts that one of the file's numbers became.
+      lowest, highest: of the pixels looked at, in counts.
+      clipped: share of them at the most that a camera gives.
+      digest: of the content.
+    """
+
+    header: Header
+    scale: int
+    lowest: int
+    highest: int
+    clipped: float
+    digest: str
 
 
 def read_view(path: Path | str) -> np.ndarray:
-    """Reads one grey image of any format that has a reader: uint16 [H, W], raw counts.
+    """Reads one grey image of any format that has a reader: uint16 [H, W], counts.
+
+    Args:
+      path: of an images table: a file, or which plane of which files.
 
     Raises:
-      BadImage: the file is missing, damaged, or not a 16-bit grey image.
+      BadImage: a file is missing or damaged, holds no light, or holds several planes and it is not
+        said which is meant.
     """
-    return _reader(path).read_view(path)
+    try:
+        return as_counts(_numbers(parse(path))).view
+    except BadImage as error:
+        raise BadImage(f"{error} [{path}] -> {error.cure}", error.cure) from None
 
 
 def image_shape(path: Path | str) -> tuple[int, int]:
-    """Height and width in pixels of a grey image, from its heading alone where that suffices.
+    """Height and width in pixels of an image, from its heading alone where that suffices.
 
     Raises:
       BadImage: as `read_view` does, as far as the heading shows it.
     """
-    return _reader(path).image_shape(path)
+    return _header(parse(path)).shape
 
 
-def _reader(path: Path | str) -> ModuleType:
-    suffix = Path(path).suffix.lower()
-    return next((reader for reader in READERS if suffix in reader.SUFFIXES), READERS[0])
+def _numbers(address: Address) -> np.ndarray:
+    """The numbers of an image as its file has them; of several files the largest."""
+    planes = [reader_of(file).read_plane(file, address.plane) for file in address.files]
+    if len({plane.shape for plane in planes}) > 1:
+        raise BadImage("the planes of its stack differ in size", "export them again alike")
+    return np.maximum.reduce(planes)
+
+
+def _header(address: Address) -> Header:
+    headers = [reader_of(file).read_header(file, address.plane) for file in address.files]
+    if len({header.shape for header in headers}) > 1:
+        raise BadImage("the planes of its stack differ in size", "export them again alike")
+    return headers[0]
+
+
+def reader_of(file: Path | str) -> ModuleType | Any:
+    """The reader of a file's format, by how its name ends; of an unknown one that of TIFF."""
+    name = Path(file).name.lower()
+    return next((reader for reader in READERS if name.endswith(reader.SUFFIXES)), READERS[0])
 
 
 def check_images(images: pd.DataFrame) -> list[Finding]:
-    """Opens and reads every image of an images table and reports those that cannot be used.
+    """Opens every image of an images table and reports what cannot be used, or shows nothing."""
+    return inspect_images(images)[1]
 
-    A fatal finding for each unusable file and for each field whose views differ in size.
+
+def inspect_images(images: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
+    """Opens every image of an images table.
+
+    Args:
+      images: plate, well, field, view and path; `role` and `pixel_um` where there are such.
+
+    Returns:
+      One row an image: `height`, `width`, `kind` (of the file's numbers), `highest` (of the pixels
+      looked at, in counts) and `pixel_um`, the table's or else the file's; and the findings: fatal
+      ones for each unusable file and for each field whose views do not belong together, notes on
+      what may be meant otherwise.
     """
     rows = list(images[["plate", "well", "field", "view", "path"]].itertuples(index=False))
     with ThreadPoolExecutor(THREADS) as pool:
         progress = tqdm(
-            pool.map(_try_shape, [row.path for row in rows]),
+            pool.map(_try_look, [row.path for row in rows]),
             total=len(rows), desc="checking images", unit="file", disable=len(rows) < BAR_FROM,
         )  # fmt: skip
         outcomes = list(progress)
-    findings, shapes = [], {}
+    findings, fields, plates = [], {}, {}
     for row, outcome in zip(rows, outcomes, strict=True):
         if isinstance(outcome, BadImage):
             message = f"field {row.field}, view {row.view}: {outcome}"
             place = (row.plate, row.well, row.path)
             findings.append(Finding("unreadable image", *place, message, outcome.cure))
-        else:
-            shapes.setdefault((row.plate, row.well, row.field), []).append((row, outcome))
-    return findings + [finding for group in shapes.values() for finding in _sizes(group)]
+            continue
+        fields.setdefault((row.plate, row.well, row.field), []).append((row, outcome))
+        plates.setdefault(row.plate, []).append((row, outcome))
+        findings += _notes(row, outcome)
+    for group in fields.values():
+        findings += _sizes(group) + _the_same(group)
+    for group in plates.values():
+        findings += _copies(group) + _scales(group) + _few_counts(group)
+    return _seen(images, outcomes), findings
+
+
+def _seen(images: pd.DataFrame, outcomes: Sequence[Look | BadImage]) -> pd.DataFrame:
+    """Sizes and kinds of the images; a table's own size of a pixel stands before a file's."""
+    own = images["pixel_um"] if "pixel_um" in images else pd.Series(math.nan, images.index)
+    rows = [
+        (*look.header.shape, look.header.kind, look.highest, look.header.pixel_um)
+        if isinstance(look, Look)
+        else (0, 0, "", 0, math.nan)
+        for look in outcomes
+    ]
+    columns = ["height", "width", "kind", "highest", "pixel_um"]
+    seen = pd.DataFrame(rows, columns=columns, index=images.index)
+    return seen.assign(pixel_um=own.astype(float).fillna(seen["pixel_um"].astype(float)))
 
 
 def _sizes(group: Sequence[tuple]) -> list[Finding]:
-    """Of one field, whose views are pairs of row and shape."""
-    (first, shape), *others = group
-    if all(other == shape for _, other in others):
+    """Of one field, whose views are pairs of row and look."""
+    (first, look), *others = group
+    if all(other.header.shape == look.header.shape for _, other in others):
         return []
-    sizes = ", ".join(f"{row.view} {height} x {width}" for row, (height, width) in group)
+    shapes = [(row.view, *each.header.shape) for row, each in group]
+    sizes = ", ".join(f"{view} {height} x {width}" for view, height, width in shapes)
     message = f"field {first.field}: the views differ in size ({sizes} pixels)"
     cure = "export all views of the field with the same binning and without cropping"
     return [Finding("sizes differ", first.plate, first.well, first.path, message, cure)]
 
 
-def _try_shape(path: str) -> tuple[int, int] | BadImage:
+def _the_same(group: Sequence[tuple]) -> list[Finding]:
+    """Views of a field that are one image: nothing can be said of what two kinds of cells share."""
+    findings = []
+    for (row, look), (other, same) in combinations(group, 2):
+        if look.digest == same.digest and look.lowest < look.highest:
+            message = (
+                f"field {row.field}: views {row.view} and {other.view} are one and the same image"
+            )
+            if row.path != other.path:
+                message += f" (also {Path(other.path).name})"
+            cure = "name the file, page or channel of each view, or copy the one that is missing"
+            findings.append(Finding("same image", row.plate, row.well, row.path, message, cure))
+    return findings
+
+
+def _copies(group: Sequence[tuple]) -> list[Finding]:
+    """Images of a plate that stand for two fields."""
+    findings, first = [], {}
+    for row, look in group:
+        earlier = first.setdefault(look.digest, row)
+        if (earlier.well, earlier.field) == (row.well, row.field) or look.lowest == look.highest:
+            continue
+        message = f"field {row.field}, view {row.view}: it is the image of well {earlier.well}, "
+        message += f"field {earlier.field}, view {earlier.view} too"
+        cure = "name the file of each field, or copy the right one in its place"
+        # Copies under two names may be meant, as in a folder that somebody tries things with.
+        fatal, place = earlier.path == row.path, (row.plate, row.well, row.path)
+        findings.append(Finding("same image", *place, message, cure, fatal))
+    return findings
+
+
+def _notes(row: Any, look: Look) -> list[Finding]:
+    """What one image shows that may be a fault of the camera or of the file."""
+    place, of = (row.plate, row.well, row.path), f"field {row.field}, view {row.view}"
+    findings = []
+    if look.header.inverted:
+        message = f"{of}: stored min-is-white, and read so that small numbers are bright"
+        cure = "if large numbers are bright in it, save it without an inverted look-up table"
+        findings.append(Finding("min is white", *place, message, cure, fatal=False))
+    if look.lowest == look.highest:
+        message = f"{of}: it shows nothing, every pixel is {look.lowest}"
+        cure = "image the well again, or leave the field out of the folder"
+        findings.append(Finding("dead view", *place, message, cure, fatal=False))
+    elif look.clipped > CLIPPED:
+        message = f"{of}: {look.clipped:.1%} of its pixels are clipped at {look.highest} counts"
+        cure = "expose shorter: light above that is lost, and intensities of such cells are too low"
+        findings.append(Finding("clipped view", *place, message, cure, fatal=False))
+    return findings
+
+
+def _scales(group: Sequence[tuple]) -> list[Finding]:
+    """Images of a view, of one plate, whose numbers mean something else than most."""
+    findings = []
+    usual = {
+        view: Counter(look.scale for row, look in group if row.view == view).most_common(1)[0][0]
+        for view in {row.view for row, _ in group}
+    }
+    for row, look in group:
+        if look.scale != usual[row.view]:
+            message = (
+                f"field {row.field}, view {row.view}: its numbers ({look.header.kind}) are of "
+                "another scale than most of the view (bits, or shares of 1 instead of counts)"
+            )
+            cure = "save all images of the plate in one kind of numbers"
+            place = (row.plate, row.well, row.path)
+            findings.append(Finding("scales differ", *place, message, cure))
+    return findings
+
+
+def _few_counts(group: Sequence[tuple]) -> list[Finding]:
+    """Says of a plate that its light has as few counts as 8 bits, in files of 16."""
+    if any(look.highest > FEW for _, look in group) or all(
+        look.lowest == look.highest for _, look in group
+    ):
+        return []
+    row, _ = group[0]
+    most = max(look.highest for _, look in group)
+    message = (
+        f"no pixel looked at has more than {most} counts: masks by two_means and mean_sd, which "
+        f"take {FEW} counts for background, find no cells"
+    )
+    cure = (
+        "keep dataset.mask_method=instrument, which goes by the noise; or save the images as 8-bit "
+        "files, which are read as counts of 12 bits"
+    )
+    return [Finding("few counts", row.plate, "", row.path, message, cure, fatal=False)]
+
+
+def _try_look(path: str) -> Look | BadImage:
     try:
-        shape = image_shape(path)
-        content.digest(Path(path))  # kept: whoever asks next what is in the file need not read it
-        return shape
+        return _look(parse(path))
     except BadImage as error:
         return error
     except OSError as error:
@@ -94,6 +267,40 @@ def _try_shape(path: str) -> tuple[int, int] | BadImage:
         return BadImage(str(error), "start again once all files are copied")
 
 
-def fingerprint(path: Path) -> str:
-    """Digest of the whole content of an image file; it was read when the plates were checked."""
-    return content.digest(path)
+def _look(address: Address) -> Look:
+    header, (file, *others) = _header(address), address.files
+    reader = reader_of(file)
+    some = None
+    # Floats must be decoded, since any of their pixels may be no count.
+    if not others and hasattr(reader, "sample") and header.kind in ("uint8", "uint16"):
+        some = reader.sample(file, address.plane, ROWS)
+    if some is None or some.min() == some.max():
+        some = _numbers(address)
+    view, scale = as_counts(some)
+    highest = int(view.max())
+    clipped = float((view == highest).mean()) if highest in FULL else 0.0
+    # Kept: whoever asks next what is in the files need not read them.
+    digests = fingerprint(Address(address.files))
+    # A number of focus in the name of a file of one plane does not make it another image.
+    chosen = {
+        name: number
+        for name, number in address.plane._asdict().items()
+        if number is not None and (name in header.sizes or (name == "page" and number != 1))
+    }
+    digest = f"{digests} {chosen}"
+    return Look(header, scale, int(view.min()), highest, clipped, digest)
+
+
+def fingerprint(path: Path | str | Address) -> str:
+    """Digest of what an image is made of: every byte of its files, and which plane of them it is.
+
+    The files were read when the plates were checked.
+    """
+    address = path if isinstance(path, Address) else parse(path)
+    digests = [_digest(Path(file)) for file in address.files]
+    return str(Address(tuple(digests), address.plane))
+
+
+def _digest(file: Path) -> str:
+    reader = reader_of(file)
+    return reader.digest(file) if hasattr(reader, "digest") else content.digest(file)

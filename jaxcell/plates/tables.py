@@ -2,17 +2,24 @@
 
 import csv
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from jaxcell.plates.addresses import JOINED, Address, Plane, anchored, parse, plane_of
+from jaxcell.plates.csv_lines import read_lines
 from jaxcell.plates.findings import Finding, spaced, unseen, visible
 from jaxcell.storage import csv_cells
 
 ROLES = ("sample", "vehicle", "untreated", "empty")
 IMAGE_COLUMNS = {"plate": str, "well": str, "field": int, "view": str, "path": str}
+# What a table of images need not say: where the middle of a field lies in its well, y downwards as
+# in the image, and the edge of a pixel.
+PLACE_COLUMNS = {"x_um": float, "y_um": float, "pixel_um": float}
 WELL_COLUMNS = {
     "plate": str,
     "well": str,
@@ -35,19 +42,37 @@ ALIASES = {
 }
 # What no condition may be called: the row of a report's table that stands for all of them.
 EVERY = "all"
-WELL_NAME = re.compile(r"\s*([A-P])\s*-?\s*0*([1-9]\d?)\s*", re.IGNORECASE)
+WELL_NAME = re.compile(r"\s*(A[A-F]|[A-Z])\s*-?\s*0*([1-9]\d?)\s*", re.IGNORECASE)
+# Of the largest plate, of 1536 wells: rows A to AF.
+ROWS, COLUMNS = 32, 48
 
 
 def well_name(text: str) -> str:
-    """Canonical name of a well of a 384-well plate, e.g. 'D07' for 'd7', 'D - 07' or 'D07'.
+    """Canonical name of a well, e.g. 'D07' for 'd7', 'D - 07' or 'D07'.
 
     Raises:
-      ValueError: the text is not a well of rows A-P and columns 1-24.
+      ValueError: the text is not a well of rows A-AF and columns 1-48, those of 1536 wells.
     """
     match = WELL_NAME.fullmatch(text)
-    if match is None or int(match[2]) > 24:
-        raise ValueError(f"'{text}' is not a well (rows A-P, columns 1-24)")
+    if match is None or int(match[2]) > COLUMNS:
+        raise ValueError(f"'{text}' is not a well (rows A-P, of 1536 wells A-AF, columns 1-48)")
     return f"{match[1].upper()}{int(match[2]):02d}"
+
+
+def well_at(row: int, column: int) -> str:
+    """Name of the well in a row and a column, both from 1.
+
+    Raises:
+      ValueError: no plate has such a row or column.
+    """
+    if not (1 <= row <= ROWS and 1 <= column <= COLUMNS):
+        raise ValueError(f"row {row}, column {column} is not a well (32 rows, 48 columns at most)")
+    return f"{row_name(row)}{column:02d}"
+
+
+def row_name(row: int) -> str:
+    """Letters of a row, from 1: A to Z, then AA."""
+    return chr(ord("A") + row - 1) if row <= 26 else "A" + chr(ord("A") + row - 27)
 
 
 def canonical_condition(text: str) -> str | None:
@@ -57,7 +82,7 @@ def canonical_condition(text: str) -> str | None:
 
 def images_table(rows: Iterable[Mapping] = ()) -> pd.DataFrame:
     """Returns an images table of the rows, in the order given, with its columns and dtypes."""
-    return _table(rows, IMAGE_COLUMNS)
+    return _table(rows, IMAGE_COLUMNS | PLACE_COLUMNS)
 
 
 def wells_table(rows: Iterable[Mapping] = ()) -> pd.DataFrame:
@@ -72,16 +97,33 @@ def _table(rows: Iterable[Mapping], columns: Mapping[str, type]) -> pd.DataFrame
 def read_images(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     """Reads an images table from CSV.
 
-    The rows that could be read, `path` made absolute from the folder of the file, and one
-    finding for each row (or heading) that could not. Where the file names label images, `labels`
-    has their paths, '' where it names none.
+    The rows that could be read, `path` made absolute from the folder of the file and naming the
+    plane of it, and one finding for each row (or heading) that could not. Where the file names
+    label images, `labels` has their paths, '' where it names none.
     """
-    rows, findings = _read(path, IMAGE_COLUMNS, _image_row)
+    rows, findings = _read(path, IMAGE_COLUMNS, partial(_image_row, folder=path.parent))
     images = images_table(rows.values())
-    images["path"] = images["path"].map(lambda image: str((path.parent / image).absolute()))
     if any(labels := [row["labels"] for row in rows.values()]):
-        images["labels"] = [name and str((path.parent / name).absolute()) for name in labels]
+        images["labels"] = labels
     return images, findings
+
+
+def write_images(table: pd.DataFrame, path: Path) -> None:
+    """Writes an images table as CSV, paths relative to it; FileExistsError where there is a file.
+
+    Columns that say nothing are left out.
+    """
+    home, rows = path.parent.absolute(), []
+    for row in table.to_dict("records"):
+        address = parse(row["path"])
+        files = JOINED.join(os.path.relpath(file, home) for file in address.files)
+        chosen = {name: number for name, number in address.plane._asdict().items() if number}
+        rows.append(row | chosen | {"path": files})
+    columns = [*IMAGE_COLUMNS, *Plane._fields, *PLACE_COLUMNS]
+    written = pd.DataFrame(rows, columns=columns).dropna(axis=1, how="all")
+    numbers = [name for name in Plane._fields if name in written]
+    written[numbers] = written[numbers].map(lambda cell: "" if pd.isna(cell) else str(cell))
+    _write(written, path)
 
 
 def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
@@ -108,20 +150,22 @@ def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
 def is_layout(path: Path) -> bool:
     """Whether a CSV file has the columns of a wells table and no others, as results have."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            headings = {heading.strip() for heading in next(csv.reader(file), [])}
-    except (OSError, UnicodeDecodeError, csv.Error):
+        headings = {name for name in read_lines(path).headings if name}
+    except (OSError, UnicodeError, csv.Error):
         return False
     return headings | set(OPTIONAL_COLUMNS) == set(WELL_COLUMNS)
 
 
 def write_wells(table: pd.DataFrame, path: Path) -> None:
     """Writes a wells table as CSV; FileExistsError where there is a file."""
+    _write(table[list(WELL_COLUMNS)], path)
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
     try:
         # Mode 'x' and not a test beforehand: nothing can come between test and writing.
         with open(path, "x", encoding="utf-8", newline="") as file:
-            table = csv_cells.harmless(table[list(WELL_COLUMNS)])
-            table.to_csv(file, index=False, lineterminator="\n")
+            csv_cells.harmless(table).to_csv(file, index=False, lineterminator="\n")
     except FileExistsError:
         raise FileExistsError(
             f"{path} exists and is not overwritten: move it away or give another name"
@@ -129,18 +173,14 @@ def write_wells(table: pd.DataFrame, path: Path) -> None:
 
 
 def _read(
-    path: Path, columns: Mapping[str, type], read_row: Callable[[dict[str, str]], dict]
+    path: Path, columns: dict[str, type], read_row: Callable[[dict[str, str]], dict]
 ) -> tuple[dict[int, dict], list[Finding]]:
     """The readable rows by line number, and the findings of the rest."""
     if not path.is_file():  # a pipe would be waited for
         return {}, [_bad(path, "it is a folder, a pipe or a device, no file", "move it elsewhere")]
     try:
-        # 'utf-8-sig' drops the mark that spreadsheet programs put before the first heading.
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            lines = [(reader.line_num, row) for row in reader]
-            headings = [heading.strip() for heading in reader.fieldnames or []]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        headings, lines, separator = read_lines(path)
+    except (OSError, UnicodeError, csv.Error) as error:
         message = f"the table cannot be read ({error})"
         return {}, [_bad(path, message, "save it again as CSV, UTF-8, separated by commas")]
     missing = [name for name in columns if name not in (*headings, *OPTIONAL_COLUMNS)]
@@ -148,14 +188,21 @@ def _read(
         message = f"line 1 has no column {', '.join(missing)}, but {', '.join(headings) or 'none'}"
         cure = f"name the columns {','.join(columns)}, separated by commas"
         return {}, [_bad(path, message, cure)]
-    twice = sorted({name for name in headings if headings.count(name) > 1})
+    twice = sorted({name for name in headings if name and headings.count(name) > 1})
     if twice:
         message = f"line 1 names the column {', '.join(map(repr, twice))} twice"
         return {}, [_bad(path, message, "keep the column that is true and delete the other")]
     rows, findings = {}, []
-    for line, row in lines:
+    for line, cells in lines:
+        row = {name: cell for name, cell in zip(headings, cells) if name}
         try:
-            rows[line] = read_row(_clean(row))
+            if any(cell.strip() for cell in _beyond(headings, cells)):
+                raise ValueError("more cells than the heading has columns")
+            cleaned = _clean(row)
+            if separator != ",":  # then a comma is the decimal point
+                numbers = (name for name in row if (columns | PLACE_COLUMNS).get(name) is float)
+                cleaned |= {name: cleaned[name].replace(",", ".") for name in numbers}
+            rows[line] = read_row(cleaned)
         except ValueError as error:
             cure = "correct this line of the table"
             findings.append(_bad(path, f"line {line}: {error}", cure, *_place(row)))
@@ -166,11 +213,14 @@ def _bad(path: Path, message: str, cure: str, plate: str = "", well: str = "") -
     return Finding("unreadable table", plate, well, str(path), message, cure)
 
 
-def _clean(row: Mapping) -> dict[str, str]:
-    """Strips a row of csv.DictReader, which files too many cells under None and too few as None."""
-    if None in row:
-        raise ValueError("more cells than the heading has columns")
-    cells = {name.strip(): spaced(value or "") for name, value in row.items()}
+def _beyond(headings: list[str], cells: list[str]) -> list[str]:
+    """Cells of a line that stand under no heading."""
+    under = (cell for name, cell in zip(headings, cells) if not name)
+    return [*under, *cells[len(headings) :]]
+
+
+def _clean(row: Mapping[str, str]) -> dict[str, str]:
+    cells = {name: spaced(value) for name, value in row.items()}
     for name, value in cells.items():
         if character := unseen(value):
             raise ValueError(
@@ -187,20 +237,35 @@ def _place(row: Mapping) -> tuple[str, str]:
         return (row.get("plate") or "").strip(), ""
 
 
-def _image_row(row: dict[str, str]) -> dict:
+def _image_row(row: dict[str, str], folder: Path) -> dict:
+    row = {name: row.get(name, "") for name in (*row, *IMAGE_COLUMNS)}
     if not row["field"].isdecimal():
         raise ValueError(f"field '{row['field']}' is not a whole number")
+    files = anchored(_required(row, "path").split(JOINED), folder)
     return {
         "plate": _required(row, "plate"),
         "well": well_name(row["well"]),
         "field": int(row["field"]),
         "view": _required(row, "view"),
-        "path": _required(row, "path"),
-        "labels": row.get("labels", ""),
+        "path": str(Address(files, plane_of(row))),
+        "labels": row.get("labels") and str((folder / row["labels"]).absolute()) or "",
+        **{name: _length(row.get(name, ""), name) for name in PLACE_COLUMNS},
     }
 
 
+def _length(text: str, name: str) -> float:
+    """A number of um, NaN for none; of a pixel more than 0."""
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        value = math.inf
+    if math.isinf(value) or (name == "pixel_um" and value <= 0):
+        raise ValueError(f"{name} '{text}' is no number of µm")
+    return value
+
+
 def _well_row(row: dict[str, str]) -> dict:
+    row = {name: row.get(name, "") for name in (*row, *WELL_COLUMNS)}
     role = row["role"]
     if role not in ROLES:
         raise ValueError(f"role '{role}' is none of {', '.join(ROLES)}")

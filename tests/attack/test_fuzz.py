@@ -17,10 +17,11 @@ import openpyxl
 import pytest
 import tifffile
 
+from jaxcell.plates.find import find_images
 from jaxcell.plates.findings import Finding, describe
+from jaxcell.plates.images import image_shape, read_view
 from jaxcell.plates.layouts.workbook import read_layout
-from jaxcell.plates.readers.incell import find_images
-from jaxcell.plates.readers.tiff import BadImage, image_shape, read_view
+from jaxcell.plates.readers.planes import BadImage
 from jaxcell.plates.tables import ROLES, WELL_NAME, read_images, read_wells
 from jaxcell.simulator.layout import block_layout
 from jaxcell.simulator.layout_workbook import write_workbook

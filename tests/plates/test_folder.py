@@ -11,13 +11,16 @@ from jaxcell.plates.folder import leave_out, read_plates, require_good
 from jaxcell.plates.tables import wells_table, write_wells
 
 VIEWS = {"t_cell": "FITC", "dendritic_cell": "TexasRed", "brightfield": "Brightfield"}
-COUNTS = np.full((16, 16), 300, np.uint16)
+
+COUNTS = np.random.default_rng(0).integers(100, 900, (16, 16), np.uint16)
 
 
-def _image(folder, well, view, plate="CK50", field=1, array=COUNTS):
+def _image(folder, well, view, plate="CK50", field=1, array=None):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{plate} - {well[0]} - {well[1:]}(fld {field} wv {view} - {view}).tif"
-    tifffile.imwrite(path, array)
+    seed = [*path.name.encode()]
+    counts = np.random.default_rng(seed).integers(100, 900, (16, 16), np.uint16)
+    tifffile.imwrite(path, counts if array is None else array)
     return path
 
 
@@ -102,7 +105,8 @@ def test_every_trouble_is_listed_at_once(tmp_path):
     said = {finding.well: finding for finding in caught.value.findings}
     words = {
         "B02": "well B02, field 1 has no FITC view", "B03": "truncated", "C02": "not a TIFF",
-        "C03": "8-bit", "D02": "differ in size", "D03": "no layout says", "E05": "has no images",
+        "C03": "another scale", "D02": "differ in size", "D03": "no layout says",
+        "E05": "has no images",
     }  # fmt: skip
     assert sorted(said) == sorted(words) and len(caught.value.findings) == len(words)
     for well, text in words.items():
@@ -115,7 +119,7 @@ def test_every_trouble_is_listed_at_once(tmp_path):
 def test_leaving_out_costs_a_field_and_no_more(tmp_path):
     _plate(tmp_path, fields=(1, 2))
     _wells(tmp_path / "wells.csv", ("B02", "B03", "C02"))
-    _image(tmp_path, "B02", "FITC", field=2, array=COUNTS.astype(np.float32))
+    _image(tmp_path, "B02", "FITC", field=2, array=COUNTS - np.float32(500))
     (tmp_path / "CK50 - B - 03(fld 1 wv TexasRed - TexasRed).tif").unlink()
     left = leave_out(read_plates(tmp_path, VIEWS))
     fields = set(left.images[["well", "field"]].itertuples(index=False, name=None))
@@ -247,7 +251,7 @@ def test_any_microscope_by_two_tables(tmp_path):
     (tmp_path / "raw").mkdir()
     lines = ["plate,well,field,view,path"]
     for view in ("GFP", "RFP"):
-        tifffile.imwrite(tmp_path / "raw" / f"{view}.tif", COUNTS)
+        tifffile.imwrite(tmp_path / "raw" / f"{view}.tif", COUNTS + len(lines))
         lines += [f"P1,b2,7,{view},raw/{view}.tif", f"P1,b3,7,{view},raw/lost {view}.tif"]
     (tmp_path / "images.csv").write_text("\n".join(lines))
     _wells(tmp_path / "wells.csv", ("B02", "B03"), plate="P1")

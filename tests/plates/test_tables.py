@@ -19,13 +19,14 @@ HEADING = "plate,well,condition,compound,concentration_um,role\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("d7", "D07"), ("D - 07", "D07"), ("P24", "P24"), ("a001", "A01")]
+    ("text", "name"),
+    [("d7", "D07"), ("D - 07", "D07"), ("P24", "P24"), ("af-48", "AF48"), ("a001", "A01")],
 )
 def test_well_names_become_canonical(text, name):
     assert well_name(text) == name
 
 
-@pytest.mark.parametrize("text", ["Z99", "A25", "A0", "Q1", "D", "7", "", "A1x"])
+@pytest.mark.parametrize("text", ["Z99", "A49", "A0", "AG1", "D", "7", "", "A1x"])
 def test_what_is_no_well_is_refused(text):
     with pytest.raises(ValueError, match="is not a well"):
         well_name(text)
@@ -103,7 +104,7 @@ def test_a_well_described_twice_names_both_lines(tmp_path):
 
 def test_a_missing_column_is_named(tmp_path):
     path = tmp_path / "wells.csv"
-    path.write_text("plate;well;condition;compound;concentration_um;role\n")
+    path.write_text("plat;well;condition;compound;concentration_um;role\n")
     _, (finding,) = read_wells(path)
     assert "no column plate" in finding.message and "commas" in finding.cure
 

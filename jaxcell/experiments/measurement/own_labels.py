@@ -20,11 +20,13 @@ from tqdm import tqdm
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.numbering import check_numbers
 from jaxcell.experiments.measurement.label_images import label_paths
+from jaxcell.plates.addresses import first_file
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.folder import Plates, leave_out, require_good
-from jaxcell.plates.images import BAR_FROM, THREADS, fingerprint, image_shape
+from jaxcell.plates.images import BAR_FROM, THREADS, image_shape
 from jaxcell.plates.readers.labels import ENDINGS, SUFFIXES, read_label_image
-from jaxcell.plates.readers.tiff import BadImage
+from jaxcell.plates.readers.planes import BadImage
+from jaxcell.storage import content
 
 FIELD = ["plate", "well", "field"]
 CURE = (
@@ -86,7 +88,7 @@ def with_own_labels(plates: Plates, place: Path, folder: str) -> Plates:
         stained["labels"], findings = _find(stained, place, Path(folder))
     else:
         findings = [
-            _finding(row, f"images.csv names no label image for {Path(row.path).name}")
+            _finding(row, f"images.csv names no label image for {first_file(row.path).name}")
             for row in stained.itertuples()
             if not row.labels
         ]
@@ -138,14 +140,14 @@ def label_print(path: Path | str) -> str:
     """Digest of the whole content of a label image, of a folder of Zarr too."""
     path = Path(path)
     parts = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
-    return " ".join(fingerprint(part) for part in parts)
+    return " ".join(content.digest(part) for part in parts)
 
 
 def _find(stained: pd.DataFrame, plates: Path, folder: Path) -> tuple[list[str], list[Finding]]:
     """The path of each view's label image, '' where there is none or several."""
     if not folder.is_dir():
         raise ValueError(f"there is no folder of label images {folder}: check the path")
-    ours = {os.path.abspath(path) for path in stained["path"]}
+    ours = {os.path.abspath(first_file(path)) for path in stained["path"]}
     by_name: dict[str, list[Path]] = {}
     for path in _label_files(folder):
         if os.path.abspath(path) not in ours:
@@ -154,7 +156,7 @@ def _find(stained: pd.DataFrame, plates: Path, folder: Path) -> tuple[list[str],
     for row in stained.itertuples():
         found = _of_image(row, by_name, plates, folder)
         paths.append(str(found[0].absolute()) if len(found) == 1 else "")
-        name = Path(row.path).name
+        name = first_file(row.path).name
         if not found:
             findings.append(_finding(row, f"{folder} holds no label image of {name}"))
         elif len(found) > 1:
@@ -166,12 +168,12 @@ def _find(stained: pd.DataFrame, plates: Path, folder: Path) -> tuple[list[str],
 
 def _of_image(row: Any, by_name: dict[str, list[Path]], plates: Path, folder: Path) -> list[Path]:
     """Every label image that is called after an image."""
-    stem, view = _stem(Path(row.path).name), "".join(row.view.split()).casefold()
+    stem, view = _stem(first_file(row.path).name), "".join(row.view.split()).casefold()
     middles = ("", f"_{view}", f"_{row.role}")
     names = {f"{stem}{middle}{ending}" for middle in middles for ending in ("", *ENDINGS)}
     found = [path for name in sorted(names) for path in by_name.get(name, ())]
     # Images of one name in several folders have their labels in folders that are called alike.
-    place = Path(os.path.relpath(Path(row.path).parent, plates.absolute()))
+    place = Path(os.path.relpath(first_file(row.path).parent, plates.absolute()))
     beside = [path for path in found if path.relative_to(folder).parent == place]
     written = label_paths(folder, row.plate, row.well, [row.field])[int(row.field), row.role]
     own = [path for path in by_name.get(_stem(written.name), ()) if path == written]

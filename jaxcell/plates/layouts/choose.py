@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from jaxcell.plates.files import visible_files
 from jaxcell.plates.findings import Finding, unseen, visible
 from jaxcell.plates.layouts.workbook import open_layout
-from jaxcell.plates.readers.incell import visible_files
 from jaxcell.plates.tables import EVERY, WELL_COLUMNS, is_layout, read_wells, wells_table
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from jaxcell.plates.readers.incell import find_images, parse
+from jaxcell.plates.find import find_images
+from jaxcell.plates.readers.incell import parse
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,31 @@ from jaxcell.plates.readers.incell import find_images, parse
     ],
 )
 def test_names_in_the_grammar(name, well, field, view):
-    assert parse(name) == {"plate": "CK19", "well": well, "field": field, "view": view}
+    row = {"plate": "CK19", "well": well, "field": field, "view": view, "path": name}
+    assert parse(name) == row
+
+
+@pytest.mark.parametrize(
+    ("inside", "more"),
+    [
+        ("fld 1 wv FITC - FITC z 5", {"z": 5}),
+        ("fld 001 wv FITC - FITC z 12 time 003 - 1500 ms", {"z": 12, "time": 3}),
+        ("fld 1 wv FITC - FITC time 2", {"time": 2}),
+    ],
+)
+def test_planes_of_focus_and_times_are_read_off_names(inside, more):
+    name = f"P1 - AF - 48({inside}).tif"
+    assert parse(name) == {
+        "plate": "P1", "well": "AF48", "field": 1, "view": "FITC", "path": name
+    } | more  # fmt: skip
+
+
+def test_a_name_without_plate_takes_that_of_its_folder(tmp_path):
+    path = tmp_path / "Screen 7" / "B - 2(fld 1 wv DAPI - DAPI).tif"
+    path.parent.mkdir()
+    path.write_bytes(b"")
+    images, findings = find_images(tmp_path)
+    assert images[["plate", "well"]].to_numpy().tolist() == [["Screen 7", "B02"]] and not findings
 
 
 def test_a_plate_id_may_hold_hyphens():
@@ -27,8 +52,8 @@ def test_a_plate_id_may_hold_hyphens():
     "name",
     [
         "overview.tif",
-        "CK19 - Q - 02(fld 1 wv FITC - FITC).tif",
-        "CK19 - B - 25(fld 1 wv FITC - FITC).tif",
+        "CK19 - AG - 02(fld 1 wv FITC - FITC).tif",
+        "CK19 - B - 49(fld 1 wv FITC - FITC).tif",
         "CK19 - B - 02(fld x wv FITC - FITC).tif",
         "CK19 - B - 02(fld 1 wv FITC - FITC).png",
         "CK19 - B - 02(fld 1 wv FITC - FITC) copy.tif",

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import tifffile
 
-from jaxcell.plates.images import check_images
+from jaxcell.plates.images import check_images, image_shape, read_view
 from jaxcell.plates.readers import tiff
-from jaxcell.plates.readers.tiff import BadImage, image_shape, read_view
+from jaxcell.plates.readers.planes import BadImage
 
 COUNTS = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48)
 
@@ -63,18 +63,19 @@ def test_truncation_is_found_without_decoding(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("array", "options", "words"),
     [
-        (COUNTS.astype(np.uint8), {}, "8-bit, not 16-bit"),
-        (COUNTS.astype(np.float32), {}, "float32, not 16-bit"),
-        (COUNTS.astype(np.int16), {}, "int16, not 16-bit"),
-        (np.stack([COUNTS] * 3, -1), {"photometric": "rgb"}, "colour or a stack"),
-        (np.stack([COUNTS] * 4), {"photometric": "minisblack"}, "4 images"),
+        (COUNTS.astype(np.float32) - 1, {}, "below 0"),
+        (COUNTS.astype(np.float32) * np.nan, {}, "NaN"),
+        (COUNTS.astype(np.uint32) + 65000, {}, "above 65535"),
+        (COUNTS.astype(np.complex64), {}, "no light"),
+        (np.stack([COUNTS] * 3, -1).astype(np.uint8), {"photometric": "rgb"}, "3 channels"),
+        (np.stack([COUNTS] * 4), {"photometric": "minisblack"}, "4 pages"),
     ],
 )
-def test_other_kinds_of_image_are_named(tmp_path, array, options, words):
+def test_what_is_no_image_of_light_is_named_with_its_cure(tmp_path, array, options, words):
     path = tmp_path / "other.tif"
     tifffile.imwrite(path, array, **options)
     (finding,) = check_images(_table(path))
-    assert words in finding.message and "export" in finding.cure
+    assert words in finding.message and ("save it" in finding.cure or "jaxcell" in finding.cure)
     with pytest.raises(BadImage, match="other.tif"):
         read_view(path)
 
@@ -131,10 +132,10 @@ def test_a_compression_without_decoder_is_not_called_damage(tmp_path, monkeypatc
 
 
 def test_views_of_one_field_must_have_one_size(tmp_path):
-    for name, array in (("a", COUNTS), ("b", COUNTS), ("c", COUNTS[:32])):
+    for name, array in (("a", COUNTS), ("b", COUNTS + 1), ("c", COUNTS[:32]), ("d", COUNTS + 2)):
         tifffile.imwrite(tmp_path / f"{name}.tif", array)
     same = _table(tmp_path / "a.tif", tmp_path / "b.tif", field=1)
-    other = _table(tmp_path / "a.tif", tmp_path / "c.tif", field=2)
+    other = _table(tmp_path / "d.tif", tmp_path / "c.tif", field=2)
     (finding,) = check_images(pd.concat([same, other]))
     assert finding.well == "D07" and "field 2" in finding.message
     assert "64 x 48" in finding.message and "32 x 48" in finding.message

@@ -77,8 +77,12 @@ def _keys(table: pd.DataFrame) -> pd.MultiIndex:
 
 
 def _maximum(paths: Iterable[str]) -> str:
-    """One address for the planes of a stack, in one file or in several."""
-    addresses = [parse(path) for path in paths]
+    """One address for the planes of a stack, in one file or in several.
+
+    A projection that the microscope made stands for the planes beside it.
+    """
+    every = [parse(path) for path in paths]
+    addresses = [address for address in every if address.plane.z == MAXIMUM] or every
     files = tuple(dict.fromkeys(file for address in addresses for file in address.files))
     return str(Address(files, addresses[0].plane._replace(z=MAXIMUM)))
 

@@ -15,7 +15,7 @@ MISSING = "the plate's .HTD"
 FIRST = "HTSInfoFile"
 # A name may end in a GUID, right after the number of the wave.
 FILE_NAME = re.compile(
-    r"(?P<plate>.+)_(?P<well>[A-Z]{1,2}\d{1,2})(?:_s(?P<field>\d+))?(?:_w(?P<wave>\d{1,2}?))?"
+    r"(?P<plate>.+?)_(?P<well>[A-Z]{1,2}\d{1,2})(?:_s(?P<field>\d+))?(?:_w(?P<wave>\d{1,2}?))?"
     r"(?:_z(?P<z>\d+))?(?:_thumb)?_?\[?(?:[0-9A-F]{8}-(?:[0-9A-F]{4}-){3}[0-9A-F]{12})?\]?\.tiff?",
     re.IGNORECASE,
 )

@@ -23,7 +23,7 @@ from jaxcell.plates.readers.planes import (
     projected,
     sizes_of,
 )
-from jaxcell.plates.tables import well_at
+from jaxcell.plates.tables import well_name
 from jaxcell.storage import content
 
 INSTRUMENT = "OME-Zarr"
@@ -61,11 +61,13 @@ def read_plate(group: Path) -> tuple[list[dict], list[Finding]]:
         name = plate.name or group.name.removesuffix(".zarr").removesuffix(".ome")
         rows, lacking = [], []
         for well in plate.wells:
-            position = well_at(well.rowIndex + 1, well.columnIndex + 1)
+            # Indices count the rows and columns that were imaged, whose names say which they are.
+            names = plate.rows[well.rowIndex].name, plate.columns[well.columnIndex].name
+            position = well_name("".join(names))
             found = _well_rows(group / well.path)
             rows += [{"plate": name, "well": position} | row for row in found]
             lacking += [] if found else [position]
-    except ValueError as error:  # of JSON, of its schema, and of wells that no plate has
+    except (ValueError, IndexError) as error:  # of JSON, of its schema, of wells that are none
         why = " ".join(str(error).split())[:200]
         return [], [damaged(_metadata_file(group) or group, why)]
     findings = [without_images(name, lacking, group)] if lacking else []

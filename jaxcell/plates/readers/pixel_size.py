@@ -31,6 +31,9 @@ def of_tiff(file: tifffile.TiffFile, page: tifffile.TiffPage) -> float:
             return in_um(
                 plane.get("spatial-calibration-x"), str(plane.get("spatial-calibration-units"))
             )
+    if file.is_stk:
+        said = file.stk_metadata or {}
+        return in_um(said.get("XCalibration"), str(said.get("CalibrationUnits")))
     if "BTIImageMetaData" in page.description:
         said = {match["name"]: float(match["value"]) for match in BIOTEK.finditer(page.description)}
         return in_um(said.get("ImageWidthMicrons", 0) / said.get("PixelWidth", math.inf), "um")

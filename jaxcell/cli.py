@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jaxcell.compute.stopping import stopping
 from jaxcell.configs import settings
@@ -19,11 +19,12 @@ from jaxcell.storage import faults
 
 # A setting given as a flag, --config.SECTION.FIELD=VALUE.
 SETTING = "--config."
+PIXEL_UM = "plates.pixel_um"
 # What is said to the person who started a command; anything else is a fault of this program.
 SAID = (ValueError, FileExistsError, FloatingPointError)
 SKIP = "leave bad images out and list them, instead of stopping"
 VIEWS = "view that shows each kind of cell, such as t_cell=GFP,dendritic_cell=Cy5"
-PIXEL = "edge of a pixel of these images in um, where it is not the run's: they are resampled"
+PIXEL = "edge of a pixel of these images in um, where the files do not say it or err"
 REREAD = "read every image again, also those whose size and times are unchanged"
 CONDITION = "condition of wells that no layout describes"
 
@@ -230,7 +231,7 @@ def _set_up() -> None:
 def _train(options: argparse.Namespace, changes: dict[str, str]) -> str:
     from jaxcell.experiments import lifecycle
 
-    config = settings.changed(settings.load_config(options.config), changes)
+    config = _config(options, changes)
     name = Path(options.config.partition(":")[0]).stem
     return lifecycle.run(config, Path(options.workdir or f"runs/{name}"))
 
@@ -265,7 +266,7 @@ def _predict(options: argparse.Namespace, changes: dict[str, str]) -> str:
 def _measure(options: argparse.Namespace, changes: dict[str, str]) -> str:
     from jaxcell.experiments.measurement.measure import measure_plates
 
-    config = settings.changed(settings.load_config(options.config), changes)
+    config = _config(options, changes)
     plates = config.plates.folder
     name = Path(plates).resolve().name if plates else "simulated"
     out = Path(options.out or f"runs/measured-{name}")
@@ -279,7 +280,7 @@ def _screen(options: argparse.Namespace, changes: dict[str, str]) -> str:
         raise ValueError("give tables of wells, --table FILE, or plates, --plates FOLDER")
     # What is in wells that the layout calls empty is looked at, and said.
     changes = {"measurement.empty_wells": "True"} | changes
-    config = settings.changed(settings.load_config(options.config), changes)
+    config = _config(options, changes)
     name = Path(options.plates or options.table[0]).resolve()
     return screen_plates(
         Path(options.out or f"runs/screen-{name.name if options.plates else name.stem}"),
@@ -320,7 +321,7 @@ def _design(options: argparse.Namespace, changes: dict[str, str]) -> str:
 def _label(options: argparse.Namespace, changes: dict[str, str]) -> str:
     from jaxcell.experiments.labelling.draw import draw_sheet
 
-    config = settings.changed(settings.load_config(options.config), changes)
+    config = _config(options, changes)
     plates = config.plates.folder
     name = Path(plates).resolve().name if plates else "simulated"
     return draw_sheet(config, Path(options.out or f"runs/sheet-{name}"), options.condition)
@@ -351,6 +352,16 @@ def _settings(options: argparse.Namespace, changes: dict[str, str]) -> str:
     return "\n".join(
         f"{f'{row.name}={row.value}':<{width}}  {row.meaning}".rstrip() for row in rows
     )
+
+
+def _config(options: argparse.Namespace, changes: dict[str, str]) -> Any:
+    """The config of a command, with the pixels of its plates as their files say them."""
+    config = settings.changed(settings.load_config(options.config), changes)
+    if not config.get("plates", {}).get("folder"):
+        return config
+    from jaxcell.experiments.plates.pixels import with_own_pixels
+
+    return with_own_pixels(config, given=PIXEL_UM in changes)
 
 
 def _run(options: argparse.Namespace) -> Path:

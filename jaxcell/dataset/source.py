@@ -3,7 +3,8 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +15,16 @@ from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
 from jaxcell.dataset.truth import has_truth, read_ceiling
 from jaxcell.measures.catalogue import TRUTHS
-from jaxcell.plates.findings import Finding
-from jaxcell.plates.folder import Plates, is_simulated, leave_out, read_plates, require_good
+from jaxcell.plates.findings import Finding, describe, gathered
+from jaxcell.plates.folder import (
+    Plates,
+    is_simulated,
+    leave_out,
+    read_plates,
+    read_tables,
+    require_good,
+)
+from jaxcell.plates.pixels import contradiction, one_size, own_pixel_um
 from jaxcell.simulator.plates import simulate_plates
 from jaxcell.storage.atomic import remove
 from jaxcell.storage.faults import require_place
@@ -107,17 +116,72 @@ def load_plates(
       BadPlates: something is bad and nothing is skipped.
       ValueError: there is no such folder, or a setting does not exist.
     """
-    folder = folder or config.plates.folder
-    place = Path(folder) if folder else _simulated(config)
+    named = folder or config.plates.folder
+    place = Path(named) if named else _simulated(config)
     if not place.is_dir():
         raise ValueError(f"there is no folder of plates {place}{_nearest(place)}")
     known = config.plates.views.to_dict() | dict(views or {})
     plates = read_plates(place, known, condition, keep_empty)
+    if not folder:
+        # Of other plates than the run's, whoever reads them resamples.
+        findings = contradiction(plates.images, config.plates.pixel_um)
+        say(findings)
+        plates = plates._replace(findings=plates.findings + findings)
     how = config.plates.on_bad_image if skip is None else ("skip" if skip else "stop")
     judge = {"stop": require_good, "skip": leave_out}
     if how not in judge:
         raise ValueError(f"plates.on_bad_image is {how!r}: use stop or skip")
     return judge[how](plates)
+
+
+def say(findings: Sequence[Finding]) -> None:
+    """Tells notes to the person at the terminal."""
+    for finding in gathered(findings):
+        print(f"note: {describe(finding)}", file=sys.stderr)
+
+
+def with_own_pixels(config: ConfigDict, given: bool) -> ConfigDict:
+    """A config whose plates' pixels are as large as their files say.
+
+    Args:
+      config: as `configs/default.py` describes; changed in place.
+      given: whether a person gave `plates.pixel_um`, which then stands.
+
+    Returns:
+      The config.
+
+    Raises:
+      ValueError: the plates have pixels of different sizes.
+    """
+    folder = Path(config.plates.folder)
+    if given or not config.plates.folder or not folder.is_dir():
+        return config
+    pixel_um = own_pixel_um(read_tables(folder, config.plates.views.to_dict(), "").images)
+    if not one_size([pixel_um, config.plates.pixel_um]):
+        print(f"pixels of {pixel_um:g} µm, as the files say", file=sys.stderr)
+        config.plates.pixel_um = float(pixel_um)
+    return config
+
+
+def resampled_from(plates: Plates, asked_um: float, run_um: float) -> float:
+    """Edge in um of a pixel from which plates are resampled to a run's; 0: they have its pixels.
+
+    Args:
+      plates: whose files may say it.
+      asked_um: by a person; 0: nobody said.
+      run_um: of the run.
+
+    Raises:
+      ValueError: the plates have pixels of different sizes.
+    """
+    own = own_pixel_um(plates.images)
+    if asked_um:
+        say(contradiction(plates.images.assign(pixel_um=own), asked_um))
+        return asked_um
+    if one_size([own, run_um]):
+        return 0.0
+    print(f"pixels of {own:g} µm, as the files say, become {run_um:g} µm", file=sys.stderr)
+    return own
 
 
 def _nearest(place: Path) -> str:

@@ -1,6 +1,7 @@
 """A well measured: its numbers, its cells, and a picture of both."""
 
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from jaxcell.experiments.measurement.own_labels import label_columns, own_labels
 from jaxcell.measures.catalogue import quantities
 from jaxcell.notebook.names import not_found
 from jaxcell.notebook.plates import Well
+from jaxcell.plates.pixels import own_pixel_um
 from jaxcell.storage.run_folder import TRAINED
 
 if TYPE_CHECKING:  # slow to import, and needed for pictures alone
@@ -107,7 +109,8 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
       **settings: of `jaxcell measure`, where they are to differ from its defaults: `contact_um`,
         `near_um`, `minimum_area_um2`, `pixel_um`, `granularity_steps`, `mask_method`, `mask_scope`,
         `window`, or `segmentation`, the folder of a run whose network then finds the cells, or
-        `labels_from`, a folder of label images whose cells are measured.
+        `labels_from`, a folder of label images whose cells are measured. Where the files say how
+        large a pixel is, that is the default.
 
     Returns:
       What was found: the numbers that `jaxcell measure` gives for the well.
@@ -120,6 +123,9 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
     if unknown:
         raise TypeError(f"measure has no setting {not_found(unknown[0], list(SETTINGS))}")
     given = {f"{SETTINGS[name]}.{name}": str(value) for name, value in settings.items()}
+    own = own_pixel_um(well.source.images)
+    if "pixel_um" not in settings and not math.isnan(own):
+        given["plates.pixel_um"] = str(own)
     config: Any = changed(load_config("measure"), given)
     ranges.check(config)
     trained = Path(config.measurement.segmentation) / TRAINED

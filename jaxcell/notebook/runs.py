@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcell.compute import backend
+from jaxcell.dataset.source import resampled_from
 from jaxcell.inference.plates import Predictions, predict_plates
 from jaxcell.inference.trained import Run, load
 from jaxcell.notebook.plates import Plate, Well, sound_plates
@@ -29,8 +30,8 @@ class TrainedRun:
 
         Args:
           chosen: a plate, all wells of which are predicted, or one well.
-          pixel_um: µm, edge of a pixel of its images, which are resampled to the run's; 0: the
-            same.
+          pixel_um: µm, edge of a pixel of its images, which are resampled to the run's; 0: as their
+            files say, else the same.
 
         Returns:
           `wells`, a table of one row a well with `predicted_mean` and `predicted_sd`, and
@@ -40,7 +41,9 @@ class TrainedRun:
           BadPlates: a view is missing, or a layout cannot be read; lists all that is wrong.
           ValueError: an image cannot be read; names plate, well and field.
         """
-        return predict_plates(self.run, self.config, sound_plates(chosen), pixel_um)
+        plates = sound_plates(chosen)
+        pixel_um = resampled_from(plates, pixel_um, self.config.plates.pixel_um)
+        return predict_plates(self.run, self.config, plates, pixel_um)
 
     def __repr__(self) -> str:
         return f"{self.folder}: predicts {self.config.dataset.target}"

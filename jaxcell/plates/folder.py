@@ -14,6 +14,8 @@ from jaxcell.plates.find import find_images
 from jaxcell.plates.findings import BadPlates, Finding
 from jaxcell.plates.images import fingerprint, inspect_images
 from jaxcell.plates.layouts.choose import read_layouts
+from jaxcell.plates.layouts.images_table import contradictions
+from jaxcell.plates.pixels import pixels_that_differ
 from jaxcell.plates.stacks import one_plane_a_view, planes_that_differ
 from jaxcell.plates.tables import WELL_COLUMNS, images_table, read_images, wells_table
 
@@ -53,6 +55,7 @@ def read_plates(
     plates = read_tables(folder, views, condition, keep_empty)
     seen, findings = inspect_images(plates.images)
     images = plates.images.assign(pixel_um=seen["pixel_um"])
+    findings += pixels_that_differ(images)
     return plates._replace(images=images, findings=plates.findings + findings)
 
 
@@ -83,6 +86,8 @@ def read_tables(
         return Plates(_with_role(images_table(), {}), wells_table(), [finding])
     every, findings = _read_images(folder)
     wells, layout_findings = read_layouts(folder, every)
+    if (folder / "images.csv").is_file():
+        layout_findings += contradictions(folder / "images.csv", wells)
     every, stacks = one_plane_a_view(every)
     if condition is not None:
         wells = _give_condition(every, wells, condition)

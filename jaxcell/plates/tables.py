@@ -108,6 +108,30 @@ def read_images(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
     return images, findings
 
 
+def read_said_of_wells(path: Path) -> pd.DataFrame:
+    """What an images table says of its wells: plate, well and the columns of `WELL_COLUMNS` it has.
+
+    As it stands there, a row an image, without those that cannot be read.
+    """
+    rows, _ = _read(path, IMAGE_COLUMNS, dict)
+    said = pd.DataFrame(rows.values())
+    known = [name for name in WELL_COLUMNS if name in said]
+    keep = [place for place, row in rows.items() if _place(row)[1]]
+    said.index = pd.Index(list(rows), dtype=object)
+    said = said.loc[keep, known]
+    return said.assign(well=said["well"].map(well_name)) if len(said) else said
+
+
+def unread_columns(path: Path) -> list[str]:
+    """Headings of an images table that mean nothing here."""
+    try:
+        headings = read_lines(path).headings
+    except (OSError, UnicodeError, csv.Error):
+        return []
+    known = {*IMAGE_COLUMNS, *Plane._fields, *PLACE_COLUMNS, ""}
+    return [name for name in headings if name not in known]
+
+
 def write_images(table: pd.DataFrame, path: Path) -> None:
     """Writes an images table as CSV, paths relative to it; FileExistsError where there is a file.
 

@@ -262,6 +262,38 @@ def test_any_microscope_by_two_tables(tmp_path):
     assert set(left.images["well"]) == {"B02"} and set(left.images["field"]) == {7}
 
 
+def _two_tables(folder, heading, *cells):
+    """images.csv with more columns, of two wells, beside a wells.csv of OVA without compound."""
+    lines = [f"plate,well,field,view,path,{heading}"]
+    for well, more in zip(("B02", "B03"), cells):
+        for number, view in enumerate(("FITC", "TexasRed")):
+            tifffile.imwrite(folder / f"{well}{view}.tif", COUNTS + number + 10 * int(well[1:]))
+            lines.append(f"P1,{well},1,{view},{well}{view}.tif,{more}")
+    (folder / "images.csv").write_text("\n".join(lines))
+    _wells(folder / "wells.csv", ("B2", "b03"), plate="P1")
+    return read_plates(folder, VIEWS)
+
+
+def test_a_well_that_two_tables_contradict_is_refused_by_name(tmp_path):
+    plates = _two_tables(tmp_path, "condition", "pOVA", "ConA")
+    (finding,) = _fatal(plates)
+    assert finding.well == "B03" and "'ConA' in images.csv" in finding.message
+    assert "'OVA' in wells.csv" in finding.message
+    assert set(leave_out(plates).images["well"]) == {"B02"}
+
+
+def test_columns_that_nobody_reads_are_said(tmp_path):
+    plates = _two_tables(tmp_path, "operator,role", "anna,sample", "anna,sample")
+    (note,) = plates.findings
+    assert not note.fatal and "operator, role" in note.message
+
+
+def test_the_case_of_two_tables_names_its_well(shared_data):
+    plates = read_plates(shared_data / "cases" / "compound_contradiction", VIEWS)
+    (finding,) = _fatal(plates)
+    assert finding.well == "A02" and "'y' in images.csv, and 'x' in wells.csv" in finding.message
+
+
 def test_folders_that_hold_nothing(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         plates = read_plates(folder, VIEWS)

@@ -16,7 +16,14 @@ from jaxcell.analysis.scores.summary import spread_over_target, summarise
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.flat_field import read_flat_fields
 from jaxcell.dataset.immune_cells import ImmuneCells, build, open_built
-from jaxcell.dataset.source import Config, dataset_config, image_files, load_plates, tfds_folder
+from jaxcell.dataset.source import (
+    Config,
+    dataset_config,
+    image_files,
+    load_plates,
+    resampled_from,
+    tfds_folder,
+)
 from jaxcell.dataset.truth import has_truth, read_ceiling, values_by_patch
 from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.experiments.lifecycle import Outcome
@@ -72,7 +79,8 @@ def evaluate(
       views, condition, skip: of these plates, as for `load_plates`.
       standardise: whether codes are standardised plate by plate on control wells, also where the
         run's config says no.
-      pixel_um: µm, edge of a pixel of these plates, which are resampled to the run's; 0: the same.
+      pixel_um: µm, edge of a pixel of these plates, which are resampled to the run's; 0: as their
+        files say, else the same.
       data: folder that keeps data sets; empty: of the run's own wells as the run says, of other
         plates in the run's folder.
 
@@ -90,6 +98,7 @@ def evaluate(
         config = FrozenConfigDict(config.to_dict() | {"machine": machine})
     if plates:
         found = load_plates(config, condition, folder=plates, views=views, skip=skip)
+        pixel_um = resampled_from(found, pixel_um, config.plates.pixel_um)
         name = Path(plates).resolve().name
         source = source_of(plates, content_digest(found))
         report = workdir / f"report-{name}"

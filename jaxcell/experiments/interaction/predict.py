@@ -9,7 +9,7 @@ import pandas as pd
 
 from jaxcell.analysis.conditions import condition_names
 from jaxcell.analysis.intervals import by_group, conformal
-from jaxcell.dataset.source import load_plates
+from jaxcell.dataset.source import load_plates, resampled_from
 from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.inference.plates import WELL, Predictions, predict_plates
 from jaxcell.inference.trained import load
@@ -43,7 +43,7 @@ def predict_folder(
       folder: of the tables.
       views: which view shows which kind of cell, where the run's config does not say.
       skip: whether bad images are left out and listed instead of stopping.
-      pixel_um: µm, edge of a pixel of their images; 0: as the run's.
+      pixel_um: µm, edge of a pixel of their images; 0: as their files say, else the run's.
 
     Returns:
       The closing table.
@@ -57,6 +57,7 @@ def predict_folder(
     if folder.exists() and not all((folder / name).exists() for name in (WELLS, PATCHES)):
         raise FileExistsError(f"{folder} exists and holds no predictions: move it away")
     found = load_plates(config, condition="", folder=plates, views=views, skip=skip)
+    pixel_um = resampled_from(found, pixel_um, config.plates.pixel_um)
     source = source_of(plates, content_digest(found))
     with replacing(folder, "predicting into it"):
         refuse_other(folder, read_source(folder / SOURCE), source)

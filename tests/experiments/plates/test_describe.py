@@ -1,0 +1,105 @@
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from vendor_plates import planes, write_opera
+
+from jaxcell.experiments.plates.describe import describe_plates
+from jaxcell.plates.folder import read_plates
+from jaxcell.plates.images import read_view
+
+VIEWS = {"t_cell": "FITC", "dendritic_cell": "TexasRed"}
+
+
+def _describe(folder, out="", z="", time="", condition=""):
+    return describe_plates(str(folder), str(out) if out else "", z, time, condition)
+
+
+def test_it_says_what_it_sees(tmp_path):
+    write_opera(tmp_path, planes())
+    said = _describe(tmp_path)
+    for words in (
+        "plate P7", "Opera", "2 wells: B02 ... C11", "1 to 2 a well", "FITC (3), TexasRed (3)",
+        "20 x 30, 24 x 30, uint16", "0.65 µm", "0 wells described", "--out TABLES",
+    ):  # fmt: skip
+        assert words in said
+
+
+def test_its_tables_are_read_as_the_folder_is(tmp_path):
+    some = planes(z=3)
+    write_opera(tmp_path / "raw", some)
+    out = tmp_path / "tables"
+    assert "jaxcell plates FOLDER --z max" in _describe(tmp_path / "raw")
+    said = _describe(tmp_path / "raw", out, z="max", condition="OVA")
+    assert "6 images" in said and "2 wells in" in said and "jaxcell measure" in said
+    table = pd.read_csv(out / "images.csv")
+    assert table.loc[table["view"] == "FITC", "z"].eq("max").all()
+    assert not table["path"].str.startswith("/").any() and table["pixel_um"].eq(0.65).all()
+    plates = read_plates(out, VIEWS)
+    assert not [finding for finding in plates.findings if finding.fatal]
+    assert plates.wells["condition"].eq("OVA").all()
+    rows = plates.images.set_index(["well", "field", "view"])
+    stack = [one.counts for one in some if (one.well, one.field, one.channel) == ("B02", 2, 1)]
+    np.testing.assert_array_equal(
+        read_view(rows["path"]["B02", 2, "FITC"]), np.maximum.reduce(stack)
+    )
+    with pytest.raises(FileExistsError, match="images.csv exists"):
+        _describe(tmp_path / "raw", out, z="max")
+
+
+def test_wells_without_layout_are_a_form_to_fill_in(tmp_path):
+    write_opera(tmp_path / "raw", planes())
+    said = _describe(tmp_path / "raw", tmp_path / "tables")
+    assert "write there the condition of 2 wells" in said
+    wells = pd.read_csv(tmp_path / "tables" / "wells.csv")
+    assert wells["condition"].isna().all() and wells["role"].eq("sample").all()
+
+
+def test_stacks_of_channels_and_names_with_a_well(tmp_path):
+    """What nobody knows by name: 8-bit stacks of two channels, a file a well."""
+    draw = np.random.default_rng(2)
+    counts = {well: draw.integers(0, 256, (2, 16, 16), np.uint8) for well in ("A01", "H12")}
+    folder = tmp_path / "exp 9"
+    folder.mkdir()
+    for well, array in counts.items():
+        names = {"axes": "CYX", "Channel": {"Name": ["BF", "GFP"]}, "PhysicalSizeX": 0.5}
+        tifffile.imwrite(folder / f"scan_{well}_s3.ome.tif", array, metadata=names)
+    (folder / "overview.tif").write_bytes(b"")
+    said = _describe(folder, tmp_path / "tables", condition="OVA")
+    assert "plate exp 9" in said and "by wells in the names" in said and "uint8" in said
+    assert "'overview.tif' is no name" in said and "0.5 µm" in said
+    table = pd.read_csv(tmp_path / "tables" / "images.csv")
+    assert sorted(set(table["view"])) == ["scan ome BF", "scan ome GFP"]
+    assert table["field"].eq(3).all() and sorted(table["channel"]) == [1, 1, 2, 2]
+    plates = read_plates(
+        tmp_path / "tables", {"t_cell": "scan ome BF", "dendritic_cell": "scan ome GFP"}
+    )
+    assert not [finding for finding in plates.findings if finding.fatal]
+    rows = plates.images.set_index(["well", "role"])["path"]
+    np.testing.assert_array_equal(
+        read_view(rows["H12", "dendritic_cell"]), counts["H12"][1].astype(np.uint16) * 16
+    )
+
+
+def test_192_stacks_are_one_line_that_names_a_command(tmp_path):
+    for number in range(96):
+        well = f"{'ABCDEFGH'[number // 12]} - {number % 12 + 1:02d}"
+        for view in VIEWS.values():
+            name = f"P1 - {well}(fld 1 wv {view} - {view}).tif"
+            pages = np.random.default_rng(number).integers(0, 256, (2, 8, 8), np.uint8)
+            tifffile.imwrite(tmp_path / name, pages, photometric="minisblack")
+    plates = read_plates(tmp_path, VIEWS, condition="OVA")
+    from jaxcell.plates.findings import gathered
+
+    fatal = gathered([finding for finding in plates.findings if finding.fatal])
+    assert len(fatal) == 1 and "191 more such, 96 wells" in fatal[0].message
+    assert "jaxcell plates" in fatal[0].cure
+
+
+def test_what_cannot_be_told_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no folder of plates"):
+        _describe(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="can be told a well"):
+        _describe(tmp_path)
+    with pytest.raises(ValueError, match="--z middle: give a number"):
+        _describe(tmp_path, z="middle")

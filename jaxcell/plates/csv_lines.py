@@ -13,6 +13,8 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 SEPARATORS = ",;\t"
+# Bytes in which a line of headings ends.
+BEGINNING = 2**16
 
 
 class Lines(NamedTuple):
@@ -44,11 +46,26 @@ def read_lines(path: Path) -> Lines:
     return Lines(headings, rows[1:], separator)
 
 
+def read_headings(path: Path) -> list[str]:
+    """The headings of a CSV file, by its beginning alone; as `read_lines`."""
+    with path.open("rb") as file:
+        beginning = file.read(BEGINNING)
+    encoding = encoding_of(beginning)
+    text = beginning.decode(encoding, errors="ignore")  # a character may be cut in two
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text))
+    first = next((cells for cells in reader if any(cell.strip() for cell in cells)), [])
+    return [heading.strip() for heading in first]
+
+
 def decoded(path: Path) -> str:
     """The text of a file, by the mark it begins with; UTF-8 without one."""
     content = path.read_bytes()
-    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
-    return content.decode(encoding)
+    return content.decode(encoding_of(content))
+
+
+def encoding_of(content: bytes) -> str:
+    """Name of the encoding that the mark at the beginning stands for; UTF-8 without one."""
+    return next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
 
 
 def separator_of(text: str) -> str:

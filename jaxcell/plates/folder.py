@@ -263,7 +263,8 @@ def _without_layout(
     """Says which wells have images and no layout, unless a finding says why already."""
     said = {(finding.plate, finding.well) for finding in layout_findings if finding.fatal}
     cure = (
-        "put the plate's layout (.xlsx) or a wells.csv into the folder; predicting needs none, and "
+        "put the plate's layout (a workbook, a CSV of blocks, or wells.csv) into the folder, or "
+        "fill in that of `jaxcell plates FOLDER --out TABLES`; predicting needs none, and "
         "evaluating and measuring can be told one condition for all such wells"
     )
     findings = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from jaxcell.plates.addresses import JOINED, Address, Plane, anchored, parse, plane_of
-from jaxcell.plates.csv_lines import read_lines
+from jaxcell.plates.csv_lines import read_headings, read_lines
 from jaxcell.plates.findings import Finding, spaced, unseen, visible
 from jaxcell.storage import csv_cells
 
@@ -125,7 +125,7 @@ def read_said_of_wells(path: Path) -> pd.DataFrame:
 def unread_columns(path: Path) -> list[str]:
     """Headings of an images table that mean nothing here."""
     try:
-        headings = read_lines(path).headings
+        headings = read_headings(path)
     except (OSError, UnicodeError, csv.Error):
         return []
     known = {*IMAGE_COLUMNS, *Plane._fields, *PLACE_COLUMNS, ""}
@@ -174,7 +174,7 @@ def read_wells(path: Path) -> tuple[pd.DataFrame, list[Finding]]:
 def is_layout(path: Path) -> bool:
     """Whether a CSV file has the columns of a wells table and no others, as results have."""
     try:
-        headings = {name for name in read_lines(path).headings if name}
+        headings = {name for name in read_headings(path) if name}
     except (OSError, UnicodeError, csv.Error):
         return False
     return headings | set(OPTIONAL_COLUMNS) == set(WELL_COLUMNS)

@@ -75,7 +75,7 @@ def test_fields_are_taken_from_all_over_the_plate(images, monkeypatch):
     monkeypatch.setattr(flat_field, "read_view", lambda path: paths.append(path) or read(path))
     estimate_flat_fields(images)
     assert seen == [12] * 4 and len(set(paths)) == 48
-    wells = sorted(int(path.stem.split()[1]) for path in paths[:12])
+    wells = sorted(int(Path(path).stem.split()[1]) for path in paths[:12])
     assert wells[0] == 0 and wells[-1] == 23 and max(np.diff(wells)) <= 3
 
 

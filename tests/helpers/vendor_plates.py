@@ -62,10 +62,10 @@ def _tiff(path: Path, counts: np.ndarray, about: str | None = None) -> Path:
     return path
 
 
-def incell_name(plane: Plane, plate: str = PLATE) -> str:
+def incell_name(plane: Plane) -> str:
     name, focus = NAMES[plane.channel - 1], f" z {plane.z}" if plane.z > 1 else ""
     where = f"{plane.well[:-2]} - {plane.column:02d}"
-    return f"{plate} - {where}(fld {plane.field} wv {name} - {name}{focus}).tif"
+    return f"{PLATE} - {where}(fld {plane.field} wv {name} - {name}{focus}).tif"
 
 
 def write_incell(folder: Path, some: list[Plane], listed: tuple[str, ...] = ()) -> Path:

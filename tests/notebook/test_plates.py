@@ -61,8 +61,8 @@ def test_a_well_is_found_however_it_is_written(made, name):
 def test_no_image_is_opened_before_it_is_asked_for(folder, monkeypatch):
     _image(folder, "B02", 1, "FITC").write_bytes(b"not an image")
     opened = []
-    real = tiff._open
-    monkeypatch.setattr(tiff, "_open", lambda path, **how: opened.append(path) or real(path, **how))
+    real = tiff._opened
+    monkeypatch.setattr(tiff, "_opened", lambda path, act: opened.append(path) or real(path, act))
     plate = jaxcell.read_plate(folder)
     assert plate["B02"].condition and list(plate) and not opened
     assert plate["B03"].images and len(opened) == 4

@@ -103,7 +103,7 @@ def _read(path: Path, plate: str, views: dict[str, str]) -> tuple[pd.DataFrame, 
     if not path.exists():
         beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
         raise ValueError(f"there is no table {path}{nearest(path.name, beside)}")
-    if path.suffix.lower() == ".xlsx":
+    if path.suffix.lower() in (".xlsx", ".xls"):
         found = read_instrument_table(path)
         if found is not None:
             table, findings = found
@@ -160,7 +160,7 @@ def _with_layout(
     plates = sorted(wells["plate"].unique())
     if layouts:
         parts = [
-            read_wells(layout) if layout.suffix.lower() != ".xlsx"
+            read_wells(layout) if layout.suffix.lower() not in (".xlsx", ".xls")
             else read_layout(layout, plate or None)
             for layout in layouts
         ]  # fmt: skip

@@ -1,13 +1,19 @@
 """Which layout says what about the plates of a folder: tidy tables first, then workbooks."""
 
+import csv
 from pathlib import Path
 
 import pandas as pd
 
 from jaxcell.plates.files import visible_files
 from jaxcell.plates.findings import Finding, unseen, visible
-from jaxcell.plates.layouts.workbook import open_layout
+from jaxcell.plates.layouts.blocks import find_blocks
+from jaxcell.plates.layouts.sheets import WORKBOOKS, read_csv_cells
+from jaxcell.plates.layouts.workbook import NAMELESS, Layout, layout_of_blocks, open_layout
 from jaxcell.plates.tables import EVERY, WELL_COLUMNS, is_layout, read_wells, wells_table
+
+# No CSV of blocks is larger; tables of results are.
+MOST_BYTES = 2**20
 
 
 def read_layouts(folder: Path, images: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
@@ -35,8 +41,9 @@ def _read_tables(
     """Of each wells.csv at the top or on the way down to an image; and of layouts elsewhere."""
     homes = {parent for path in images["path"].map(Path) for parent in path.parents}
     tables, elsewhere, findings = [], [], []
-    for path in visible_files(folder, ("wells.csv",)):
-        if path.name.lower() != "wells.csv":
+    for path in visible_files(folder, (".csv",)):
+        by_name = path.name.lower() == "wells.csv"
+        if not by_name and not (is_layout(path) and path.name.lower() != "images.csv"):
             continue
         wells, said = read_wells(path)
         if path.parent == folder or path.parent in homes:
@@ -88,11 +95,11 @@ def _odd_conditions(wells: pd.DataFrame) -> list[Finding]:
 def _read_workbooks(
     folder: Path, wanted: set[str], covered: set[str]
 ) -> tuple[list[pd.DataFrame], list[Finding]]:
-    """Of each workbook that is, or may be, of a plate that is wanted."""
+    """Of each workbook, or CSV of blocks, that is or may be of a plate that is wanted."""
     tables, findings = [], []
-    for path in visible_files(folder, (".xlsx",)) if wanted else ():
+    for path in visible_files(folder, (*WORKBOOKS, ".csv")) if wanted else ():
         # '~$...' is the lock a spreadsheet program keeps beside a file that is open.
-        layout = None if path.name.startswith("~$") else open_layout(path)
+        layout = None if path.name.startswith("~$") else _open(path, wanted | covered)
         if layout is None or covered.intersection(layout.plates):
             continue
         if layout.plates and not wanted.intersection(layout.plates):
@@ -101,6 +108,28 @@ def _read_workbooks(
         tables.append(layout.wells.assign(source=str(path)))
         findings += layout.findings
     return tables, findings
+
+
+def _open(path: Path, plates: set[str]) -> Layout | None:
+    """The layout in a workbook or in a CSV of blocks; None of any other file."""
+    if path.suffix.lower() in WORKBOOKS:
+        layout = open_layout(path)
+        nameless = layout and any(one.problem == NAMELESS for one in layout.findings)
+        return open_layout(path, _plate_of(path, plates)) if nameless else layout
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            return None
+        blocks = find_blocks(read_csv_cells(path))
+    except (OSError, UnicodeError, csv.Error):
+        return None
+    return layout_of_blocks(blocks, path, _plate_of(path, plates)) if blocks else None
+
+
+def _plate_of(path: Path, plates: set[str]) -> str | None:
+    """The plate with which a file's name begins, or the only one there is; None for neither."""
+    name = path.stem.casefold()
+    begun = sorted((plate for plate in plates if name.startswith(plate.casefold())), key=len)
+    return begun[-1] if begun else next(iter(plates)) if len(plates) == 1 else None
 
 
 def _join(tables: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[Finding]]:

@@ -20,6 +20,8 @@ HUES = (
     (15, "red"), (38, "orange"), (52, "gold"), (65, "yellow"), (165, "green"), (190, "turquoise"),
     (255, "blue"), (300, "purple"), (345, "pink"), (360, "red"),
 )  # fmt: skip
+# Lightness above which a fill is none.
+WHITE = 0.98
 SYNONYMS = {"violet": "purple", "gray": "grey", "cyan": "turquoise", "magenta": "pink"}
 LEGEND = re.compile(r"(?P<condition>[^=]+?)\s*=\s*(?P<colours>[a-z ,&/]+)", re.IGNORECASE)
 
@@ -52,10 +54,15 @@ def fill_colour(cell: Cell, theme: list[RGB]) -> RGB | None:
     tint = cell.fill.fgColor.tint
     # ECMA-376 part 1, 18.3.1.19: tint moves the lightness towards black or towards white.
     lightness = lightness * (1 + tint) if tint < 0 else lightness * (1 - tint) + tint
-    if lightness > 0.98:
+    if lightness > WHITE:
         return None
     red, green, blue = colorsys.hls_to_rgb(hue, lightness, saturation)
     return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def is_white(rgb: RGB) -> bool:
+    """Whether a colour is one of paper."""
+    return colorsys.rgb_to_hls(*(value / 255 for value in rgb))[1] > WHITE
 
 
 def colour_name(rgb: RGB) -> str:

@@ -9,9 +9,11 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.layouts.colours import RGB, fill_colour
-from jaxcell.plates.tables import canonical_condition
+from jaxcell.plates.tables import ROWS, canonical_condition, row_name
 
-ROW_LETTERS = "ABCDEFGHIJKLMNOP"
+ROW_LETTERS = [row_name(row) for row in range(1, ROWS + 1)]
+# Rows and columns of plates, of 6 to 1536 wells.
+PLATE_SIZES = ((2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (16, 24), (32, 48))
 HEADER = re.compile(
     r"(?:stimulated with\s+)?(?P<condition>.+?)"
     r"\s*(?:\(\s*(?P<dose>\d+(?:\.\d+)?)\s*[uµμ]g\s*/\s*ml\s*\))?",
@@ -59,7 +61,7 @@ def read_cells(sheet: Worksheet, theme: list[RGB]) -> Cells:
     """Returns all cells of a sheet by sheet row and column; a merged cell stands at each place."""
     cells = {
         (cell.row, cell.column): SheetCell(
-            _clean(cell.value), f"{sheet.title}!{cell.coordinate}", fill_colour(cell, theme)
+            clean(cell.value), f"{sheet.title}!{cell.coordinate}", fill_colour(cell, theme)
         )
         for row in sheet.iter_rows()
         for cell in row
@@ -103,16 +105,16 @@ def _letters(cells: Cells, number_row: int, first_column: int) -> dict[str, int]
 
 
 def check_size(grid: Grid, cells: Cells) -> list[Finding]:
-    """Returns a fatal finding unless the grid is that of a whole 384- or 96-well plate.
+    """Returns a fatal finding unless the grid is that of a whole plate.
 
     A number or letter that cannot be read would otherwise end the plate early without a word.
     """
     size = (len(grid.rows), len(grid.columns))
-    if size in ((16, 24), (8, 12)):
+    if size in PLATE_SIZES:
         return []
     name = cells[grid.number_row, max(grid.columns.values())].name
     message = f"{name}: the grid has {size[0]} lettered rows and {size[1]} numbered columns"
-    cure = "number the columns 1-24 and letter the rows A-P without a gap"
+    cure = "number the columns and letter the rows of the whole plate without a gap"
     return [Finding("unreadable grid", "", "", "", message, cure)]
 
 
@@ -237,7 +239,7 @@ def _value(cells: Cells, row: int, column: int) -> object:
     return None if cell is None else cell.value
 
 
-def _clean(value: object) -> object:
+def clean(value: object) -> object:
     """Strips texts; a blank one is None, digits typed as text are a number, TRUE is none."""
     if isinstance(value, bool):
         return str(value).upper()

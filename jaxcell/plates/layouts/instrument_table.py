@@ -8,15 +8,14 @@ does not say plainly is a finding that names the cell.
 
 import math
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import openpyxl
 import pandas as pd
 
 from jaxcell.plates.findings import Finding
-from jaxcell.plates.layouts.grid import Cells, SheetCell, cell_range, read_cells
+from jaxcell.plates.layouts.grid import Cells, SheetCell, cell_range
+from jaxcell.plates.layouts.sheets import read_sheets
 from jaxcell.plates.tables import well_name
 
 START, TARGET_SET, SUMMARY = "section", "target set", "summary"
@@ -29,7 +28,7 @@ def read_instrument_table(path: Path) -> tuple[pd.DataFrame, list[Finding]] | No
     """Reads the instrument's table of a plate.
 
     Args:
-      path: an .xlsx file.
+      path: an .xlsx or .xls file.
 
     Returns:
       None for a workbook without such a table. Else one row a well, `well` and a column a heading
@@ -38,7 +37,7 @@ def read_instrument_table(path: Path) -> tuple[pd.DataFrame, list[Finding]] | No
       certain is fatal.
 
     Raises:
-      ValueError: the file cannot be opened as .xlsx.
+      ValueError: the file cannot be opened.
     """
     found = [table for cells in _sheets(path) for table in _starts(cells)]
     if not found:
@@ -59,17 +58,12 @@ def read_instrument_table(path: Path) -> tuple[pd.DataFrame, list[Finding]] | No
 
 def _sheets(path: Path) -> list[Cells]:
     try:
-        with warnings.catch_warnings():
-            # openpyxl warns of extensions it drops; nothing is saved here.
-            warnings.simplefilter("ignore")
-            workbook = openpyxl.load_workbook(path, data_only=True)
-    except Exception as error:  # A damaged zip archive raises whatever its parts run into.
-        cause = str(error) or type(error).__name__
+        return read_sheets(path)
+    except ValueError as error:
         raise ValueError(
-            f"{path} cannot be opened as .xlsx ({cause}): open it in a spreadsheet program and "
-            "save it again, or give a CSV"
+            f"{path} cannot be opened as {path.suffix.lower()} ({error}): open it in a spreadsheet "
+            "program and save it again, or give a CSV"
         ) from error
-    return [read_cells(sheet, []) for sheet in workbook.worksheets]
 
 
 def _starts(cells: Cells) -> list[tuple[Cells, tuple[int, int]]]:
@@ -123,7 +117,7 @@ def _rows(
         cure = "export the summary of wells"
         findings.append(_finding("unreadable table", path, message, cure))
     if strange:
-        message = f"{cell_range(strange)}: '{strange[0].value}' is no well (rows A-P, columns 1-24)"
+        message = f"{cell_range(strange)}: '{strange[0].value}' is no well"
         cure = "know that these rows were left out"
         findings.append(_finding("no well", path, message, cure, fatal=False))
     rows = {}

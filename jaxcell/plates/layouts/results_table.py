@@ -4,15 +4,18 @@ What it measured stays as it is. Nothing is guessed: what may be read in two way
 says so.
 """
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from jaxcell.plates.csv_lines import decoded, separator_of
 from jaxcell.plates.doses import micromolar, unit_of_heading
+from jaxcell.plates.layouts.sheets import WORKBOOKS
 from jaxcell.plates.layouts.wells import parse_content
-from jaxcell.plates.tables import ROLES, canonical_condition, well_name
+from jaxcell.plates.tables import ROLES, canonical_condition, row_name, well_name
 
 # What other programs call the columns of a well, in lower case, without spaces and underscores.
 NAMES = {
@@ -23,12 +26,15 @@ NAMES = {
     "role": ("role", "welltype", "metadatarole"),
 }
 
+# A number with a decimal comma between tabs.
+COMMAS = re.compile(r"(?:^|\t)-?\d+,\d+(?:\t|\r?$)", re.MULTILINE)
+
 
 def read_results(path: Path) -> pd.DataFrame:
     """Reads a table with one row a well.
 
     Args:
-      path: CSV (comma, or semicolon with decimal commas), TSV, Parquet or .xlsx.
+      path: CSV (comma, or semicolon with decimal commas), TSV, Parquet, .xlsx or .xls.
 
     Returns:
       `well` (`B02`); `plate` where the table has it; `condition`, `compound`, `role` and
@@ -46,17 +52,19 @@ def _raw(path: Path) -> pd.DataFrame:
     try:
         if suffix == ".parquet":
             return pd.read_parquet(path)
-        if suffix == ".xlsx":
+        if suffix in WORKBOOKS:
             return _from_sheet(pd.read_excel(path, header=None), path)
-        text = path.read_text(encoding="utf-8-sig")
-        heading = text.splitlines()[0]
-        separator = max(",;\t", key=heading.count)
-        # Where a semicolon separates, a comma is the decimal point.
-        decimal = "," if separator == ";" else "."
-        return pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig")
-    except (OSError, IndexError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        text = decoded(path)
+        separator = separator_of(text)
+        # Where a semicolon separates, a comma is the decimal point; where a tab does, it may be.
+        decimal = "," if separator == ";" or (separator == "\t" and COMMAS.search(text)) else "."
+        table = pd.read_csv(io.StringIO(text), sep=separator, decimal=decimal)
+        # Spreadsheet programs write lines and columns of nothing at the end.
+        return table.dropna(how="all").loc[:, ~table.columns.str.startswith("Unnamed: ")]
+    except (OSError, UnicodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise ValueError(
-            f"{path} cannot be read as a table ({error}): give CSV, TSV, Parquet or .xlsx with a "
+            f"{path} cannot be read as a table ({error}): give CSV, TSV, Parquet, .xlsx or .xls "
+            "with a "
             "row of headings"
         ) from error
 
@@ -100,7 +108,7 @@ def _named_by_row(table: pd.DataFrame) -> pd.DataFrame:
         next(name for name in table if _plain(name) == wanted) for wanted in ("row", "column")
     )
     letters = [
-        chr(ord("A") + int(float(value)) - 1) if str(value).replace(".", "").isdigit() else value
+        row_name(int(float(value))) if str(value).replace(".", "").isdigit() else value
         for value in table[row]
     ]
     wells = [f"{letter}{int(float(number))}" for letter, number in zip(letters, table[column])]

@@ -6,21 +6,21 @@
 import argparse
 import re
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import openpyxl
 import pandas as pd
-from openpyxl.workbook import Workbook
 
 from jaxcell.plates.findings import Finding, describe
-from jaxcell.plates.layouts.colours import theme_colours
-from jaxcell.plates.layouts.grid import Cells, Grid, SheetCell, find_grid, read_cells
+from jaxcell.plates.layouts.blocks import Block, find_blocks, read_blocks
+from jaxcell.plates.layouts.grid import Cells, Grid, SheetCell, find_grid
+from jaxcell.plates.layouts.sheets import read_sheets
 from jaxcell.plates.layouts.wells import read_sheet
 from jaxcell.plates.tables import wells_table, write_wells
 
+# Blocks have no title: where the file's name does not say it either, whose are they?
+NAMELESS = "plate of blocks"
 PLATE_ID = re.compile(r"(?!(?:layout|book|workbook|copy)\d)[A-Za-z]+[-_]?\d+[A-Za-z]?")
 
 
@@ -41,7 +41,8 @@ def read_layout(path: Path, plate: str | None = None) -> tuple[pd.DataFrame, lis
     """Reads a layout workbook.
 
     Args:
-      path: an .xlsx file with one grid of column numbers and row letters.
+      path: an .xlsx or .xls file with one grid of column numbers and row letters, or with a block
+        for each thing that is known of the wells.
       plate: plate id; None takes it from file name and sheet, which must not disagree.
 
     Returns:
@@ -51,33 +52,46 @@ def read_layout(path: Path, plate: str | None = None) -> tuple[pd.DataFrame, lis
     layout = open_layout(path, plate)
     if layout is not None:
         return layout.wells, layout.findings
-    message = "no sheet holds a plate layout (column numbers 1-24 over row letters A-P)"
+    message = "no sheet holds a plate layout (column numbers over row letters)"
     cure = "give the workbook that holds the layout, or a wells.csv"
     return wells_table(), [Finding("no layout", plate or "", "", str(path), message, cure)]
 
 
 def open_layout(path: Path, plate: str | None = None) -> Layout | None:
     """Reads a layout workbook as `read_layout` does; None for a workbook of another kind."""
+    path = Path(path)
     try:
-        with warnings.catch_warnings():
-            # openpyxl warns of extensions it drops; nothing is saved here.
-            warnings.simplefilter("ignore")
-            workbook = openpyxl.load_workbook(path, data_only=True)
-    except Exception as error:  # A damaged zip archive raises whatever its parts run into.
-        ids = _plate_ids(None, Path(path), plate)
-        cause = str(error) or type(error).__name__
-        message = f"the workbook cannot be opened as .xlsx ({cause})"
+        sheets = read_sheets(path)
+    except ValueError as error:
+        ids = _plate_ids(None, path, plate)
+        message = f"the workbook cannot be opened as {path.suffix.lower()} ({error})"
         cure = "open it in a spreadsheet program and save it again as .xlsx, or give a wells.csv"
         plates = "".join(ids[:1])
         finding = Finding("unreadable workbook", plates, "", str(path), message, cure)
         return Layout(ids, wells_table(), [finding])
-    sheets = _layout_sheets(workbook)
-    return _read_sheets(sheets, Path(path), plate) if sheets else None
+    blocks = [block for cells in sheets for block in find_blocks(cells)]
+    if blocks:
+        return layout_of_blocks(blocks, path, plate)
+    grids = _layout_sheets(sheets)
+    return _read_sheets(grids, path, plate) if grids else None
 
 
-def _layout_sheets(workbook: Workbook) -> list[tuple[Cells, Grid]]:
-    theme = theme_colours(workbook.loaded_theme)
-    sheets = [read_cells(sheet, theme) for sheet in workbook.worksheets]
+def layout_of_blocks(blocks: list[Block], path: Path, plate: str | None) -> Layout:
+    """What plate-shaped blocks of a file say of a plate."""
+    ids = _plate_ids(None, path, plate)
+    rows, findings = read_blocks(blocks)
+    name = "".join(ids[:1])
+    if not ids:
+        message = "nothing says which plate it describes"
+        cure = "begin the file's name with the plate's id"
+        findings.append(Finding(NAMELESS, "", "", "", message, cure))
+    wells = wells_table({"plate": name} | row for row in rows if name)
+    return Layout(
+        ids, wells, [finding._replace(plate=name, path=str(path)) for finding in findings]
+    )
+
+
+def _layout_sheets(sheets: list[Cells]) -> list[tuple[Cells, Grid]]:
     texts = {str(cell.value).casefold() for cells in sheets for cell in cells.values()}
     # The instrument's own table of results may show them in a grid, which is no layout.
     if {"section", "target set"} <= texts:
@@ -137,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m jaxcell.plates.layouts.workbook", description=__doc__
     )
-    parser.add_argument("layout", type=Path, help="layout workbook, .xlsx")
+    parser.add_argument("layout", type=Path, help="layout workbook, .xlsx or .xls")
     parser.add_argument("--plate", help="plate id, where the workbook does not state it plainly")
     parser.add_argument("--out", type=Path, required=True, help="CSV file to write; must not exist")
     options = parser.parse_args(arguments)

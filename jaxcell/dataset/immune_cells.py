@@ -27,6 +27,7 @@ from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.measures.patch import check_target
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import fingerprint, image_shape
+from jaxcell.plates.tables import place_of
 from jaxcell.storage import content
 from jaxcell.storage.atomic import remove
 from jaxcell.storage.faults import require_place
@@ -270,8 +271,8 @@ def _example(field, patch: np.ndarray, corner: np.ndarray, labels: dict) -> dict
         "concentration_um": np.float32(field.concentration_um),
         "stimulus_ug_per_ml": np.float32(field.stimulus_ug_per_ml),
         "role": field.role,
-        "row": ord(field.well[0]) - ord("A") + 1,
-        "column": int(field.well[1:]),
+        "row": place_of(field.well)[0],
+        "column": place_of(field.well)[1],
         "field": field.field,
         "y": corner[0],
         "x": corner[1],

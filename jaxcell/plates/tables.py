@@ -70,6 +70,12 @@ def well_at(row: int, column: int) -> str:
     return f"{row_name(row)}{column:02d}"
 
 
+def place_of(well: str) -> tuple[int, int]:
+    """Row and column, from 1, of a well by its canonical name."""
+    letters, column = well[:-2], int(well[-2:])
+    return ord(letters[-1]) - ord("A") + 1 + 26 * (len(letters) - 1), column
+
+
 def row_name(row: int) -> str:
     """Letters of a row, from 1: A to Z, then AA."""
     return chr(ord("A") + row - 1) if row <= 26 else "A" + chr(ord("A") + row - 27)

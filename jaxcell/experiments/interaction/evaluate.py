@@ -36,7 +36,7 @@ from jaxcell.inference.patches import (
 from jaxcell.inference.trained import Run, load
 from jaxcell.measures.catalogue import BY_MASKS, TARGETS, TRUTHS, Quantity
 from jaxcell.models.build import learns_truth
-from jaxcell.plates.findings import Finding
+from jaxcell.plates.findings import Finding, gathered
 from jaxcell.plates.folder import Plates, content_digest, is_simulated
 from jaxcell.report.common.images import colour_image
 from jaxcell.report.explorer import sprites
@@ -246,7 +246,7 @@ def _evaluate(
         codes=evaluated.codes,
         histories=run.histories,
         images=images,
-        findings=[finding[:6] for finding in findings],
+        findings=[finding[:6] for finding in gathered(findings)],
         config=config.to_dict(),
         title=title,
         simulated=simulated,

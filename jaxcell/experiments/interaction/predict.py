@@ -14,7 +14,7 @@ from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.inference.plates import WELL, Predictions, predict_plates
 from jaxcell.inference.trained import load
 from jaxcell.measures.catalogue import TARGETS
-from jaxcell.plates.findings import describe
+from jaxcell.plates.findings import describe, gathered
 from jaxcell.plates.folder import Plates, content_digest
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.storage.atomic import whole_folder, write, write_cells, write_csv
@@ -126,5 +126,6 @@ def _summary_lines(predictions: Predictions, target: str, plates: Plates) -> dic
         if "low" in wells
         else "none: jaxcell evaluate RUN calibrates them",
     }
-    left_out = [describe(finding) for finding in plates.findings if finding.fatal]
+    fatal = [finding for finding in plates.findings if finding.fatal]
+    left_out = [describe(finding) for finding in gathered(fatal)]
     return lines | ({"left out": "\n".join(left_out)} if left_out else {})

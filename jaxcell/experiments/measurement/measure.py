@@ -42,6 +42,7 @@ from jaxcell.experiments.measurement.own_labels import label_columns, own_labels
 from jaxcell.measures import catalogue, chance, light
 from jaxcell.measures.chance import TOO_FEW
 from jaxcell.measures.doubts import doubts
+from jaxcell.plates.findings import gathered
 from jaxcell.plates.folder import Plates, is_simulated
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.measurement.page import ExampleField, summary_lines, write_measurement_report
@@ -155,7 +156,7 @@ def _measure_into(
         examples=_examples(fields, wells, flat, find),
         flat_fields=flat,
         measures={name: quantity._asdict() for name, quantity in described.items()},
-        findings=[finding[:6] for finding in plates.findings],
+        findings=[finding[:6] for finding in gathered(plates.findings)],
         config=config.to_dict(),
         colours=config.evaluation.colours,
     )

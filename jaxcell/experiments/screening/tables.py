@@ -17,7 +17,7 @@ from jaxcell.plates.layouts.choose import read_layouts
 from jaxcell.plates.layouts.instrument_table import read_instrument_table
 from jaxcell.plates.layouts.results_table import read_results
 from jaxcell.plates.layouts.workbook import PLATE_ID, read_layout
-from jaxcell.plates.tables import WELL_COLUMNS, read_wells
+from jaxcell.plates.tables import WELL_COLUMNS, place_of, read_wells
 
 OF_A_WELL = {*WELL_COLUMNS, "row", "column", "fields", "seconds", "answer", "patches", "faulty"}
 # Channels of the instrument's table beside the names of its views.
@@ -90,7 +90,7 @@ def read_screen_table(
             f"well {first['well']} of plate {first['plate']} is in the tables more than once "
             f"({len(twice)} such rows): a screen needs one row a well, so average its fields first"
         )
-    places = wells["well"].map(lambda well: (ord(well[0]) - ord("A") + 1, int(well[1:])))
+    places = wells["well"].map(place_of)
     wells["row"], wells["column"] = map(list, zip(*places))
     wells, found = _counted(wells, dict(counts or {}))
     columns = [name for name in wells if name not in OF_A_WELL and _is_numeric(wells[name])]

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorstore
 import xxhash
-import yaozarrs
 
 from jaxcell.plates.addresses import Plane
 from jaxcell.plates.findings import Finding
@@ -217,12 +215,16 @@ def _attributes(group: Path) -> dict[str, Any]:
 
 def _validated(about: dict[str, Any]) -> Any:
     """The same as yaozarrs' model of its version; ValueError where it breaks the specification."""
+    import yaozarrs  # a second to import, and few plates are of this kind
+
     return yaozarrs.validate_ome_object(about)
 
 
 @lru_cache(maxsize=256)
 def _opened(folder: Path) -> Any:
     """The array in a folder."""
+    import tensorstore
+
     driver = "zarr3" if (folder / "zarr.json").is_file() else "zarr"
     store = {"driver": "file", "path": str(folder)}
     return tensorstore.open({"driver": driver, "kvstore": store}, open=True, read=True).result()

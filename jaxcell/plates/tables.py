@@ -134,7 +134,7 @@ def unread_columns(path: Path) -> list[str]:
         headings = read_headings(path)
     except (OSError, UnicodeError, csv.Error):
         return []
-    known = {*IMAGE_COLUMNS, *Plane._fields, *PLACE_COLUMNS, ""}
+    known = {*IMAGE_COLUMNS, *Plane._fields, *PLACE_COLUMNS, "labels", ""}
     return [name for name in headings if name not in known]
 
 

@@ -84,7 +84,7 @@ def _numbers(address: Address) -> np.ndarray:
     planes = [reader_of(file).read_plane(file, address.plane) for file in address.files]
     if len({plane.shape for plane in planes}) > 1:
         raise BadImage("the planes of its stack differ in size", "export them again alike")
-    return np.maximum.reduce(planes)
+    return planes[0] if len(planes) == 1 else np.maximum.reduce(planes)
 
 
 def _header(address: Address) -> Header:

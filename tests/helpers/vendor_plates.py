@@ -339,7 +339,7 @@ def write_ome_zarr(
                 inner / "0",
                 shape=stack.shape,
                 dtype=stack.dtype,
-                chunks=(1, 1, 16, 16),
+                chunks=(1, 1, *(16 if side < 64 else 128 for side in stack.shape[2:])),
                 zarr_format=kind,
                 **({"chunk_key_encoding": {"name": "v2", "separator": "/"}} if kind == 2 else {}),
             )

@@ -173,6 +173,14 @@ def _check_chunks(folder: Path, array: Any) -> None:
 
 
 def _image(file: Path) -> Image:
+    """What an image's metadata say, read again only where they changed."""
+    about = file.stat()
+    return _described(file, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _described(file: Path, *changed: int) -> Image:
+    del changed
     about = _attributes(file.parent)
     scales: Any = _validated(about).multiscales[0]
     first = scales.datasets[0]

@@ -125,7 +125,8 @@ def _decode(file: tifffile.TiffFile, plane: Plane) -> np.ndarray:
     pages, inside = _chosen(file, plane)
     for page in pages:
         _check_tags(page)
-    return projected(np.stack([_bright(_decoded(page)[inside], page) for page in pages]))
+    planes = [projected(_bright(_decoded(page)[inside], page)) for page in pages]
+    return planes[0] if len(planes) == 1 else np.maximum.reduce(planes)
 
 
 def _decoded(page: tifffile.TiffPage) -> np.ndarray:

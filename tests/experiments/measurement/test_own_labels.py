@@ -219,7 +219,9 @@ def test_seventy_thousand_cells_are_counted(shared_data, tmp_path):
     labels = tifffile.imread(shared_data / "cases" / "labels_70000" / "labels.tif")
     rows = []
     for kind, view in KINDS.items():
-        tifffile.imwrite(tmp_path / f"{kind}.tif", (200 + 100 * (labels > 0)).astype(np.uint16))
+        tifffile.imwrite(
+            tmp_path / f"{kind}.tif", (200 + 100 * (labels > 0)).astype(np.uint16) + len(rows)
+        )
         # The other kind lies elsewhere, numbered far up.
         own = labels if kind == "t_cell" else (labels[::-1].astype(np.uint32) << 14)
         tifffile.imwrite(tmp_path / f"{kind}_labels.tif", own)

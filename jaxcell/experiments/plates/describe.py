@@ -93,9 +93,8 @@ def _write(seen: Overview, out: Path, condition: str) -> str:
     if len(without) and not condition:
         lines.append(f"write there the condition of {len(without)} wells that no layout describes")
     views = sorted(images["view"].unique())
-    if len(views) > 1:
-        lines.append(
-            f"then, with the views of the cells: jaxcell measure {out} "
-            f"--views 't_cell={views[0]},dendritic_cell={views[1]}'"
-        )
+    lines.append(
+        f"then: jaxcell measure {out} --views t_cell=VIEW,dendritic_cell=VIEW, whose views are "
+        + ", ".join(views)
+    )
     return "\n".join(lines)

@@ -23,10 +23,11 @@ def parse(path: Path) -> dict | None:
 
     The plate is the folder, the view what is left of the name.
     """
-    wells = [*WELL.finditer(path.stem)]
+    stem = path.stem.removesuffix(".ome")
+    wells = [*WELL.finditer(stem)]
     if len(wells) != 1:
         return None
-    rest = path.stem[: wells[0].start()] + " " + path.stem[wells[0].end() :]
+    rest = stem[: wells[0].start()] + " " + stem[wells[0].end() :]
     field = FIELD.search(rest)
     rest = FIELD.sub(" ", rest)
     return {

@@ -69,11 +69,9 @@ def test_stacks_of_channels_and_names_with_a_well(tmp_path):
     assert "plate exp 9" in said and "by wells in the names" in said and "uint8" in said
     assert "'overview.tif' is no name" in said and "0.5 µm" in said
     table = pd.read_csv(tmp_path / "tables" / "images.csv")
-    assert sorted(set(table["view"])) == ["scan ome BF", "scan ome GFP"]
+    assert sorted(set(table["view"])) == ["scan BF", "scan GFP"]
     assert table["field"].eq(3).all() and sorted(table["channel"]) == [1, 1, 2, 2]
-    plates = read_plates(
-        tmp_path / "tables", {"t_cell": "scan ome BF", "dendritic_cell": "scan ome GFP"}
-    )
+    plates = read_plates(tmp_path / "tables", {"t_cell": "scan BF", "dendritic_cell": "scan GFP"})
     assert not [finding for finding in plates.findings if finding.fatal]
     rows = plates.images.set_index(["well", "role"])["path"]
     np.testing.assert_array_equal(

@@ -274,3 +274,16 @@ def test_a_changed_chunk_is_another_image(tmp_path):
     chunk.write_bytes(chunk.read_bytes() + b"\0")
     assert fingerprint(path) != before
     assert math.isclose(images["pixel_um"].iloc[0], PIXEL_UM)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_stacks_of_ome_zarr_are_chosen_from_as_others(tmp_path, version):
+    some = planes()
+    deeper = [one._replace(z=2, counts=one.counts[::-1].copy()) for one in some]
+    vendor.write_ome_zarr(tmp_path, [*some, *deeper], version=version)
+    every, _ = find_images(tmp_path)
+    assert [finding.problem for finding in one_plane_a_view(every)[1]] == ["z stack"]
+    _check(one_plane_a_view(every, 2)[0], _expected(deeper))
+    both = zip(some, deeper)
+    highest = [one._replace(counts=np.maximum(one.counts, other.counts)) for one, other in both]
+    _check(one_plane_a_view(every, "max")[0], _expected(highest))

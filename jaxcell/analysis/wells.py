@@ -9,7 +9,7 @@ from scipy.stats import binom, binomtest
 from jaxcell.analysis.conditions import condition_names, conditions
 from jaxcell.analysis.evidence import false_discovery
 from jaxcell.measures.catalogue import Quantity
-from jaxcell.measures.chance import ANSWERS, TOO_FEW, two_sided
+from jaxcell.measures.chance import ANSWERS, CANNOT_SAY, TOO_FEW, two_sided
 from jaxcell.measures.chance import LEVEL as FALSE_DISCOVERIES
 from jaxcell.storage.atomic import plain
 
@@ -30,12 +30,12 @@ def judged(wells: pd.DataFrame) -> pd.DataFrame:
       wells: one row a well: plate, chance_p, chance_p_less and the answer of each well by itself.
 
     Returns:
-      The wells with `chance_q`, NaN where cells are too few, and with answers by it: what a well is
+      The wells with `chance_q`, NaN where nothing is said, and with answers by it: what a well is
       called by itself stands where q is at most `chance.LEVEL`.
 
     Source: Benjamini and Hochberg 1995.
     """
-    asked = wells["answer"] != TOO_FEW
+    asked = ~wells["answer"].isin((TOO_FEW, CANNOT_SAY))
     p = two_sided(wells["chance_p"], wells["chance_p_less"])[asked]
     q = p.groupby(wells["plate"][asked]).transform(lambda own: false_discovery(own.to_numpy()))
     q = q.reindex(wells.index).astype(np.float64)
@@ -61,7 +61,7 @@ def by_condition(wells: pd.DataFrame) -> list[dict]:
     of_well, rows = condition_names(wells), []
     for name in conditions(wells):
         group = wells[of_well == name]
-        answered = group[group["answer"] != TOO_FEW]
+        answered = group[~group["answer"].isin((TOO_FEW, CANNOT_SAY))]
         number, share = int((answered["answer"] == INTERACTION).sum()), [None] * 3
         if len(answered):
             ends = binomtest(number, len(answered)).proportion_ci(LEVEL, method="wilson")

@@ -37,6 +37,8 @@ ALIKE_UM = 15.0
 # (more, less overlap) of 2,419 pairs of simulated fields of 0.14 mm2 that do not know of each
 # other, p <= 0.001 in 0.03 %; by the share of shifts alone in 1.9, 1.2 and 0.5 %.
 SKEWNESS = 1.5
+# Of wells whose fields are too small to be shifted, or differ in size.
+CANNOT_SAY = "cannot be said"
 # Of the rarer type, in all fields together. On simulated fields of 20 T cells and 20 DCs, 3 of 60
 # without interaction are called one, 55 of 60 with 23 % of T cells bound; with fewer cells one pair
 # that meets by chance decides (z up to 160).
@@ -49,7 +51,8 @@ class Shifts(NamedTuple):
     """How the masks of a field overlap.
 
     Attributes:
-      overlaps: int64 [1 + S], as `shift_overlaps` counts them.
+      overlaps: int64 [1 + S], as `shift_overlaps` counts them; of a field too small to be shifted
+        [1], without a shift alone.
       t_area: pixels of the T-cell mask.
       regions: parts of the ring of shifts whose overlaps differ.
     """
@@ -60,7 +63,7 @@ class Shifts(NamedTuple):
 
 
 class Chance(NamedTuple):
-    """An observed overlap against its distribution by chance.
+    """An observed overlap against its distribution by chance; NaN where there is none.
 
     Attributes:
       observed: overlap area in pixels.
@@ -84,9 +87,13 @@ class Chance(NamedTuple):
 
 def record(field: Field) -> Shifts:
     """Shifts the masks of a field."""
-    overlaps = shift_overlaps(*field.masks, pixel_um=field.pixel_um)
+    t_cell, dendritic_cell = field.masks
+    if can_be_shifted(t_cell.shape, field.pixel_um):
+        overlaps = shift_overlaps(t_cell, dendritic_cell, pixel_um=field.pixel_um)
+    else:
+        overlaps = np.array([np.count_nonzero(t_cell & dendritic_cell)], np.int64)
     regions = max(2.0, len(overlaps) * (field.pixel_um / ALIKE_UM) ** 2)
-    return Shifts(overlaps, np.count_nonzero(field.masks[0]), regions)
+    return Shifts(overlaps, np.count_nonzero(t_cell), regions)
 
 
 def compare_with_chance(records: Sequence[Shifts]) -> Chance:
@@ -95,14 +102,15 @@ def compare_with_chance(records: Sequence[Shifts]) -> Chance:
     The unshifted overlap is one of the distribution: p is never 0, and a field whose few cells
     meet at no other shift has a standard deviation.
 
-    Raises:
-      ValueError: fields differ so in size that their shifts do.
+    Nothing can be said where a field is too small to be shifted, or where fields differ so in size
+    that their shifts do.
 
     Source: p as in Davison and Hinkley 1997, (1 + number as extreme) / (1 + number); a new value
     from a mean and SD that are estimated, by Student's t.
     """
-    if len({len(shifts.overlaps) for shifts in records}) > 1:
-        raise ValueError("the fields of a well differ in size or pixel width: measure them apart")
+    if not shifted_alike([shifts.overlaps for shifts in records]):
+        observed = float(sum(shifts.overlaps[0] for shifts in records))
+        return Chance(observed, *[np.nan] * (len(Chance._fields) - 1))
     overlaps = sum(shifts.overlaps for shifts in records)
     observed, mean, sd = map(float, (overlaps[0], overlaps.mean(), overlaps.std()))
     more, less = _tails(observed, mean, sd, min(shifts.regions for shifts in records))
@@ -130,6 +138,11 @@ def _tails(observed: float, mean: float, sd: float, regions: float) -> tuple[flo
     known = norm.ppf(student.cdf(z, regions - 1)) if z < 0 else norm.isf(student.sf(z, regions - 1))
     law = pearson3(SKEWNESS * sd / mean)
     return float(law.sf(known)), float(law.cdf(known))
+
+
+def shifted_alike(fields: Sequence[np.ndarray]) -> bool:
+    """Whether fields, by what each gives at no shift and at every shift, have the same shifts."""
+    return len({len(values) for values in fields}) == 1 and len(fields[0]) > 1
 
 
 def part(records: Sequence[Shifts], name: str) -> float:
@@ -191,6 +204,11 @@ def _reach(
     return reach
 
 
+def can_be_shifted(shape: tuple[int, ...], pixel_um: float) -> bool:
+    """Whether an image of a shape, [H, W], is large enough for the shortest allowed shift."""
+    return min(shape) // 2 >= NEAREST_SHIFT_UM / pixel_um
+
+
 def some_shifts(shape: tuple[int, int], pixel_um: float) -> np.ndarray:
     """`SOME_SHIFTS` of the allowed shifts, spread evenly over their ring: int64 [S, 2], y and x.
 
@@ -210,8 +228,10 @@ def some_shifts(shape: tuple[int, int], pixel_um: float) -> np.ndarray:
 def beyond_chance(values: np.ndarray) -> tuple[float, float]:
     """A value without a shift, less its mean over shifts; and that in SDs over these, 0 without.
 
-    `values` float [1 + S], that without a shift first.
+    `values` float [1 + S], that without a shift first; NaN both where there is no shift.
     """
+    if len(values) == 1:
+        return np.nan, np.nan
     excess, spread = float(values[0] - values[1:].mean()), float(values[1:].std())
     return excess, excess / spread if spread > 0 else 0.0
 
@@ -249,10 +269,12 @@ def answer(chance: Chance, t_cells: int, dendritic_cells: int) -> str:
       t_cells, dendritic_cells: cells in all its fields.
 
     Returns:
-      One of `ANSWERS`: 'too few cells to say' below `MINIMUM_CELLS` of either type; else
-      'interaction' where p <= LEVEL / 2, 'less than chance' where p_less <= LEVEL / 2, and
-      'no more than chance' otherwise.
+      `CANNOT_SAY` where nothing was shifted; else one of `ANSWERS`: 'too few cells to say' below
+      `MINIMUM_CELLS` of either type; else 'interaction' where p <= LEVEL / 2, 'less than chance'
+      where p_less <= LEVEL / 2, and 'no more than chance' otherwise.
     """
+    if np.isnan(chance.p):
+        return CANNOT_SAY
     interaction, no_more, less, _ = ANSWERS
     if min(t_cells, dendritic_cells) < MINIMUM_CELLS:
         return TOO_FEW

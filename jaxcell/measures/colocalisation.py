@@ -6,7 +6,12 @@ import numpy as np
 from scipy import fft
 from scipy.ndimage import uniform_filter
 
-from jaxcell.measures.chance import beyond_chance, some_shifts
+from jaxcell.measures.chance import (
+    beyond_chance,
+    can_be_shifted,
+    shifted_alike,
+    some_shifts,
+)
 from jaxcell.measures.field import Field, percent
 
 # Views are shifted by whole squares about so wide, below the width of a cell: what matters is the
@@ -83,14 +88,16 @@ def record_shifts(field: Field) -> np.ndarray:
 
     Returns:
       float64 [3 + S], squared counts: squares of the T-cell view, of the other view, both with
-      their smooth light, then products.
+      their smooth light, then products; [3] of a field that is too small to be shifted.
 
     Raises:
-      ValueError: a view holds NaN or infinite values, or the field is too small to be shifted.
+      ValueError: a view holds NaN or infinite values.
 
     Source: the cross-correlation theorem.
     """
     height, width = field.views[0].shape
+    if not can_be_shifted((height, width), field.pixel_um):
+        return record_spread(field)
     step = max(1, round(SQUARE_UM / field.pixel_um))
     shifts = np.rint(some_shifts((height, width), field.pixel_um) / step).astype(int)
     first, second, product = record_spread(field)
@@ -114,6 +121,8 @@ def _squares(view: np.ndarray, step: int) -> np.ndarray:
 
 def pearson_beyond_chance(records: Sequence[np.ndarray]) -> tuple[float, float]:
     """Correlation less its mean over shifts, and that in SDs over shifts; 0 of a constant view."""
+    if not shifted_alike([record[2:] for record in records]):
+        return np.nan, np.nan
     first, second, *products = sum(records)
     scale = np.sqrt(first) * np.sqrt(second)
     return beyond_chance(np.array(products) / scale) if scale > 0 else (0.0, 0.0)

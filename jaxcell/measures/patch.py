@@ -4,6 +4,7 @@ import numpy as np
 
 from jaxcell.cells.labelling import label_cells
 from jaxcell.measures.catalogue import MEASURES, TARGETS
+from jaxcell.measures.chance import NEAREST_SHIFT_UM
 from jaxcell.measures.field import Field
 
 # Rounded to single precision before they become percent, as in every data set that was built.
@@ -48,6 +49,11 @@ def measure_patches(
         for views, inside in zip(np.moveaxis(patches, -1, 1), np.moveaxis(masks, -1, 1))
     )
     values = np.array([measure.reduce([measure.record(field)]) for field in fields], np.float64)
+    if np.isnan(values).any():
+        raise ValueError(
+            f"patches of {patches.shape[1]} x {patches.shape[2]} pixels of {pixel_um} µm are too "
+            f"small for {name}: they leave no shift of {NEAREST_SHIFT_UM:g} µm over half of them"
+        )
     if name in ROUNDED_SHARES:
         return np.float32(100) * (values / 100).astype(np.float32)
     return values.astype(np.float32)

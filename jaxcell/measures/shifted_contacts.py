@@ -12,7 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from jaxcell.measures.chance import beyond_chance, some_shifts
+from jaxcell.measures.chance import (
+    beyond_chance,
+    can_be_shifted,
+    shifted_alike,
+    some_shifts,
+)
 from jaxcell.measures.contacts import MAXIMUM_UM, TOLERANCE
 from jaxcell.measures.field import Field
 
@@ -22,7 +27,7 @@ GRID_UM = 2.2
 
 
 class Shifted(NamedTuple):
-    """The T cells of a field, without a shift and at each.
+    """The T cells of a field, without a shift and at each; without alone in one that is too small.
 
     Attributes:
       contacts: int64 [1 + S], T cells within `contact_um` of a dendritic cell.
@@ -49,13 +54,11 @@ class _Edges(NamedTuple):
 
 
 def record(field: Field) -> Shifted:
-    """Shifts the T cells of a field over its dendritic cells.
-
-    Raises:
-      ValueError: the field is too small to be shifted against itself.
-    """
+    """Shifts the T cells of a field over its dendritic cells."""
     t_cells, others = field.cells(0), field.cells(1) > 0
-    shifts = np.concatenate([np.zeros((1, 2), int), some_shifts(others.shape, field.pixel_um)])
+    shifts = np.zeros((1, 2), int)
+    if can_be_shifted(others.shape, field.pixel_um):
+        shifts = np.concatenate([shifts, some_shifts(others.shape, field.pixel_um)])
     edges = _edges(t_cells)
     if not len(edges.first):
         nothing = np.zeros(len(shifts), int)
@@ -83,6 +86,8 @@ def near(records: Sequence[Shifted]) -> tuple[float, float]:
 
 def distance(records: Sequence[Shifted]) -> tuple[float, float]:
     """Median distance less that of chance, in µm, negative where cells meet; likewise."""
+    if not shifted_alike([shifted.distance_um for shifted in records]):
+        return np.nan, np.nan
     together = np.concatenate([shifted.distance_um for shifted in records], axis=1)
     if not together.shape[1]:
         return 0.0, 0.0
@@ -90,6 +95,8 @@ def distance(records: Sequence[Shifted]) -> tuple[float, float]:
 
 
 def _share(records: Sequence[Shifted], name: str) -> tuple[float, float]:
+    if not shifted_alike([shifted.distance_um for shifted in records]):
+        return np.nan, np.nan
     cells = sum(shifted.distance_um.shape[1] for shifted in records)
     return beyond_chance(100 * sum(getattr(one, name) for one in records) / max(cells, 1))
 

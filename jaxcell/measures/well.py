@@ -44,8 +44,7 @@ def record_field(
       `record` of each measure -> what it gave.
 
     Raises:
-      ValueError: the shapes differ, the field is too small to be shifted against itself, or
-        `views` holds NaN.
+      ValueError: the shapes differ, or `views` holds NaN.
     """
     if not views.shape == masks.shape == labels.shape or len(views) != 2:
         raise ValueError(
@@ -64,10 +63,11 @@ def measure_well(fields: Sequence[FieldRecord]) -> dict[str, float | int | str]:
       fields: of one or several fields.
 
     Returns:
-      Every measure of `MEASURES`, and the `answer`, one of `chance.ANSWERS`.
+      Every measure of `MEASURES`, and the `answer`, one of `chance.ANSWERS` or
+      `chance.CANNOT_SAY`; then what is set against chance is NaN.
 
     Raises:
-      ValueError: there is no field, or fields differ so in size that their shifts do.
+      ValueError: there is no field.
     """
     if not fields:
         raise ValueError("a well without a field has no measures: leave it out")

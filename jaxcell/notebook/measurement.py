@@ -135,7 +135,7 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
     else:
         made = trained.stat().st_mtime_ns if trained.exists() else 0
         find = _cell_finder(config.to_json(), made)
-    measures, cells, labels = measure_one_well(config, fields, flat={}, find=find)
+    measures, cells, _, labels = measure_one_well(config, fields, flat={}, find=find)
     words = quantities(config.measurement.contact_um, config.measurement.near_um)
     series = pd.Series(
         {name: measures[name] for name in words}, dtype=float, name=f"{well.plate} {well.name}"

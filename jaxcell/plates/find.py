@@ -20,6 +20,7 @@ from jaxcell.plates.readers import (
     ome_plate,
     ome_zarr,
     opera,
+    single_cells,
 )
 from jaxcell.plates.readers.companions import THUMBNAIL, nameless
 from jaxcell.plates.stacks import numbered
@@ -29,7 +30,7 @@ from jaxcell.plates.tables import images_table
 BY_COMPANION: list[Any] = [incell_xdce, imagexpress, opera, cellvoyager, ome_plate]
 # Each has `INSTRUMENT` and `parse`, by which a path becomes a row; with `MISSING` the companion
 # that would say more.
-BY_NAME: list[Any] = [incell, opera, cellvoyager, imagexpress, cytation]
+BY_NAME: list[Any] = [incell, opera, cellvoyager, imagexpress, cytation, single_cells]
 SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.SUFFIXES if suffix[0] == ".")
 
 

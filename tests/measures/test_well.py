@@ -161,8 +161,50 @@ def test_errors_name_the_cure(fields, patches):
         record_field(np.where(masks, np.nan, views), masks, labels, pixel_um=PIXEL_UM)
     small = [values[:, :120, :120] for values in fields[0]]
     records = [record_field(*field, pixel_um=PIXEL_UM) for field in (fields[0], small)]
-    with pytest.raises(ValueError, match="differ in size"):
-        measure_well(records)
+    assert measure_well(records)["answer"] == "cannot be said"
+
+
+AGAINST_CHANCE = [name for name in MEASURES if name.startswith("chance_") or name.endswith(
+    ("_excess", "_z"))]  # fmt: skip
+
+
+def test_a_field_too_small_to_be_shifted_is_measured_but_for_chance(fields):
+    """A crop of 35 x 23 pixels round a pair of cells, as imaging flow cytometers give."""
+    views, masks, labels = (np.zeros((2, 35, 23), dtype) for dtype in (np.uint16, bool, np.int32))
+    masks[0, 8:16, 8:16], masks[1, 14:28, 6:20] = True, True
+    labels[masks], views[masks] = 1, 3000
+    small = record_field(views, masks, labels, pixel_um=PIXEL_UM)
+    found = measure_well([small])
+    assert len(AGAINST_CHANCE) >= 4
+    assert np.isnan([found[name] for name in AGAINST_CHANCE]).all()
+    assert np.isfinite([found[name] for name in set(MEASURES) - set(AGAINST_CHANCE)]).all()
+    assert found["answer"] == "cannot be said"
+    assert found["overlap_share"] == pytest.approx(100 * 16 / 64) and found["contact_share"] == 100
+    # Of many together, and of small and large ones together, nothing more can be said.
+    many = measure_well([small] * 500)
+    assert many["t_cells"] == 500 and many["answer"] == "cannot be said"
+    large = record_field(*fields[0], pixel_um=PIXEL_UM)
+    for mixed in ([small, large], [large, small]):
+        measures = measure_well(mixed)
+        assert measures["answer"] == "cannot be said" and np.isnan(measures["chance_z"])
+        assert measures["t_cells"] == measure_well([large])["t_cells"] + 1
+
+
+def test_the_smallest_field_that_can_be_shifted_is(fields):
+    for pixel_um in (PIXEL_UM, 0.5, 1.0, 7.0):
+        side = 2 * int(np.ceil(30 / pixel_um))
+        for length, said in ((side, False), (side - 1, True)):
+            empty = [np.zeros((2, length, length + 9), dtype) for dtype in
+                     (np.uint16, bool, np.int32)]  # fmt: skip
+            found = measure_field(*empty, pixel_um=pixel_um)
+            assert (found["answer"] == "cannot be said") == said, (pixel_um, length)
+
+
+def test_patches_too_small_for_chance_are_no_targets(patches):
+    small = [values[:, :30, :30] for values in patches]
+    with pytest.raises(ValueError, match="too small for chance_z"):
+        measure_patches(*small, "chance_z", pixel_um=PIXEL_UM)
+    assert np.isfinite(measure_patches(*small, "iou", pixel_um=PIXEL_UM)).all()
 
 
 def test_definitions_name_the_distances_that_were_measured_with():

@@ -32,6 +32,8 @@ from jaxcell.training.checkpoint import best_params, params_digest
 
 # Folders of a measurement.
 WELLS, LABELS = "wells", "labels"
+# What the name of a well's table of fields ends with.
+FIELDS = ".fields.parquet"
 # What decides the numbers of a well, besides its images and the settings.
 CODE = (
     "jaxcell.cells",
@@ -58,20 +60,23 @@ def settings_of(config: ConfigDict, own_labels: bool) -> dict:
     """
     settings = config.to_dict()
     measurement = settings["measurement"]
-    workdir = Path(measurement.pop("segmentation"))
+    run = measurement.pop("segmentation")
     for changes_nothing in ("labels", "labels_from"):
         del measurement[changes_nothing]
     if own_labels:
         measurement["own_labels"] = True
-    names = ("dataset.json", TRAINED) if config.measurement.segmentation else ()
-    network = "".join((workdir / name).read_text() for name in (*names, IDENTITY) if names)
-    if names:
-        network += params_digest(best_params(workdir / "unet" / "checkpoints"))
     return {
         **{name: settings[name] for name in ("experiment", "dataset", "measurement")},
         "plates": {name: settings["plates"][name] for name in ("views", "pixel_um")},
-        "network": hashlib.sha256(network.encode()).hexdigest()[:12] if names else "",
+        "network": network_of(Path(run)) if run else "",
     }
+
+
+def network_of(run: Path) -> str:
+    """Digest of a trained segmentation, 12 hexadecimal digits: what it is, and its weights."""
+    network = "".join((run / name).read_text() for name in ("dataset.json", TRAINED, IDENTITY))
+    network += params_digest(best_params(run / "unet" / "checkpoints"))
+    return hashlib.sha256(network.encode()).hexdigest()[:12]
 
 
 def forget_other_code(folder: Path) -> None:
@@ -81,8 +86,8 @@ def forget_other_code(folder: Path) -> None:
         return
     for numbers in folder.glob("*.json"):
         if _is_kept(numbers):
-            numbers.with_suffix(".parquet").unlink(missing_ok=True)
-            numbers.unlink()
+            for suffix in (".parquet", FIELDS, ".json"):
+                numbers.with_name(f"{numbers.stem}{suffix}").unlink(missing_ok=True)
     for path in (folder / FLAT_FIELDS, made_by):
         path.unlink(missing_ok=True)
 
@@ -121,31 +126,33 @@ def keep_or_measure(
     measure: Callable[[pd.DataFrame], Measured],
     folder: Path,
     config: ConfigDict,
-) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
     """Every well in order: read back where it was measured from the same images, else measured.
 
     Args:
       groups: the fields of each well, rows of `select_fields`.
       measure: measures one well.
-      folder: of the results; a file of numbers, one of cells and, where the config wants them, the
-        label images of each well are kept there.
+      folder: of the results; a file of numbers, one of cells, one of fields and, where the config
+        wants them, the label images of each well are kept there.
       config: as `configs/measure.py` describes.
 
     Yields:
-      The measures, with `seconds`, and the cells of each well.
+      The measures, with `seconds`, the cells and the fields of each well.
     """
     labels = config.measurement.labels
 
-    def work(fields: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
+    def work(fields: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
         images, place = _images(fields), _place(fields)
         name = _name(*place)
-        numbers, cells = folder / WELLS / f"{name}.json", folder / WELLS / f"{name}.parquet"
+        numbers, cells, by_field = (
+            folder / WELLS / f"{name}{suffix}" for suffix in (".json", ".parquet", FIELDS)
+        )
         pictures = label_paths(folder / LABELS, *place, fields["field"]) if labels else {}
         if _is_kept(numbers):
             kept = json.loads(numbers.read_text())
             if kept["images"] == images and all(path.exists() for path in pictures.values()):
                 with suppress(OSError, ValueError):  # a damaged table is measured anew
-                    return kept["measures"], pd.read_parquet(cells)
+                    return kept["measures"], pd.read_parquet(cells), pd.read_parquet(by_field)
         numbers.unlink(missing_ok=True)
         remove_labels(folder / LABELS, *place)  # those of other images, wanted or not
         began = time.monotonic()
@@ -157,10 +164,12 @@ def keep_or_measure(
             )
         measures = measured.measures | {"seconds": round(time.monotonic() - began, 3)}
         write_cells(cells, measured.cells)
+        write_cells(by_field, measured.fields)
         write_labels(pictures, measured.labels, config.plates.pixel_um)
         # Last, since it says that the well is whole.
         write(numbers, {"images": images, "measures": measures})
-        return json.loads(numbers.read_text())["measures"], pd.read_parquet(cells)
+        measures = json.loads(numbers.read_text())["measures"]
+        return measures, pd.read_parquet(cells), pd.read_parquet(by_field)
 
     (folder / WELLS / "code").write_text(code_digest(*CODE))
     with ThreadPoolExecutor(config.machine.threads) as pool:

@@ -40,7 +40,7 @@ from jaxcell.experiments.measurement.kept_wells import (
 from jaxcell.experiments.measurement.one_well import measure_one_well
 from jaxcell.experiments.measurement.own_labels import label_columns, own_labels
 from jaxcell.measures import catalogue, chance, light
-from jaxcell.measures.chance import TOO_FEW
+from jaxcell.measures.chance import CANNOT_SAY, TOO_FEW
 from jaxcell.measures.doubts import doubts
 from jaxcell.plates.findings import gathered
 from jaxcell.plates.folder import Plates, is_simulated
@@ -121,10 +121,13 @@ def _measure_into(
     measure = partial(measure_one_well, config, flat=flat, find=find)
     done = list(keep_or_measure(groups, measure, folder, config))
     about = fields.drop_duplicates(["plate", "well"])[["plate", "well", *ABOUT]]
-    wells = pd.DataFrame([measures for measures, _ in done])
+    wells = pd.DataFrame([measures for measures, _, _ in done])
     wells = judged(about.merge(wells, on=["plate", "well"], validate="one_to_one"))
-    cells = pd.concat([cells for _, cells in done], ignore_index=True)
-    cells = about.merge(cells, on=["plate", "well"], validate="one_to_many")
+    cells, by_field = (pd.concat(some, ignore_index=True) for some in list(zip(*done))[1:])
+    cells, by_field = (
+        about.merge(table, on=["plate", "well"], validate="one_to_many")
+        for table in (cells, by_field)
+    )
     truth = _agreement(wells, cells, fields)
     described = catalogue.quantities(config.measurement.contact_um, config.measurement.near_um)
     described |= {Q.name: Q} | light.LIGHT
@@ -144,6 +147,7 @@ def _measure_into(
         "doubts": [doubt._asdict() for doubt in doubts(wells.to_dict("records"))],
     }
     write_csv(folder / "wells.csv", wells)
+    write_csv(folder / "fields.csv", by_field)
     write_cells(folder / "cells.parquet", cells)
     write_anndata(folder / "cells.h5ad", annotated(cells, config.plates.pixel_um))
     write_measurement_report(
@@ -160,7 +164,7 @@ def _measure_into(
         config=config.to_dict(),
         colours=config.evaluation.colours,
     )
-    tables = {"tables": f"wells.csv, cells.parquet, cells.h5ad in {folder}"}
+    tables = {"tables": f"wells.csv, fields.csv, cells.parquet, cells.h5ad in {folder}"}
     if config.measurement.labels:
         tables["labels"] = f"{LABELS}/PLATE/WELL_f1_t_cell.tif and so on in {folder}"
     page = folder / "report" / "index.html"
@@ -231,7 +235,7 @@ def _examples(
     """The middle well of each condition by contacts, of those with cells enough, if any."""
     examples = []
     for name, group in wells.groupby("condition", sort=True):
-        answered = group[group["answer"] != TOO_FEW]
+        answered = group[~group["answer"].isin((TOO_FEW, CANNOT_SAY))]
         order = (answered if len(answered) else group).sort_values("contact_share")
         chosen = order.iloc[len(order) // 2]
         rows = fields[(fields["plate"] == chosen.plate) & (fields["well"] == chosen.well)]

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
 
+from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.fields import read_field
 from jaxcell.dataset.flat_field import FlatFields
 from jaxcell.experiments.measurement.cell_finding import CellFinder, cells_of_field
+from jaxcell.measures.catalogue import SHAPES
 from jaxcell.measures.cell_table import cell_table
 from jaxcell.measures.light import measure_light, record_light
 from jaxcell.measures.well import measure_well, record_field
@@ -20,12 +22,15 @@ class Measured(NamedTuple):
     Attributes:
       measures: as `measure_well` and `measure_light` give them, with `plate`, `well`, `fields`.
       cells: one row a cell, see `cell_table`, with plate, well and field.
+      fields: one row a field: plate, well, field, the measures of the field by itself and its
+        `answer`, and `KIND_SHAPE`, means over its cells of each kind; NaN without any.
       labels: field -> int32 [2, H, W], the number of the T cell and of the dendritic cell at each
         pixel, 0 outside cells; numbers are those of the column `cell`.
     """
 
     measures: dict[str, Any]
     cells: pd.DataFrame
+    fields: pd.DataFrame
     labels: dict[int, np.ndarray]
 
 
@@ -46,7 +51,7 @@ def measure_one_well(
     Raises:
       ValueError: an image cannot be read or measured; names plate, well and field.
     """
-    place, records, lights, tables, found = fields.iloc[0], [], [], [], {}
+    place, records, lights, tables, rows, found = fields.iloc[0], [], [], [], [], {}
     try:
         for row in fields.itertuples():
             views = read_field(row, flat)
@@ -65,6 +70,8 @@ def measure_one_well(
             records.append(record)
             lights.append(record_light(stacked, labels, find))
             tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
+            about = {"plate": row.plate, "well": row.well, "field": row.field}
+            rows.append(about | measure_well([record]) | _means(table))
             found[int(row.field)] = labels
         measures = measure_well(records) | measure_light(lights)
     except ValueError as error:
@@ -72,4 +79,13 @@ def measure_one_well(
         raise ValueError(f"{place.plate} {place.well}{number}: {error}") from error
     cells = pd.concat(tables, ignore_index=True)
     about = {"plate": place.plate, "well": place.well, "fields": len(records)}
-    return Measured(about | measures, cells, found)
+    return Measured(about | measures, cells, pd.DataFrame(rows), found)
+
+
+def _means(cells: pd.DataFrame) -> dict[str, float]:
+    """Means over the cells of a field, of each kind."""
+    return {
+        f"{kind}_{name}": float(value)
+        for kind in VIEWS
+        for name, value in cells.loc[cells["kind"] == kind, list(SHAPES)].mean().items()
+    }

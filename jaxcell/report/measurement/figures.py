@@ -13,7 +13,7 @@ from jaxcell.analysis.conditions import condition_names
 from jaxcell.analysis.wells import median_interval
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import SHAPES
-from jaxcell.measures.chance import MINIMUM_CELLS, TOO_FEW
+from jaxcell.measures.chance import CANNOT_SAY, MINIMUM_CELLS, TOO_FEW
 from jaxcell.report.common import style
 from jaxcell.report.common.images import colour_image, draw_scale_bar
 from jaxcell.report.interaction.plates import place, row_name
@@ -25,6 +25,7 @@ FILLS = {
     "no more than chance": ("#efefef", "", ""),
     "less than chance": (style.SKY, "....", ", q ≤ {level:g}"),
     TOO_FEW: ("white", "/////", f": below {MINIMUM_CELLS} of a kind"),
+    CANNOT_SAY: ("white", "xxxx", ": fields too small, or of several sizes"),
 }
 # What is drawn of the cells.
 SHAPE = ("area_um2", "eccentricity", "solidity", "mean_intensity")
@@ -74,7 +75,7 @@ def _draw_well(axes: Axes, row: int, column: int, answer: str, z: float, size: f
     square = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fc=colour, hatch=hatch)
     square.set(edgecolor=style.MUTED, linewidth=0.6)
     axes.add_patch(square)
-    if answer != TOO_FEW:
+    if answer not in (TOO_FEW, CANNOT_SAY):
         text = f"{round(z, 1) + 0.0:.1f}" if abs(z) < 9.95 else f"{z:.0f}"  # no −0.0
         box = {"facecolor": colour, "edgecolor": "none", "pad": 0.6} if hatch else None
         text = text.replace("-", "−")
@@ -101,7 +102,7 @@ def strengths(
     lines = -(-len(names) // columns)
     figure = style.new_figure(7.2, 2.2 * lines + 0.5)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel()
-    of_well, few = condition_names(wells), wells["answer"] == TOO_FEW
+    of_well, few = condition_names(wells), wells["answer"].isin((TOO_FEW, CANNOT_SAY))
     for axes, name in zip(grid, names):
         for at, (condition, mark) in enumerate(palette.items()):
             chosen = of_well == condition

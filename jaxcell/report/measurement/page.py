@@ -270,7 +270,7 @@ def summary_lines(metrics: Mapping) -> dict[str, str]:
             f"{row['overlap']:.1f} % ({row['chance']:.1f} % by chance), T cells in contact "
             f"{row['contact']:.1f} %"
             if row["answered"]
-            else f"too few cells to say in any of {row['wells']} wells"
+            else f"no answer in any of {row['wells']} wells: too few cells, or fields too small"
         )
     found = [Doubt(**doubt) for doubt in metrics["doubts"]]
     return lines | {"light": summary(found) or "in order"}

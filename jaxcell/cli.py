@@ -75,6 +75,7 @@ def _stopped(number: int, options: argparse.Namespace) -> str:
         "train": "what was trained up to the last checkpoint is kept; the same command goes on",
         "measure": "the wells that were measured are kept; the same command goes on",
         "design": "a layout that was written is kept; the same command draws its power anew",
+        "segment": "the images that were segmented are kept; the same command goes on",
         "screen": "wells that were measured are kept; the same command goes on",
     }
     done = kept.get(options.command, "earlier results stay as they were; start the command again")
@@ -144,6 +145,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--labels", action="store_true", help="write every field's cells as label images")
     add("--views", type=_views, default={}, help=VIEWS)
     add("--condition", help=CONDITION)
+    add("--skip", action="store_true", help=SKIP)
+    add("--reread", action="store_true", help=REREAD)
+
+    add = command(
+        "segment", _segment, "find the cells of any images by a trained segmentation"
+    ).add_argument
+    add("--run", dest="run_flag", default="", help="the run's folder")
+    add("--images", default="", help="folder of images, or of plates")
+    add("--out", default="", help="folder of the results; default: runs/segmented-IMAGES")
+    add("--pixel-um", type=float, default=0.0, help=PIXEL)
+    add("--views", type=_views, default={}, help="of plates: view that shows each kind of cell")
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)
 
@@ -271,6 +283,25 @@ def _measure(options: argparse.Namespace, changes: dict[str, str]) -> str:
     name = Path(plates).resolve().name if plates else "simulated"
     out = Path(options.out or f"runs/measured-{name}")
     return measure_plates(config, out, options.condition)
+
+
+def _segment(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    del changes
+    if not (options.run_flag and options.images):
+        raise ValueError("name a run and a folder: jaxcell segment --run RUN --images FOLDER")
+    if options.pixel_um < 0:
+        raise ValueError(f"--pixel-um is {options.pixel_um}: use the edge of a pixel in um")
+    from jaxcell.experiments.segmentation.segment import segment_folder
+
+    folder = Path(options.images)
+    return segment_folder(
+        Path(options.run_flag),
+        folder,
+        Path(options.out or f"runs/segmented-{folder.resolve().name}"),
+        pixel_um=options.pixel_um,
+        views=options.views,
+        skip=options.skip,
+    )
 
 
 def _screen(options: argparse.Namespace, changes: dict[str, str]) -> str:

@@ -1,14 +1,27 @@
 """Cells as maps that a network can learn, and cells from the maps that it predicts."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 
 from jaxcell.cells.labelling import label_cells
 
-# A pixel belongs to a cell where the network gives it more than this chance.
-INSIDE = 0.5
-# Standard deviation in pixels of the Gaussian that takes small bumps out of predicted distances.
-SMOOTHING = 1.0
+
+class Separation(NamedTuple):
+    """How the cells of predicted maps are told from the ground, and from each other.
+
+    Attributes:
+      neck: two hills of the distance are two cells where the pass between them is lower than this
+        share of the lower hill.
+      inside: a pixel belongs to a cell where the network gives it more than this chance.
+      smoothing: standard deviation in pixels of the Gaussian that takes small bumps out of the
+        distance.
+    """
+
+    neck: float
+    inside: float = 0.5
+    smoothing: float = 1.0
 
 
 def distance_map(labels: np.ndarray) -> np.ndarray:
@@ -39,15 +52,14 @@ def distance_map(labels: np.ndarray) -> np.ndarray:
 
 
 def separate_cells(
-    probability: np.ndarray, distance: np.ndarray, *, neck: float, minimum_area: int
+    probability: np.ndarray, distance: np.ndarray, how: Separation, *, minimum_area: int
 ) -> np.ndarray:
     """Numbers the cells of predicted maps, those that touch separated.
 
     Args:
       probability: float [H, W], chance that a pixel is inside a cell.
       distance: float [H, W] in [0, 1], predicted `distance_map` / 255.
-      neck: two hills of the distance are two cells where the pass between them is lower than this
-        share of the lower hill.
+      how: they are separated.
       minimum_area: pixels; smaller cells are dropped.
 
     Returns:
@@ -58,7 +70,7 @@ def separate_cells(
     """
     if not (np.isfinite(probability).all() and np.isfinite(distance).all()):
         raise ValueError("the predicted maps are not finite: the network's training has failed")
-    smooth = ndimage.gaussian_filter(distance.astype(np.float32), SMOOTHING)
+    smooth = ndimage.gaussian_filter(distance.astype(np.float32), how.smoothing)
     # A pixel inside by its probability counts as inside however low its distance is.
     height = np.maximum(smooth, np.float32(1e-6))
-    return label_cells(probability > INSIDE, minimum_area, height=height, neck=neck)
+    return label_cells(probability > how.inside, minimum_area, height=height, neck=how.neck)

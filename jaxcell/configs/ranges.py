@@ -275,6 +275,7 @@ FIELDS: dict[str, dict[str, Range]] = {
         "dataset.minimum_area": whole(0, 10**6, "pixels"),
         "training.crop": WINDOW,
         "training.steps_per_epoch": whole(1, 10**6, "steps"),
+        **optional({"training.coarse": number(0, 1, "a share of the crops")}),
     },
     "masks": EXPERIMENT
     | PLATES

@@ -218,7 +218,7 @@ def device_fields(fields: Labelled, minimum_contrast: float, side: int) -> dict[
 
 
 def train_crops(
-    fields: Labelled, side: int, batch_size: int, seed: int
+    fields: Labelled, side: int, batch_size: int, seed: int, coarse: float = 0.0
 ) -> Callable[[int], Iterator[dict]]:
     """Endless random crops of the training fields; a batch depends on seed and step alone.
 
@@ -227,11 +227,13 @@ def train_crops(
       side: of a crop in pixels.
       batch_size: crops a batch.
       seed: of all that is random.
+      coarse: share of the crops that are shown with half as many pixels a side, see
+        `prepare_crops`.
 
     Returns:
       A function of the first step wanted. Each batch holds int32 [B] `index` (field), `y`, `x`
       (upper left corner), `symmetry` in 0..7, float32 [B] `weight` of ones, `gain` and `noise`
-      (what `prepare_crops` changes the brightness by).
+      (what `prepare_crops` changes the brightness by) and, unless `coarse` is 0, bool [B] `coarse`.
     """
     rows = fields.rows("train")
     sizes = np.array([fields.images[row].shape[:2] for row in rows])
@@ -242,11 +244,12 @@ def train_crops(
         chosen = random.choice(len(rows), batch_size, p=share)
         corner = random.random((batch_size, 2)) * np.maximum(sizes[chosen] - side + 1, 1)
         y, x = corner.astype(np.int32).T
-        return _untouched(rows[chosen], y, x) | {
+        batch = _untouched(rows[chosen], y, x) | {
             "symmetry": random.integers(SYMMETRIES, size=batch_size, dtype=np.int32),
             "gain": np.exp(0.25 * random.standard_normal(batch_size)).astype(np.float32),
             "noise": (0.05 * random.random(batch_size)).astype(np.float32),
         }
+        return batch | ({"coarse": random.random(batch_size) < coarse} if coarse else {})
 
     def batches(step: int) -> Iterator[dict]:
         while True:
@@ -324,6 +327,8 @@ def prepare_crops(side: int) -> Callable[[dict, dict], dict]:
         gain, noise = (raw[name][:, None, None, None] for name in ("gain", "noise"))
         # The crop's corner seeds its noise, so that a batch still depends on its numbers alone.
         keys = jax.vmap(lambda y, x: jax.random.fold_in(jax.random.key(y), x))(raw["y"], raw["x"])
+        if "coarse" in raw:
+            image = jnp.where(raw["coarse"][:, None, None, None], _coarser(image), image)
         grain = jax.vmap(lambda key: jax.random.normal(key, image.shape[1:]))(keys)
         distance = transform(cut(data["distance"], raw).astype(jnp.float32), raw["symmetry"])
         return {
@@ -334,3 +339,10 @@ def prepare_crops(side: int) -> Callable[[dict, dict], dict]:
         }
 
     return prepare
+
+
+def _coarser(image: Array) -> Array:
+    """Crops [B, S, S, C] as a camera of pixels twice as wide shows them, brought back to size."""
+    batch, side, _, channels = image.shape
+    squares = image.reshape(batch, side // 2, 2, side // 2, 2, channels).mean(axis=(2, 4))
+    return jax.image.resize(squares, image.shape, "linear")

@@ -1,6 +1,6 @@
 """A trained U-Net: cells of any field."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +12,10 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from tqdm import tqdm
 
 from jaxcell.analysis.scores import detection
-from jaxcell.cells.instances import separate_cells
+from jaxcell.cells.instances import Separation, separate_cells
+from jaxcell.cells.numbering import close_up
 from jaxcell.configs import ranges
+from jaxcell.dataset.fields import resampled
 from jaxcell.dataset.labelled_fields import Labelled, scale_field
 from jaxcell.inference.tiling import apply_in_tiles
 from jaxcell.models.unet import UNet
@@ -23,8 +25,15 @@ from jaxcell.training.checkpoint import best_params
 
 # Longest side of a tile in pixels: four tiles to a field of 2048, at some 1.5 GiB.
 TILE = 1152
-# Necks tried on the validation fields, see `separate_cells`.
-NECKS = (0.8, 0.85, 0.9, 0.94, 0.97, 0.985)
+# Pixels that differ by this share from those that a network learnt are taken as they are.
+SAME_PIXEL = 0.05
+# Pixels may be so many times as wide as those learnt: what is smaller cannot be seen any more.
+WIDEST = 8
+# What is tried on the validation fields, see `Separation`; of equals the first is chosen, so that a
+# few easy fields do not choose an extreme. Wider cells have more bumps.
+NECKS = (0.9, 0.94, 0.85, 0.97, 0.8, 0.985)
+SMOOTHINGS = (1.0, 2.0)
+INSIDES = (0.5, 0.4, 0.6)
 
 
 class Segmenter(NamedTuple):
@@ -33,17 +42,22 @@ class Segmenter(NamedTuple):
     Attributes:
       kinds: of cells, in the order of its answers.
       model: the network.
-      necks: of each kind, see `separate_cells`; chosen on the validation fields.
+      separations: of each kind; chosen on the validation fields.
       minimum_contrast: counts, see `scale_view`.
       minimum_area: pixels; smaller cells are dropped.
+      pixel_um: width of the pixels that it learnt.
+      diameters_um: of the cells that it learnt, the median equivalent diameter of each kind; empty
+        where that was not kept.
       maps: float32 [1, h, w, C] -> [1, h, w, 2 K], areas and distances in [0, 1], compiled.
     """
 
     kinds: tuple[str, ...]
     model: UNet
-    necks: tuple[float, ...]
+    separations: tuple[Separation, ...]
     minimum_contrast: float
     minimum_area: int
+    pixel_um: float
+    diameters_um: tuple[float, ...]
     maps: Callable[[np.ndarray], jax.Array]
 
 
@@ -67,16 +81,21 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Segmenter]:
     config = load_config(workdir, "segmentation")
     ranges.check(config)  # it may be a stranger's
     kinds = tuple(read(workdir / "dataset.json")["kinds"])
-    necks = tuple(read(workdir / TRAINED)["necks"])
+    trained = read(workdir / TRAINED)
     params = best_params(workdir / "unet" / "checkpoints")
-    return config, make_segmenter(config, kinds, params, necks)
+    diameters = tuple(trained.get("diameters_um", ()))
+    # Earlier runs chose necks alone.
+    chosen = trained.get("separations") or [{"neck": neck} for neck in trained["necks"]]
+    separations = tuple(Separation(**how) for how in chosen)
+    return config, make_segmenter(config, kinds, params, separations, diameters)
 
 
 def make_segmenter(
     config: ConfigDict | FrozenConfigDict,
     kinds: tuple[str, ...],
     params: Any,
-    necks: tuple[float, ...],
+    separations: tuple[Separation, ...],
+    diameters_um: tuple[float, ...] = (),
 ) -> Segmenter:
     """A segmenter of trained parameters, which are sent to the device once."""
     model = make_unet(config, len(kinds))
@@ -86,8 +105,8 @@ def make_segmenter(
         return jax.nn.sigmoid(model.apply({"params": params}, image).astype(jnp.float32))
 
     return Segmenter(
-        kinds, model, necks, config.dataset.minimum_contrast, config.dataset.minimum_area,
-        partial(maps, jax.device_put(params)),
+        kinds, model, separations, config.dataset.minimum_contrast, config.dataset.minimum_area,
+        config.plates.pixel_um, diameters_um, partial(maps, jax.device_put(params)),
     )  # fmt: skip
 
 
@@ -108,35 +127,86 @@ def predict_maps(segmenter: Segmenter, image: np.ndarray) -> np.ndarray:
     )
 
 
-def segment(segmenter: Segmenter, image: np.ndarray) -> np.ndarray:
+def segment(segmenter: Segmenter, image: np.ndarray, pixel_um: float | None = None) -> np.ndarray:
     """Finds the cells of a field, int32 [H, W, K]: 0 outside cells, 1..n without gaps.
 
     Args:
-      segmenter, image: as for `predict_maps`.
+      segmenter: trained. A network knows cells by their size in pixels: an image of other pixels
+        is resampled to those that it learnt, and the cells back.
+      image: as for `predict_maps`.
+      pixel_um: width of the image's pixels; None: that of the network's.
+
+    Raises:
+      ValueError: its pixels are so wide that no cell is seen.
     """
-    maps = predict_maps(segmenter, image)
-    labels = [_cells(segmenter, maps, kind, neck) for kind, neck in enumerate(segmenter.necks)]
+    zoom = (pixel_um or segmenter.pixel_um) / segmenter.pixel_um
+    if zoom > WIDEST:
+        raise ValueError(
+            f"pixels of {pixel_um} µm are {zoom:.0f} times as wide as those of "
+            f"{segmenter.pixel_um} µm that the network learnt: check the width of a pixel"
+        )
+    same = abs(zoom - 1) <= SAME_PIXEL
+    maps = predict_maps(segmenter, image if same else resampled(image, zoom))
+    labels = [_cells(segmenter, maps, kind, how) for kind, how in enumerate(segmenter.separations)]
+    if not same:
+        labels = [
+            _at_size(own, maps[..., kind], segmenter.separations[kind].inside, image.shape[:2])
+            for kind, own in enumerate(labels)
+        ]
     return np.stack(labels, axis=-1)
 
 
-def _cells(segmenter: Segmenter, maps: np.ndarray, kind: int, neck: float) -> np.ndarray:
+def _at_size(
+    labels: np.ndarray, probability: np.ndarray, inside: float, shape: tuple[int, int]
+) -> np.ndarray:
+    """Cells of a resampled image, int32 [h, w], in the pixels of the image itself."""
+    rows, columns = (
+        ((np.arange(side) + 0.5) * own / side).astype(int)
+        for side, own in zip(shape, labels.shape, strict=True)
+    )
+    result = labels[np.ix_(rows, columns)]
+    if shape[0] > labels.shape[0]:
+        # Outlines run where the chance, interpolated, does, not along the large pixels' edges.
+        from skimage.segmentation import expand_labels
+        from skimage.transform import resize
+
+        smooth = resize(probability, shape, order=1, mode="edge", preserve_range=True)
+        result = expand_labels(result, shape[0] / labels.shape[0]) * (smooth > inside)
+    return close_up(result)[0]
+
+
+def _cells(segmenter: Segmenter, maps: np.ndarray, kind: int, how: Separation) -> np.ndarray:
     area, distance = maps[..., kind], maps[..., len(segmenter.kinds) + kind]
-    return separate_cells(area, distance, neck=neck, minimum_area=segmenter.minimum_area)
+    return separate_cells(area, distance, how, minimum_area=segmenter.minimum_area)
 
 
-def choose_necks(segmenter: Segmenter, fields: Labelled) -> list[float]:
-    """The neck of each kind that finds most cells of the validation fields (F1 at IoU 0.5).
+def choose_separations(segmenter: Segmenter, fields: Labelled) -> list[Separation]:
+    """How each kind is separated so that most cells of the validation fields are found.
 
-    The segmenter's own necks play no part.
+    First neck and smoothing together, then the chance at which cells end. The segmenter's own
+    separations play no part.
+
+    Returns:
+      Of each kind the first that has the highest F1 at IoU 0.5.
     """
+    tried = [Separation(neck, smoothing=width) for width in SMOOTHINGS for neck in NECKS]
+    best = _best(segmenter, fields, [tried] * len(fields.kinds))
+    return _best(
+        segmenter, fields, [[how._replace(inside=inside) for inside in INSIDES] for how in best]
+    )
+
+
+def _best(
+    segmenter: Segmenter, fields: Labelled, tried: Sequence[Sequence[Separation]]
+) -> list[Separation]:
     found: dict = {}
     rows = fields.rows("validation")
-    for row in tqdm(rows, "choosing necks", unit=" fields", dynamic_ncols=True):
+    for row in tqdm(rows, "choosing separation", unit=" fields", dynamic_ncols=True):
         maps = predict_maps(segmenter, fields.images[row])
-        for kind in range(len(fields.kinds)):
-            for neck in NECKS:
-                cells = _cells(segmenter, maps, kind, neck)
+        for kind, some in enumerate(tried):
+            for how in some:
+                cells = _cells(segmenter, maps, kind, how)
                 matched = detection.match(fields.labels[row][..., kind], cells)
-                found.setdefault((kind, neck), []).append(matched)
+                found.setdefault((kind, how), []).append(matched)
     scores = {key: detection.scores(detection.total(some))["f1"] for key, some in found.items()}
-    return [max(NECKS, key=lambda neck: scores[kind, neck]) for kind in range(len(fields.kinds))]
+    return [max(some, key=lambda how: scores[kind, how]) for kind, some in enumerate(tried)]

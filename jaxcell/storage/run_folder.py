@@ -13,7 +13,7 @@ from jaxcell.storage.source import FILE as SOURCE
 IDENTITY, TRAINED = "identity.json", "trained.json"
 
 # What each kind of run makes first.
-FIRST_MADE = ("autoencoder", "unet", "wells", "members")
+FIRST_MADE = ("autoencoder", "unet", "wells", "members", "segmented")
 CLAIMS = {
     *("config.json", "sweep.json", "dataset.json", "findings.json", "images.json"),
     IDENTITY,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from jaxcell.cells.instances import distance_map, separate_cells
+from jaxcell.cells.instances import Separation, distance_map, separate_cells
 
 
 def _discs(*circles, size=64):
@@ -51,7 +51,9 @@ def test_cells_cut_by_the_border_are_deepest_at_it():
 def test_perfect_maps_give_the_cells_back():
     labels = _discs((20, 20, 7), (20, 35, 7), (31, 27, 6), (50, 50, 9), (3, 60, 6), (55, 10, 3))
     distance = distance_map(labels).astype(np.float32) / 255
-    found = separate_cells((labels > 0).astype(np.float32), distance, neck=0.85, minimum_area=5)
+    found = separate_cells(
+        (labels > 0).astype(np.float32), distance, Separation(0.85), minimum_area=5
+    )
     assert found.max() == labels.max()
     for number in range(1, labels.max() + 1):
         own = labels == number
@@ -61,23 +63,23 @@ def test_perfect_maps_give_the_cells_back():
 
 def test_a_low_hill_is_a_cell_too():
     area = _discs((20, 20, 6), (44, 44, 6)) > 0
-    found = separate_cells(area.astype(float), 0.1 * area, neck=0.85, minimum_area=5)
+    found = separate_cells(area.astype(float), 0.1 * area, Separation(0.85), minimum_area=5)
     assert found.max() == 2 and ((found > 0) == area).all()
 
 
 def test_nothing_inside_is_no_cell():
     zeros = np.zeros((16, 16))
-    assert not separate_cells(zeros, zeros, neck=0.85, minimum_area=1).any()
+    assert not separate_cells(zeros, zeros, Separation(0.85), minimum_area=1).any()
 
 
 def test_maps_that_are_not_finite_are_refused():
     maps = np.zeros((8, 8))
     maps[3, 3] = np.nan
     with pytest.raises(ValueError, match="not finite"):
-        separate_cells(maps, np.zeros((8, 8)), neck=0.85, minimum_area=1)
+        separate_cells(maps, np.zeros((8, 8)), Separation(0.85), minimum_area=1)
 
 
 def test_small_cells_are_dropped():
     area = _discs((20, 20, 6), (44, 44, 1)) > 0
-    found = separate_cells(area.astype(float), area.astype(float), neck=0.85, minimum_area=6)
+    found = separate_cells(area.astype(float), area.astype(float), Separation(0.85), minimum_area=6)
     assert found.max() == 1 and found[20, 20] == 1 and not found[44, 44]

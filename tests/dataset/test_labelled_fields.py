@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from skimage.transform import resize, resize_local_mean
 
 from jaxcell.dataset.labelled_fields import (
     Labelled,
@@ -190,6 +191,28 @@ def test_noise_and_gain_change_the_image_and_never_the_cells():
     loud, quiet = prepare_crops(32)(data, raw), prepare_crops(32)(data, still)
     assert not np.allclose(loud["image"], quiet["image"])
     np.testing.assert_array_equal(loud["distance"], quiet["distance"])
+
+
+def test_coarse_crops_look_like_images_of_wider_pixels():
+    fields = _fields((64, 64), (40, 80))
+    data = device_fields(fields, 150.0, 32)
+    raw = next(train_crops(fields, 32, 64, seed=5, coarse=0.5)(0))
+    assert 15 < raw["coarse"].sum() < 50
+    # Nothing else of a batch depends on it.
+    plain = next(train_crops(fields, 32, 64, seed=5)(0))
+    jax.tree.map(np.testing.assert_array_equal, {name: raw[name] for name in plain}, plain)
+    raw |= {"gain": np.ones(64, np.float32), "noise": np.zeros(64, np.float32)}
+    raw["symmetry"] = np.zeros(64, np.int32)
+    shown = prepare_crops(32)(data, raw)
+    fine = prepare_crops(32)(data, {name: raw[name] for name in plain})
+    np.testing.assert_array_equal(shown["distance"], fine["distance"])
+    for one, other, coarse in zip(*map(np.asarray, (shown["image"], fine["image"])), raw["coarse"]):
+        if not coarse:
+            np.testing.assert_array_equal(one, other)
+            continue
+        half = resize_local_mean(other, (16, 16, 2), preserve_range=True)
+        expected = resize(half, (32, 32, 2), order=1, mode="edge", preserve_range=True)
+        np.testing.assert_allclose(one, expected, atol=1e-4)
 
 
 def test_validation_covers_its_fields_once_and_fills_the_last_batch():

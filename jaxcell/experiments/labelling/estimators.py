@@ -16,7 +16,6 @@ from jaxcell.cells.methods import decoded, field_masks, patch_masks
 from jaxcell.dataset.fields import read_field
 from jaxcell.dataset.truth import OTSU_BINS
 from jaxcell.experiments.labelling.sheet import QUANTITIES, Sheet, measure_labels
-from jaxcell.experiments.measurement.cell_finding import PIXEL_TOLERANCE
 from jaxcell.measures.patch import measure_patches
 
 # How masks are found without anything learnt, of `ESTIMATORS`.
@@ -26,6 +25,8 @@ MEAN = "mean of the other wells"
 TRUE = "true_"
 # Patches that a network answers at a time.
 BATCH = 32
+# A network that predicts knows cells by their size in pixels, which may differ by this share.
+PIXEL_TOLERANCE = 0.1
 
 # Quantity -> float [N], one a patch of the sheet; what an estimator does not say is absent.
 Estimates = Mapping[str, np.ndarray]
@@ -140,7 +141,7 @@ def _segmentation(run: Path, sheet: Sheet) -> Callable:
 
     def answer(views: np.ndarray, patches: np.ndarray, rows: pd.DataFrame) -> Estimates:
         del patches
-        labels = segment(segmenter, views)
+        labels = segment(segmenter, views, sheet.settings["pixel_um"])
         found = [_measured(_cut(labels, row, sheet), sheet) for row in rows.itertuples()]
         return {name: np.array([each[name] for each in found]) for name in QUANTITIES}
 

@@ -15,8 +15,6 @@ from jaxcell.experiments.measurement.own_labels import read_own_labels
 
 # uint16 [H, W, 2] -> masks bool [2, H, W] and labels int32 [2, H, W].
 CellFinder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-# A network knows cells by their size in pixels: pixels may differ by this share.
-PIXEL_TOLERANCE = 0.1
 
 
 class FieldCells(NamedTuple):
@@ -98,20 +96,15 @@ def make_cell_finder(config: ConfigDict) -> CellFinder:
 def _by_network(workdir: Path, pixel_um: float) -> CellFinder:
     from jaxcell.inference.segmenter import load, segment  # slow to import
 
-    config, segmenter = load(workdir)
+    _, segmenter = load(workdir)
     if segmenter.kinds != VIEWS:
         raise ValueError(
             f"{workdir} finds {' and '.join(segmenter.kinds)}, not T cells and dendritic cells: "
             "train one with the config segmentation"
         )
-    if abs(config.plates.pixel_um / pixel_um - 1) > PIXEL_TOLERANCE:
-        raise ValueError(
-            f"{workdir} learnt cells in pixels of {config.plates.pixel_um} µm, these are of "
-            f"{pixel_um} µm: resample the images, or find the cells without the network"
-        )
 
     def find(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        labels = np.ascontiguousarray(np.moveaxis(segment(segmenter, views), -1, 0))
+        labels = np.ascontiguousarray(np.moveaxis(segment(segmenter, views, pixel_um), -1, 0))
         return labels > 0, labels
 
     return find

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
+from scipy import ndimage
 from tqdm import tqdm
 
 from jaxcell.analysis.scores import detection
@@ -20,6 +21,8 @@ from jaxcell.report.segmentation.page import Example, summary_lines, write_segme
 from jaxcell.storage.run_folder import history
 
 EXAMPLES = 3  # fields shown in the report
+# Standard deviation in pixels of the Gaussian before a threshold, as anyone would set it.
+SMOOTHING = 1.0
 
 
 def evaluate(workdir: Path, **options: Any) -> Outcome:
@@ -34,7 +37,8 @@ def evaluate(workdir: Path, **options: Any) -> Outcome:
     """
     refuse(
         options,
-        f"{workdir} is a run of segmentation; measure plates with it, by segmentation={workdir}",
+        f"{workdir} is a run of segmentation: find the cells of images with it by jaxcell segment, "
+        "measure plates with it by jaxcell measure --segmentation",
     )
     metrics = evaluate_segmentation(workdir, *load(workdir))
     return Outcome(summary_lines(metrics), workdir / "report" / "index.html")
@@ -76,7 +80,9 @@ def evaluate_segmentation(workdir: Path, config: ConfigDict, segmenter: Segmente
         "megapixels": float(np.mean([fields.images[row].shape[0] * fields.images[row].shape[1]
                                      for row in rows])) / 1e6,
         "seconds_a_field": float(np.median(seconds)),
-        "necks": list(segmenter.necks),
+        "separation": {
+            kind: how._asdict() for kind, how in zip(fields.kinds, segmenter.separations)
+        },
         "seed": config.training.seed,
     }  # fmt: skip
     write_segmentation_report(
@@ -99,20 +105,33 @@ def baselines(image: np.ndarray) -> dict[str, np.ndarray]:
       image: uint8 or uint16 [H, W, C], raw counts, one kind of cell a view.
 
     Returns:
-      method -> int32 [H, W, C], 0 outside cells: `watershed`, of a 2-means threshold; and, of T
-      cells and dendritic cells in 16 bits, `instrument`, the IN Cell's protocols.
+      method -> int32 [H, W, C], 0 outside cells: `watershed`, of a threshold of the smoothed view,
+      holes filled; and, of T cells and dendritic cells in 16 bits, `instrument`, the IN Cell's
+      protocols.
     """
-    views = np.ascontiguousarray(np.moveaxis(image, -1, 0))
-    if image.dtype == np.uint8:
-        # Of a camera whose background is not known: 2-means alone, that is Otsu's threshold.
-        splits = zip(views, split_counts(views))
-        masks = {"watershed": [view > split.threshold for view, split in splits]}
-    else:
-        masks = {
-            "watershed": [field_mask(view) for view in views],
-            "instrument": list(map(protocol_mask, views, PROTOCOLS.values())),
-        }
+    views = np.moveaxis(image, -1, 0)
+    of_plates = image.dtype == np.uint16 and len(views) == len(PROTOCOLS)
+    masks = {"watershed": [_threshold(view, of_plates) for view in views]}
+    if of_plates:
+        masks["instrument"] = [
+            protocol_mask(np.ascontiguousarray(view), protocol)
+            for view, protocol in zip(views, PROTOCOLS.values())
+        ]
     return {
         method: np.stack([label_cells(mask) for mask in some], axis=-1)
         for method, some in masks.items()
     }
+
+
+def _threshold(view: np.ndarray, of_plates: bool) -> np.ndarray:
+    """A 2-means mask of a view, smoothed and without holes, bool [H, W]."""
+    # 8 bits are spread over 16, or rounding would undo the smoothing of a dim image.
+    spread = 256 if view.dtype == np.uint8 else 1
+    smooth = ndimage.gaussian_filter(view.astype(np.float32), SMOOTHING) * spread
+    smooth = np.rint(smooth).astype(np.uint16)
+    if of_plates:
+        mask = field_mask(smooth)
+    else:
+        # Of a camera whose background is not known: 2-means alone, that is Otsu's threshold.
+        mask = smooth > split_counts(smooth[None])[0].threshold
+    return ndimage.binary_fill_holes(mask)

@@ -3,6 +3,7 @@
 import zlib
 from pathlib import Path
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxcell.dataset.labelled_fields import (
@@ -16,7 +17,7 @@ from jaxcell.dataset.labelled_fields import (
 )
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments import lifecycle
-from jaxcell.inference.segmenter import choose_necks, make_segmenter, make_unet
+from jaxcell.inference.segmenter import choose_separations, make_segmenter, make_unet
 from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import fit
 from jaxcell.training.tasks import instance_task
@@ -54,16 +55,34 @@ def _fit(config: ConfigDict, workdir: Path, fields: Labelled) -> dict:
         instance_task(make_unet(config, len(fields.kinds))),
         settings,
         data=device_fields(fields, config.dataset.minimum_contrast, side),
-        train_batches=train_crops(fields, side, settings.batch_size, settings.seed),
+        train_batches=train_crops(
+            fields, side, settings.batch_size, settings.seed, settings.get("coarse", 0.0)
+        ),
         validation_batches=validation_crops(fields, side, settings.batch_size),
         prepare=prepare_crops(side),
         folder=workdir,
         name="unet",
         describe_batch=lambda raw: ", ".join(sorted({fields.names[row] for row in raw["index"]})),
     )
-    params, necks = best_params(workdir / "unet" / "checkpoints"), (0.9,) * len(fields.kinds)
-    necks = choose_necks(make_segmenter(config, fields.kinds, params, necks), fields)
-    return {"step": int(result.state.step), "necks": necks}
+    params = best_params(workdir / "unet" / "checkpoints")
+    separations = choose_separations(make_segmenter(config, fields.kinds, params, ()), fields)
+    diameters = [
+        median_diameter_um([fields.labels[row][..., kind] for row in fields.rows("train")],
+                           config.plates.pixel_um)
+        for kind in range(len(fields.kinds))
+    ]  # fmt: skip
+    return {
+        "step": int(result.state.step),
+        "separations": [how._asdict() for how in separations],
+        "diameters_um": diameters,
+    }
+
+
+def median_diameter_um(labels: list[np.ndarray], pixel_um: float) -> float:
+    """Median equivalent diameter of the cells of label images, int [H, W] each; 0 without any."""
+    areas = np.concatenate([np.bincount(own.ravel())[1:] for own in labels])
+    areas = areas[areas > 0]
+    return float(np.sqrt(4 * np.median(areas) / np.pi) * pixel_um) if len(areas) else 0.0
 
 
 def read_fields(config: ConfigDict) -> Labelled:

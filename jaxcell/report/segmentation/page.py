@@ -16,7 +16,7 @@ from jaxcell.storage.atomic import plain, write_csv
 __all__ = ["Example", "summary_lines", "write_segmentation_report"]
 
 # Numbers of the run itself that stand in the table of how it was made.
-MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "necks", "seed")
+MADE = ("fields", "megapixels", "seconds_a_field", "patches_a_second", "separation", "seed")
 # F1 that differ by no more than this are called alike.
 ALIKE = 0.005
 

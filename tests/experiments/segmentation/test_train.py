@@ -7,47 +7,11 @@ import pytest
 import tifffile
 
 from jaxcell.analysis.scores import detection
-from jaxcell.configs import nuclei
 from jaxcell.experiments.segmentation import train
 from jaxcell.experiments.segmentation.evaluate import baselines, evaluate_segmentation
 from jaxcell.inference import segmenter as segmenter_module
 from jaxcell.inference.segmenter import load, segment
 from jaxcell.simulator.field import simulate_field
-
-
-def _write_discs(folder, count=14, side=64):
-    """Bright discs on a dim ground, two of which touch in every image."""
-    y, x = np.mgrid[:side, :side]
-    folder.mkdir()
-    for number in range(count):
-        random = np.random.default_rng(number)
-        labels = np.zeros((side, side), np.uint16)
-        places = [(20, 20), (20, 33), *random.integers(6, side - 6, (4, 2))]
-        for row, column in places:
-            disc = (y - row) ** 2 + (x - column) ** 2 <= 6.5**2
-            if not (labels[disc] > 0).any() or len(np.unique(labels)) < 3:
-                labels[disc & (labels == 0)] = labels.max() + 1
-        image = 20 + 90 * (labels > 0) + random.normal(0, 6, labels.shape)
-        tifffile.imwrite(folder / f"{number:02d}_image.tif", image.clip(0, 255).astype(np.uint8))
-        tifffile.imwrite(folder / f"{number:02d}_labels.tif", labels)
-
-
-def _config(folder):
-    config = nuclei.get_config()
-    config.plates.pairs = str(folder)
-    config.model.features = (8, 12, 16)
-    config.training.update({"crop": 32, "epochs": 2, "steps_per_epoch": 50, "batch_size": 16})
-    config.training.optimizer.learning_rate = 5e-3
-    return config
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    root = tmp_path_factory.mktemp("segmentation")
-    _write_discs(root / "discs")
-    config = _config(root / "discs")
-    train.train(config, root / "run")
-    return root, config, load(root / "run")[1]
 
 
 def test_cells_are_found_and_reported(run):
@@ -87,6 +51,24 @@ def test_constant_saturated_and_empty_images_hold_no_cells(run):
     for value in (0, 17, 255):
         assert not segment(segmenter, np.full((64, 64, 1), value, np.uint8)).any()
         assert not baselines(np.full((64, 64, 1), value, np.uint8))["watershed"].any()
+
+
+def test_a_baseline_smooths_and_fills_holes():
+    """Rings of dim grain: a bare threshold finds specks, and none of the discs whole."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:96, :96]
+    truth = np.zeros((96, 96), np.int32)
+    for number, (row, column) in enumerate([(20, 20), (20, 60), (65, 30), (70, 75)], 1):
+        truth[(y - row) ** 2 + (x - column) ** 2 <= 144] = number
+    hollow = truth > 0
+    for row, column in [(20, 20), (20, 60), (65, 30), (70, 75)]:
+        hollow &= (y - row) ** 2 + (x - column) ** 2 > 25
+    for spread, dtype in ((1, np.uint8), (256, np.uint16)):
+        image = spread * (20 + 8 * hollow + random.normal(0, 4, truth.shape)).clip(0, 255)
+        found = baselines(image.astype(dtype)[..., None])
+        assert set(found) == {"watershed"}
+        scores = detection.scores(detection.match(truth, found["watershed"][..., 0]))
+        assert scores["f1"] == 1 and scores["pixel_iou"] > 0.8
 
 
 def test_baselines_find_simulated_cells():

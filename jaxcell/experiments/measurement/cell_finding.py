@@ -100,7 +100,7 @@ def _by_network(workdir: Path, pixel_um: float) -> CellFinder:
     if segmenter.kinds != VIEWS:
         raise ValueError(
             f"{workdir} finds {' and '.join(segmenter.kinds)}, not T cells and dendritic cells: "
-            "train one with the config segmentation"
+            "find its cells by jaxcell segment, or train one with the config segmentation"
         )
 
     def find(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

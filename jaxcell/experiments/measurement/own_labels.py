@@ -3,7 +3,8 @@
 The label image of an image is what `images.csv` names in its column `labels`; or, in a folder of
 label images, the file that is called like the image (`NAME.tif`), or like it with one of `ENDINGS`
 (`NAME_cp_masks.png`), the view or the kind of cell between the two where one image shows several
-(`NAME_FITC_labels.tif`); or as `measure --labels` calls its own (`PLATE/B02_f1_t_cell.tif`).
+(`NAME_FITC_labels.tif`); or as `measure --labels` and `segment` call their own
+(`PLATE/B02_f1_t_cell.tif`, `PLATE/B02_f1_t_cell_labels.tif`).
 """
 
 import os
@@ -176,7 +177,12 @@ def _of_image(row: Any, by_name: dict[str, list[Path]], plates: Path, folder: Pa
     place = Path(os.path.relpath(first_file(row.path).parent, plates.absolute()))
     beside = [path for path in found if path.relative_to(folder).parent == place]
     written = label_paths(folder, row.plate, row.well, [row.field])[int(row.field), row.role]
-    own = [path for path in by_name.get(_stem(written.name), ()) if path == written]
+    own = [
+        path
+        for ending in ("", *ENDINGS)
+        for path in by_name.get(f"{_stem(written.name)}{ending}", ())
+        if path.parent == written.parent
+    ]
     return (beside or found) + own
 
 
@@ -196,13 +202,24 @@ def _label_files(folder: Path) -> Iterator[Path]:
 
 
 def _of_both_kinds(stained: pd.DataFrame) -> list[Finding]:
-    """One label image for both kinds of cells would be all overlap."""
-    shared = stained[(stained["labels"] != "") & stained.duplicated([*FIELD, "labels"])]
-    return [
-        _finding(row, f"{row.labels} is the label image of both kinds of cells",
-                 "give each kind a label image of its own cells")
-        for row in shared.itertuples()
-    ]  # fmt: skip
+    """One label image, or two alike, for both kinds of cells would be all overlap."""
+    findings = []
+    for _, views in stained[stained["labels"] != ""].groupby(FIELD):
+        if len(views) == 2 and _are_alike(*views["labels"]):
+            row = next(views.itertuples())
+            message = f"{row.labels} is the label image of both kinds of cells"
+            findings.append(_finding(row, message, "give each kind a label image of its own cells"))
+    return findings
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether two label images are one file, or hold the same cells byte for byte."""
+    if one == other:
+        return True
+    try:
+        return label_print(one) == label_print(other) and bool(read_label_image(one).any())
+    except (OSError, ValueError):  # what is wrong with them is said elsewhere
+        return False
 
 
 def _trouble(row: Any) -> Finding | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
@@ -141,6 +142,6 @@ def _fields(folder: Path, kinds: Sequence[str], views: Mapping[str, str]) -> lis
         raise ValueError(f"{folder} has no view that shows {lacking[0]}: name it by --views")
     paths = paths.dropna()
     return [
-        Image(f"{plate}/{well}_f{field}", tuple(map(Path, own)), True)
+        Image(f"{quote(plate, safe=' ')}/{well}_f{field}", tuple(map(Path, own)), True)
         for (plate, well, field), own in zip(paths.index, paths[list(kinds)].to_numpy())
     ]

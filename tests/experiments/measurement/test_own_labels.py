@@ -134,6 +134,16 @@ def test_one_label_image_for_both_kinds_is_refused(plates, found, tmp_path):
                     lambda kind, place, path: path.with_name(f"{place}_t_cell.tif"))  # fmt: skip
     with pytest.raises(BadPlates, match="t_cell.tif is the label image of both kinds"):
         _measure(folder, tmp_path / "out")
+    # A copy of it is no other; two images without cells are.
+    own = tmp_path / "own"
+    shutil.copytree(found[0] / "labels", own)
+    for place in ("B02_f1", "B03_f2"):
+        shutil.copy(own / "SIM01" / f"{place}_t_cell.tif",
+                    own / "SIM01" / f"{place}_dendritic_cell.tif")  # fmt: skip
+    for kind in KINDS:
+        tifffile.imwrite(own / "SIM01" / f"B04_f1_{kind}.tif", np.zeros((160, 160), np.uint8))
+    with pytest.raises(BadPlates, match="^2 problem.*(?s:.*)B02_f1_t_cell.tif is the label image"):
+        _measure(plates, tmp_path / "out", labels_from=own)
 
 
 def test_wrong_label_images_are_refused_with_well_and_cure(plates, found, tmp_path):
@@ -169,6 +179,18 @@ def test_changed_labels_are_measured_anew_and_other_ones_elsewhere(plates, found
     assert changed.sum() == 1 and (after["seconds"] == before["seconds"])[~changed].all()
     with pytest.raises(ValueError, match="other settings.*own_labels"):
         _measure(plates, tmp_path / "out")
+
+
+def test_labels_of_plates_that_were_segmented_are_found(plates, found, tmp_path):
+    (tmp_path / "labels" / "SIM01").mkdir(parents=True)
+    for path in (found[0] / "labels" / "SIM01").iterdir():
+        shutil.copy(path, tmp_path / "labels" / "SIM01" / f"{path.stem}_labels.tif")
+    wells, _ = _measure(plates, tmp_path / "out", labels_from=tmp_path / "labels")
+    pd.testing.assert_series_equal(wells["contact_share"], found[1][0]["contact_share"])
+    # Another plate's folder holds none of this one's.
+    (tmp_path / "labels" / "SIM01").rename(tmp_path / "labels" / "SIM02")
+    with pytest.raises(BadPlates, match="holds no label image"):
+        _measure(plates, tmp_path / "other", labels_from=tmp_path / "labels")
 
 
 def test_a_notebook_measures_the_same(plates, found, tmp_path):

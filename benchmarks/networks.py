@@ -1,7 +1,7 @@
 """A training step and an answer of each network: how fast, how near the machine's limits, and,
 where PyTorch is installed, how fast the same network is there.
 
-    pip install -r requirements-benchmarks.txt
+    pip install -e '.[benchmarks]'
     python -m benchmarks.networks [--networks=study,default] [--batch=64] [--json=FILE]
 
 Random patches that already lie on the device; every way sees the same ones and starts from the
@@ -88,6 +88,7 @@ def cases(batch: int, dtype: str) -> dict[str, Case]:
         "study": Case(study.autoencoder, autoencoder_task(study.autoencoder), {}, entropy),
         "regressor": Case(regressor, regressor_task(regressor), target, "mse_loss"),
         "default": Case(usual.autoencoder, autoencoder_task(usual.autoencoder), {}, entropy),
+        "truth": Case(usual.regressor, regressor_task(usual.regressor), target, "mse_loss"),
         "unet": Case(unet, mask_task(unet), masks, entropy),
     }
 
@@ -241,7 +242,7 @@ def _rate(amount: float | None, timing: Timing, limit: float) -> list[str]:
 def main() -> None:
     """Measures, prints a table and keeps the figures."""
     parser = arguments(__doc__, repeats=7)
-    parser.add_argument("--networks", default="study,regressor,default,unet")
+    parser.add_argument("--networks", default="study,regressor,default,truth,unet")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--no-torch-compile", action="store_true")

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from jaxcell.compute.backend import cores
 from jaxcell.models.autoencoder import Autoencoder
 from jaxcell.models.encoder import Encoder
+from jaxcell.models.interaction_unet import CLASSES, SQUARE, USUAL, InteractionUNet
 from jaxcell.models.regressor import DenseRegressor
 from jaxcell.models.unet import UNet
 
@@ -35,8 +36,8 @@ def torch_network(model: Any, params: Params) -> nn.Module:
     """A linen module's twin.
 
     Args:
-      model: `Autoencoder`, `DenseRegressor` with the study's encoder (dropout is left out), or
-        `UNet`; of spatial codes.
+      model: `Autoencoder`, `DenseRegressor` with the study's encoder (dropout is left out), `UNet`,
+        or `InteractionUNet` that answers with the overlap; of spatial codes.
       params: of it.
 
     Returns:
@@ -47,6 +48,8 @@ def torch_network(model: Any, params: Params) -> nn.Module:
     """
     if isinstance(model, UNet):
         return _UNet(model, params)
+    if isinstance(model, InteractionUNet) and model.target == "true_iou":
+        return _InteractionUNet(model, params)
     if isinstance(model, DenseRegressor):
         return _DenseRegressor(model, params)
     if isinstance(model, Autoencoder) and isinstance(model.encoder, Encoder):
@@ -181,6 +184,51 @@ class _Branch(nn.Module):
             x = norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
             x = convolution(functional.silu(x))
         return x
+
+
+class _InteractionUNet(nn.Module):
+    def __init__(self, model: InteractionUNet, params: Params):
+        super().__init__()
+        self.stages = len(model.features)
+        made = iter(
+            [_convolution(params[f"Conv_{n}"]) for n in range(len(params) + 1 - self.stages)]
+        )
+        self.down = nn.ModuleList(nn.ModuleList([next(made), next(made)]) for _ in model.features)
+        self.whole, self.scale = next(made), next(made)
+        ups = [_convolution({"kernel": params[f"up_{n}"]}) for n in range(self.stages - 1)]
+        self.up = nn.ModuleList(nn.ModuleList([up, next(made)]) for up in reversed(ups))
+        self.last = next(made)
+
+    def forward(self, counts: Tensor) -> Tensor:
+        x, skips = _space_to_depth(_relative(counts), SQUARE), []
+        for stage, (first, second) in enumerate(self.down):
+            if stage:
+                skips.append(x)
+                x = _space_to_depth(x, 2)
+            x = first(x)
+            x = x + second(functional.relu(x))
+        whole = functional.relu(x).mean((2, 3), keepdim=True)
+        slope, shift = self.scale(functional.relu(self.whole(whole))).chunk(2, 1)
+        x = x * (1 + slope) + shift
+        for (up, after), skip in zip(self.up, reversed(skips), strict=True):
+            x = skip + up(functional.interpolate(functional.relu(x), scale_factor=2))
+            x = x + after(functional.relu(x))
+        pixels = CLASSES * SQUARE**2
+        shown = self.last(functional.relu(x))[:, :pixels].float().unflatten(1, (CLASSES, -1))
+        shown = shown + shown.new_tensor(USUAL)[:, None, None, None]
+        _, t_cell, dendritic_cell, both = shown.softmax(1).sum((2, 3, 4)).unbind(1)
+        return 100 * both / (t_cell + dendritic_cell + both).clamp(min=1)
+
+
+def _relative(counts: Tensor) -> Tensor:
+    means = functional.avg_pool2d(counts, 8).flatten(2).sort(2).values
+    last = means.shape[2] - 1
+    low, middle, high = (
+        means[:, :, round(share * last), None, None] for share in (0.10, 0.45, 0.995)
+    )
+    variation = torch.maximum(2 * (middle - low), (high - low) / 100).clamp(min=1e-6)
+    z = (counts - middle) / variation
+    return z.sign() * ((1 + z.abs()).sqrt() - 1)
 
 
 class _SpaceToDepth(nn.Module):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxcell.models.autoencoder import plain_autoencoder, residual_autoencoder
+from jaxcell.models.interaction_unet import InteractionUNet
 from jaxcell.models.regressor import DenseRegressor
 from jaxcell.models.unet import UNet
 
@@ -15,6 +16,7 @@ MODELS = {
     "plain": PLAIN,
     "residual": residual_autoencoder(32, 0, patch=4, features=(8, 16), blocks=2, code_features=3),
     "regressor": DenseRegressor(PLAIN.encoder, hidden=(7, 5)),
+    "truth": InteractionUNet(features=(4, 6)),
     "unet": UNet(outputs=3, features=(4, 6, 8), patch=2),
 }
 

@@ -15,6 +15,7 @@ CURES = {
     "time": "take one time, `jaxcell plates FOLDER --time 1 --out TABLES`, and give TABLES instead "
     "of the folder",
 }
+PAGED = "take a plane, `jaxcell plates FOLDER --z 3 --out TABLES`, or save the maximum as a file"
 DIFFERENT = {"z": "focus", "time": "times"}
 WORDS = {"z": "planes of focus", "time": "times"}
 
@@ -62,6 +63,13 @@ def _chosen(
         kept = several.groupby(VIEW, sort=False)["path"].agg(_maximum).reset_index()
         places = several.drop_duplicates(VIEW).drop(columns="path")
         kept = places.merge(kept, on=VIEW)[list(images)]
+        paged, kept = kept[kept["path"] == ""], kept[kept["path"] != ""]
+        findings = [
+            _finding(axis, several.loc[several["plate"] == plate].merge(group[VIEW], on=VIEW),
+                     "has its planes of focus in pages of a file, over which no maximum is taken",
+                     PAGED)
+            for plate, group in paged.groupby("plate")
+        ]  # fmt: skip
     else:
         kept = several[numbers[several.index] == rule]
         lacking = several[~_keys(several).isin(_keys(kept))]
@@ -77,22 +85,24 @@ def _keys(table: pd.DataFrame) -> pd.MultiIndex:
 
 
 def _maximum(paths: Iterable[str]) -> str:
-    """One address for the planes of a stack, in one file or in several.
+    """One address for the planes of a stack, in one file or in several; '' where there is none.
 
     A projection that the microscope made stands for the planes beside it.
     """
     every = [parse(path) for path in paths]
     addresses = [address for address in every if address.plane.z == MAXIMUM] or every
+    if len({address.plane.page for address in addresses}) > 1:
+        return ""  # an address names one page
     files = tuple(dict.fromkeys(file for address in addresses for file in address.files))
     return str(Address(files, addresses[0].plane._replace(z=MAXIMUM)))
 
 
-def _finding(axis: str, group: pd.DataFrame, what: str) -> Finding:
+def _finding(axis: str, group: pd.DataFrame, what: str, cure: str = "") -> Finding:
     row = group.iloc[0]
     message = f"field {row['field']} of well {row['well']}, view {row['view']} {what}"
     problem = "z stack" if axis == "z" else "time series"
     well = row["well"] if group["well"].nunique() == 1 else ""
-    return Finding(problem, row["plate"], well, row["path"], message, CURES[axis])
+    return Finding(problem, row["plate"], well, row["path"], message, cure or CURES[axis])
 
 
 def planes_that_differ(images: pd.DataFrame) -> list[Finding]:

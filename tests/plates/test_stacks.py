@@ -46,6 +46,24 @@ def test_stacks_in_one_file_stay_in_it():
     assert images["path"].tolist() == ["stack.tif#z=max"]
 
 
+def test_no_maximum_is_taken_over_pages_that_a_list_numbers():
+    """A path names one page: the first plane must not pass for the maximum."""
+    place = {"plate": "P", "well": "A01", "field": 1}
+    rows = [
+        numbered(place | {"view": view, "z": z, "page": page}, file)
+        for view, z, page, file in (
+            *(("FITC", z, z, "stack.tif") for z in (1, 2, 3)),
+            *(("Cy5", z, 2, f"c{z}.tif") for z in (1, 2)),
+        )
+    ]
+    images, (finding,) = one_plane_a_view(images_table(rows), "max")
+    assert images["path"].tolist() == ["c1.tif|c2.tif#page=2&z=max"]
+    assert finding.fatal and finding.well == "A01" and "FITC" in finding.message
+    assert "--z 3" in finding.cure and "--z max" not in finding.cure
+    images, findings = one_plane_a_view(images_table(rows), 2)
+    assert not findings and "stack.tif#page=2&z=2" in set(images["path"])
+
+
 def test_a_series_of_times_is_no_stack_of_focus():
     table = _table(*[("A01", "FITC", z, t, f"{t}{z}.tif") for z in (1, 2) for t in (1, 2)])
     _, findings = one_plane_a_view(table, "max")

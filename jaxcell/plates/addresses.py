@@ -56,7 +56,7 @@ def plane_of(cells: Mapping[str, str]) -> Plane:
     """The plane that a row of `images.csv` names in its columns page, channel, z and time.
 
     Raises:
-      ValueError: it is no number from 1, nor, of z, `max`; or a page is named beside an axis.
+      ValueError: it is no number from 1, nor, of z, `max`.
     """
     chosen: dict[str, int | str] = {}
     for name in Plane._fields:
@@ -68,8 +68,6 @@ def plane_of(cells: Mapping[str, str]) -> Plane:
             raise ValueError(f"{name} '{text}' is not {rule}")
         elif text:
             chosen[name] = int(text)
-    if "page" in chosen and "channel" in chosen:
-        raise ValueError("it names a page and a channel: a page is one channel already")
     return Plane(**chosen)
 
 

@@ -98,8 +98,10 @@ def _planes(row: dict, address: Address, header: Header) -> Iterator[dict]:
         named = dict(zip(open_axes, numbers))
         view = row["view"]
         if "channel" in named:
-            names = header.channels or [f"C{place}" for place in range(1, named["channel"] + 1)]
-            view = f"{view} {names[named['channel'] - 1]}"
+            number = named["channel"]
+            # Names that are fewer than the channels do not say which is which.
+            told = len(header.channels) == header.sizes["channel"]
+            view = f"{view} {header.channels[number - 1] if told else f'C{number}'}"
         if "page" in named:
             view = f"{view} page {named['page']}"
         plane = chosen._replace(**named)

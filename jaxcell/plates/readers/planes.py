@@ -64,7 +64,8 @@ def place_of(axes: str, shape: tuple[int, ...], plane: Plane) -> tuple[int | sli
     Args:
       axes: a letter an axis, of `AXES`, Y and X among them.
       shape: of the array.
-      plane: which one; an axis of one needs no number.
+      plane: which one; an axis of one needs no number. Over several axes of one meaning a number
+        counts the last the fastest, as `sizes_of` counts them together.
 
     Returns:
       A number for each axis other than Y and X; a slice of all for a maximum, and for Y and X.
@@ -72,24 +73,23 @@ def place_of(axes: str, shape: tuple[int, ...], plane: Plane) -> tuple[int | sli
     Raises:
       BadImage: the file has no such plane, or has several and nobody says which.
     """
-    index: list[int | slice] = []
-    chosen = plane._asdict()
-    for axis, size in zip(axes, shape, strict=True):
-        name = AXES.get(axis, "page")
-        number = chosen[name]
-        if axis in "YX" or (number == MAXIMUM and size > 1):
-            index.append(slice(None))
-        elif size == 1:
-            index.append(0)
-        elif number is None:
-            sizes = sizes_of(axes, shape)
+    index: list[int | slice] = [slice(None) if axis in "YX" else 0 for axis in axes]
+    sizes = sizes_of(axes, shape)
+    for name, number in plane._asdict().items():
+        if name not in sizes:
+            continue
+        if number is None:
             raise BadImage(f"the file holds {held(sizes)}", PROJECT if "z" in sizes else CHOOSE)
-        elif int(number) > size:
-            raise BadImage(f"the file has no {name} {number}, but {size}", CHOOSE)
-        else:
-            index.append(int(number) - 1)
-        if axis not in "YX" and size > 1:
-            chosen[name] = None  # two axes of one meaning need a page each
+        if number != MAXIMUM and int(number) > sizes[name]:
+            raise BadImage(f"the file has no {name} {number}, but {sizes[name]}", CHOOSE)
+        own = [
+            place
+            for place, (axis, size) in enumerate(zip(axes, shape))
+            if axis not in "YX" and size > 1 and AXES.get(axis, "page") == name
+        ]
+        first = 0 if number == MAXIMUM else int(number) - 1
+        for place, at in zip(own, np.unravel_index(first, [shape[place] for place in own])):
+            index[place] = slice(None) if number == MAXIMUM else int(at)
     _refuse_absent(axes, shape, plane)
     return tuple(index)
 

@@ -108,6 +108,8 @@ def _header(file: tifffile.TiffFile, plane: Plane | None) -> Header:
         chosen, _ = _chosen(file, plane)
         for page in chosen:
             _check_tags(page)
+        if plane.page is not None:
+            sizes = sizes_of(page.axes, page.shape)
         if any(each.compression != 1 for each in chosen):
             _decode(file, plane)  # of a compressed image only decoding tells
     sides = dict(zip(page.axes, page.shape))
@@ -175,6 +177,9 @@ def _chosen(file: tifffile.TiffFile, plane: Plane) -> tuple[list, tuple[int | sl
             raise BadImage(f"the file has no page {plane.page}, but {number}", CHOOSE)
         _checked(list(file.series[0].pages), file)
         page = file.pages[plane.page - 1].aspage()
+        if plane.channel is not None and not sizes_of(page.axes, page.shape):
+            cure = "name the page or the channel, and leave the other column empty"
+            raise BadImage(f"page {plane.page} is one channel of the file already", cure)
         return [page], place_of(page.axes, page.shape, plane._replace(page=None))
     pages, axes, shape = _pages(file)
     first = _checked(pages, file)[0]

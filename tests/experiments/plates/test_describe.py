@@ -7,6 +7,7 @@ from vendor_plates import planes, write_opera
 from jaxcell.experiments.plates.describe import describe_plates
 from jaxcell.plates.folder import read_plates
 from jaxcell.plates.images import read_view
+from jaxcell.plates.tables import read_images
 
 VIEWS = {"t_cell": "FITC", "dendritic_cell": "TexasRed"}
 
@@ -77,6 +78,24 @@ def test_stacks_of_channels_and_names_with_a_well(tmp_path):
     np.testing.assert_array_equal(
         read_view(rows["H12", "dendritic_cell"]), counts["H12"][1].astype(np.uint16) * 16
     )
+
+
+@pytest.mark.parametrize("ome", [False, True])
+def test_colours_in_several_pages_or_channels_are_a_view_each(tmp_path, ome):
+    """Their tables are read again as they were seen."""
+    counts = np.random.default_rng(2).integers(0, 250, (2, 16, 16, 3), np.uint8)
+    about = {"axes": "CYXS", "Channel": {"Name": ["left", "right"]}} if ome else None
+    name = f"scan_B02{'.ome' if ome else ''}.tif"
+    tifffile.imwrite(tmp_path / name, counts, photometric="rgb", metadata=about)
+    out = tmp_path / "tables"
+    assert "problem" not in _describe(tmp_path, out, condition="OVA")
+    images, findings = read_images(out / "images.csv")
+    assert not findings and images["view"].nunique() == 6
+    channels = counts.transpose(0, 3, 1, 2).reshape(6, -1).astype(np.uint16) * 16
+    read = {read_view(path).tobytes() for path in images["path"]}
+    assert read == {channel.tobytes() for channel in channels}
+    plates = read_plates(out, dict(zip(VIEWS, images["view"])))
+    assert not plates.findings and len(plates.images) == 2
 
 
 def test_192_stacks_are_one_line_that_names_a_command(tmp_path):

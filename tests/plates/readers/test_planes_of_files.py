@@ -138,6 +138,39 @@ def test_a_cut_png_is_found(tmp_path, share):
     assert finding.fatal and ("damaged" in finding.message or "not a PNG" in finding.message)
 
 
+COLOURS = DRAW.integers(0, 250, (2, 20, 30, 3), np.uint8)
+
+
+def test_colours_of_pages_are_told_apart(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOURS, photometric="rgb", metadata=None)
+    addresses = [f"{path}#page={page}&channel={channel}" for page in (1, 2) for channel in (1, 3)]
+    for address, page, colour in zip(addresses, (0, 0, 1, 1), (0, 2, 0, 2)):
+        expected = COLOURS[page, ..., colour].astype(np.uint16) * 16
+        np.testing.assert_array_equal(read_view(address), expected)
+    assert not check_images(_one(*addresses))
+    (finding,) = check_images(_one(addresses[0], addresses[0]))
+    assert finding.fatal and "one and the same" in finding.message
+
+
+def test_a_page_of_grey_has_no_channel_beside(tmp_path):
+    _ome(tmp_path / "a.tif")
+    with pytest.raises(BadImage, match="page 4 is one channel of the file already"):
+        read_view(f"{tmp_path / 'a.tif'}#page=4&channel=1")
+
+
+def test_channels_of_colours_are_numbered_through(tmp_path):
+    """Two channels of three samples are six, the samples the fastest."""
+    path = tmp_path / "a.ome.tif"
+    names = {"axes": "CYXS", "Channel": {"Name": ["left", "right"]}}
+    tifffile.imwrite(path, COLOURS, photometric="rgb", metadata=names)
+    for number in range(1, 7):
+        expected = COLOURS[(number - 1) // 3, ..., (number - 1) % 3].astype(np.uint16) * 16
+        np.testing.assert_array_equal(read_view(f"{path}#channel={number}"), expected)
+    with pytest.raises(BadImage, match="no channel 7, but 6"):
+        read_view(f"{path}#channel=7")
+
+
 def test_planes_of_several_files_become_their_maximum(tmp_path):
     for z in range(3):
         tifffile.imwrite(tmp_path / f"{z}.tif", STACK[0, z], photometric="minisblack")

@@ -9,7 +9,13 @@ from jaxcell.plates.files import visible_files
 from jaxcell.plates.findings import Finding, unseen, visible
 from jaxcell.plates.layouts.blocks import find_blocks
 from jaxcell.plates.layouts.sheets import WORKBOOKS, read_csv_cells
-from jaxcell.plates.layouts.workbook import NAMELESS, Layout, layout_of_blocks, open_layout
+from jaxcell.plates.layouts.workbook import (
+    NAMELESS,
+    Layout,
+    layout_of_blocks,
+    open_layout,
+    plate_id_in_name,
+)
 from jaxcell.plates.tables import EVERY, WELL_COLUMNS, is_layout, read_wells, wells_table
 
 # No CSV of blocks is larger; tables of results are.
@@ -126,10 +132,16 @@ def _open(path: Path, plates: set[str]) -> Layout | None:
 
 
 def _plate_of(path: Path, plates: set[str]) -> str | None:
-    """The plate with which a file's name begins, or the only one there is; None for neither."""
+    """The plate with whose id a file's name begins; without any id in it the only plate there is.
+
+    None where there are several, or the id is of another plate: `P10 layout` is none of plate P1.
+    """
     name = path.stem.casefold()
-    begun = sorted((plate for plate in plates if name.startswith(plate.casefold())), key=len)
-    return begun[-1] if begun else next(iter(plates)) if len(plates) == 1 else None
+    begun = [plate for plate in plates if name.startswith(plate.casefold())]
+    begun = [plate for plate in begun if not name[len(plate) :][:1].isalnum()]
+    if begun:
+        return max(begun, key=len)
+    return next(iter(plates)) if len(plates) == 1 and not plate_id_in_name(path) else None
 
 
 def _join(tables: list[pd.DataFrame]) -> tuple[pd.DataFrame, list[Finding]]:

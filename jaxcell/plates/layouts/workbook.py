@@ -121,10 +121,15 @@ def _read_sheets(sheets: list[tuple[Cells, Grid]], path: Path, plate: str | None
 
 def _plate_ids(title: SheetCell | None, path: Path, plate: str | None) -> tuple[str, ...]:
     """What the user, the file name and the sheet's title state, once each."""
-    in_name = re.match(PLATE_ID.pattern + r"(?![A-Za-z0-9])", path.stem)
     in_sheet = PLATE_ID.fullmatch(str(title.value)) if title is not None else None
-    found = (plate, in_name and in_name[0], in_sheet and in_sheet[0])
+    found = (plate, plate_id_in_name(path), in_sheet and in_sheet[0])
     return tuple(dict.fromkeys(text for text in found if text))
+
+
+def plate_id_in_name(path: Path) -> str:
+    """The plate id with which a file's name begins; '' for none."""
+    match = re.match(PLATE_ID.pattern + r"(?![A-Za-z0-9])", path.stem)
+    return match[0] if match else ""
 
 
 def _check_ids(

@@ -147,6 +147,9 @@ def test_whose_blocks_they_are(tmp_path):
     _write(tmp_path / "P10 layout.csv", lines)
     wells, _ = read_layouts(tmp_path, _images("P1", "P10"))
     assert set(wells["plate"]) == {"P10"}
+    for plates in (("P1",), ("P1", "P2")):
+        wells, (note,) = read_layouts(tmp_path, _images(*plates))
+        assert wells.empty and "layout of plate P10, but there are no images" in note.message
 
 
 def test_other_tables_are_no_layouts(tmp_path):

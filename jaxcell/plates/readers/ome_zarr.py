@@ -31,6 +31,10 @@ SUFFIXES = METADATA
 # Files of an array that hold no pixels.
 ABOUT = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 AXES = {"channel": "C", "time": "T", "space": "Z"}
+WHOLE = (
+    "copy its whole folder again; where the image is 0 in truth, write it with "
+    "`write_empty_chunks`, so that nothing can be missing"
+)
 
 
 class Image(NamedTuple):
@@ -75,8 +79,12 @@ def read_plate(group: Path) -> tuple[list[dict], list[Finding]]:
 def _well_rows(group: Path) -> list[dict]:
     if _metadata_file(group) is None:
         return []
-    rows = []
-    for number, entry in enumerate(_validated(_attributes(group)).well.images, 1):
+    rows, entries = [], _validated(_attributes(group)).well.images
+    rounds = {entry.acquisition for entry in entries}
+    if len(rounds) > 1:
+        # Each has the fields anew: numbered through, they would be other fields.
+        raise ValueError(f"well {group.parent.name}/{group.name} has {len(rounds)} acquisitions")
+    for number, entry in enumerate(entries, 1):
         file = _metadata_file(group / entry.path)
         if file is None:
             # It is listed: that it cannot be read is said when the plate is checked.
@@ -169,7 +177,7 @@ def _check_chunks(folder: Path, array: Any) -> None:
     wanted = math.prod(-(-size // part) for size, part in zip(array.shape, chunk, strict=True))
     there = sum(file.is_file() and file.name not in ABOUT for file in folder.rglob("*"))
     if there < wanted:
-        raise BadImage(f"{wanted - there} of its {wanted} chunks are missing", COPY)
+        raise BadImage(f"{wanted - there} of its {wanted} chunks are missing", WHOLE)
 
 
 def _image(file: Path) -> Image:
@@ -190,7 +198,9 @@ def _described(file: Path, *changed: int) -> Image:
         for name, axis in zip(names, scales.axes)
     )
     place = letters.index("X")
-    scale = next(step.scale for step in first.coordinateTransformations if step.type == "scale")
+    # What is said of all resolutions is applied after what is said of the first.
+    steps = [*first.coordinateTransformations, *(scales.coordinateTransformations or ())]
+    scale = math.prod(step.scale[place] for step in steps if step.type == "scale")
     unit = getattr(scales.axes[place], "unit", None)
     labels = [one.get("label") or "" for one in about.get("omero", {}).get("channels", ())]
     told = all(labels) and len(set(labels)) == len(labels)
@@ -198,7 +208,7 @@ def _described(file: Path, *changed: int) -> Image:
         folder=file.parent / first.path,
         axes=letters,
         channels=tuple(labels) if told else (),
-        pixel_um=in_um(scale[place], unit),
+        pixel_um=in_um(scale, unit),
     )
 
 

@@ -1,5 +1,6 @@
 """How large a pixel is, as image files say it in their several ways."""
 
+import html
 import math
 import re
 
@@ -8,10 +9,11 @@ import tifffile
 # Widths that a microscope may have: below and above stand resolutions of printers and screens
 # (72 a inch is 353 um), and files whose maker left the tag as it was.
 LEAST_UM, MOST_UM = 0.02, 50.0
-# um in one of each, as OME, ImageJ and MetaMorph write them.
+# um in one of each, as OME, OME-Zarr, ImageJ and MetaMorph write them.
 UNITS_UM = {
-    "m": 1e6, "mm": 1e3, "cm": 1e4, "um": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0,
-    "nm": 1e-3, "inch": 25400.0,
+    "m": 1e6, "mm": 1e3, "cm": 1e4, "um": 1.0, "nm": 1e-3, "å": 1e-4, "in": 25400.0,
+    "meter": 1e6, "millimeter": 1e3, "centimeter": 1e4, "micrometer": 1.0, "nanometer": 1e-3,
+    "angstrom": 1e-4, "inch": 25400.0, "micron": 1.0, "microns": 1.0,
 }  # fmt: skip
 # TIFF 6.0, section 8, ResolutionUnit.
 RESOLUTION_UNITS = {2: "inch", 3: "cm"}
@@ -46,7 +48,7 @@ def _of_ome(metadata: str) -> float:
     said: dict[str, str] = {}
     for match in OME.finditer(metadata):
         said.setdefault(match["unit"] or "", match["value"])
-    return in_um(said.get(""), said.get("Unit", "um"))
+    return in_um(said.get(""), html.unescape(said.get("Unit", "um")))  # `&#181;m`
 
 
 def in_um(length: object, unit: str | None) -> float:

@@ -1,5 +1,6 @@
 """Each instrument's plate, with the traps that its files hold."""
 
+import json
 import math
 import shutil
 
@@ -287,3 +288,60 @@ def test_stacks_of_ome_zarr_are_chosen_from_as_others(tmp_path, version):
     both = zip(some, deeper)
     highest = [one._replace(counts=np.maximum(one.counts, other.counts)) for one, other in both]
     _check(one_plane_a_view(every, "max")[0], _expected(highest))
+
+
+def _described_anew(group, change):
+    """Changes what each group of OME-Zarr 0.5 says, by `change(ome)`."""
+    for file in group.rglob("zarr.json"):
+        about = json.loads(file.read_text())
+        if ome := about.get("attributes", {}).get("ome"):
+            change(ome)
+            file.write_text(json.dumps(about))
+
+
+def _pixels_of(folder, change):
+    _described_anew(vendor.write_ome_zarr(folder, planes()), change)
+    images, findings = find_images(folder)
+    assert not findings
+    return images["pixel_um"].to_numpy()
+
+
+@pytest.mark.parametrize(
+    ("unit", "length"),
+    [("nanometer", 650), ("millimeter", 0.00065), ("meter", 6.5e-7), ("angstrom", 6500)],
+)
+def test_ome_zarr_counts_in_any_unit(tmp_path, unit, length):
+    def change(ome):
+        for scales in ome.get("multiscales", ()):
+            for axis in scales["axes"][1:]:
+                axis["unit"] = unit
+            (step,) = scales["datasets"][0]["coordinateTransformations"]
+            step["scale"] = [1, 1, length, length]
+
+    assert _pixels_of(tmp_path, change) == pytest.approx(PIXEL_UM)
+
+
+def test_the_scale_of_all_resolutions_comes_on_top_of_that_of_the_first(tmp_path):
+    """NGFF 0.5, multiscales: the transformations of all levels are applied after those of each."""
+
+    def change(ome):
+        for scales in ome.get("multiscales", ()):
+            (step,) = scales["datasets"][0]["coordinateTransformations"]
+            step["scale"] = [1, 1, 2, 2]
+            whole = {"type": "scale", "scale": [1, 1, PIXEL_UM / 2, PIXEL_UM / 2]}
+            scales["coordinateTransformations"] = [whole]
+
+    assert _pixels_of(tmp_path, change) == pytest.approx(PIXEL_UM)
+
+
+def test_acquisitions_of_a_well_do_not_pass_for_its_fields(tmp_path):
+    def change(ome):
+        for number, image in enumerate(ome.get("well", {}).get("images", ())):
+            image["acquisition"] = number
+        if "plate" in ome:
+            ome["plate"]["acquisitions"] = [{"id": 0}, {"id": 1}]
+
+    _described_anew(vendor.write_ome_zarr(tmp_path, planes()), change)
+    images, (finding,) = find_images(tmp_path)
+    assert images.empty and finding.fatal and "well B/2 has 2 acquisitions" in finding.message
+    assert "images.csv" in finding.cure

@@ -56,6 +56,25 @@ def test_names_and_pixels_as_the_file_says_them(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("length", "unit"),
+    [(0.65, "&#181;m"), (0.65, "&#xB5;m"), (0.65, "µm"), (6500, "Å"), (650, "nm"), (0.65, None)],
+)
+def test_the_units_of_ome_as_any_program_writes_them(tmp_path, length, unit):
+    """Some writers of XML put signs that are not ASCII as numbers."""
+    said = "" if unit is None else f' PhysicalSizeXUnit="{unit}"'
+    xml = (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="30" SizeY="20" SizeZ="1"'
+        f' SizeC="1" SizeT="1" PhysicalSizeX="{length}"{said}>'
+        '<Channel ID="Channel:0:0" SamplesPerPixel="1"/><TiffData/></Pixels></Image></OME>'
+    )
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, STACK[0, 0], description=xml.encode(), metadata=None)
+    assert tiff.read_header(path).pixel_um == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize(
     ("options", "pixel_um"),
     [
         ({"resolution": (20000, 20000), "resolutionunit": "CENTIMETER"}, 0.5),

@@ -4,8 +4,10 @@ A well's label holds for all its patches, so what both readers learn (means of c
 classes) is linear in the labels of wells: thousands of shuffled labels cost a matrix product.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.covariance import ledoit_wolf
 
 NEIGHBOURS = 15
@@ -15,6 +17,20 @@ SMALLEST_SHARE = 1e-3
 TIE_BREAK = 1e-3
 # Distances held at a time, 32 MB.
 DISTANCES_AT_ONCE = 8_000_000
+# Scores held at a time, 32 MB.
+VALUES_AT_ONCE = 4_000_000
+
+
+class Readers(NamedTuple):
+    """What is read of wells and patches, whose labels are given last.
+
+    Attributes:
+      wells: labels int [P, W] -> scores float32 [P, W, C], higher for wells of that class.
+      patches: labels int [W] -> scores float32 [N, C].
+    """
+
+    wells: Callable[[np.ndarray], np.ndarray]
+    patches: Callable[[np.ndarray], np.ndarray]
 
 
 def well_means(features: np.ndarray, well_of: np.ndarray, wells: int) -> np.ndarray:
@@ -60,17 +76,22 @@ def whitening(features: np.ndarray, well_of: np.ndarray) -> tuple[np.ndarray, np
     return centre, whiten, min(1.0 - float(shrinkage), 1.0 - SMALLEST_SHARE)
 
 
-def linear_scores(
-    points: np.ndarray, trained: np.ndarray, labels: np.ndarray, kept: float
-) -> np.ndarray:
-    """Linear discriminant scores with equal priors, for many labellings at once.
+class Discriminant(NamedTuple):
+    """Linear discriminants of P labellings: means [P, C, D], correction [P, C, C], norms [P, C]."""
+
+    means: np.ndarray
+    correction: np.ndarray
+    norms: np.ndarray
+
+
+def discriminant(trained: np.ndarray, labels: np.ndarray, kept: float) -> Discriminant:
+    """Linear discriminants with equal priors, for many labellings at once.
 
     In whitened space the covariance inside classes is I - kept * (that of class means), so its
     inverse needs a matrix of C x C only (Woodbury's identity). With the covariance of all wells
     in its place a strong effect would be taken for noise in its own direction.
 
-    points [M, D], means of training wells [T, D] and their one-hot labels [P, T, C] -> float64
-    [P, M, C]: log-likelihood of each class up to a term that all classes share.
+    Of means of training wells [T, D] and their one-hot labels [P, T, C].
 
     Source: Fisher 1936; Friedman 1989 (regularised discriminant analysis).
     """
@@ -79,28 +100,47 @@ def linear_scores(
     products = means @ np.swapaxes(means, 1, 2)
     priors = np.eye(labels.shape[2]) * (len(trained) / counts)[:, None]
     correction = np.linalg.solve(priors - kept * products, kept * products)
-    scores = points @ np.swapaxes(means, 1, 2)
-    scores = scores + scores @ correction
-    norms = np.einsum("pcc->pc", products + products @ correction)
-    return scores - 0.5 * norms[:, None]
+    norms = np.einsum("pcc->pc", products) + np.einsum("pcd,pdc->pc", products, correction)
+    return Discriminant(means, correction, norms)
+
+
+def linear_scores(points: np.ndarray, learnt: Discriminant) -> np.ndarray:
+    """float64 [P, M, C] of points [M, D]: log-likelihood of each class up to a term shared by all.
+
+    A few points at a time, which are many where they are patches.
+    """
+    labellings, classes = learnt.norms.shape
+    result = np.empty((labellings, len(points), classes))
+    step = max(1, VALUES_AT_ONCE // (labellings * classes))
+    for start in range(0, len(points), step):
+        scores = points[start : start + step] @ np.swapaxes(learnt.means, 1, 2)
+        result[:, start : start + step] = scores + scores @ learnt.correction
+    return result - 0.5 * learnt.norms[:, None]
 
 
 def log_odds(scores: np.ndarray) -> np.ndarray:
     """log(share / (1 - share)) of each class, last, where shares are proportional to exp(scores).
 
     A middle class (stronger than one, weaker than another) has no linear score of its own that
-    ranks wells; its odds do.
+    ranks wells; its odds do. What the others sum up to is what comes before a class and what comes
+    after it, so that many classes cost no more than their number.
     """
-    others = [np.delete(scores, c, axis=-1) for c in range(scores.shape[-1])]
-    return np.stack(
-        [scores[..., c] - logsumexp(rest, axis=-1) for c, rest in enumerate(others)], axis=-1
-    )
+    flat = scores.reshape(-1, scores.shape[-1])
+    result = np.empty_like(flat)
+    step = max(1, VALUES_AT_ONCE // flat.shape[1])
+    for start in range(0, len(flat), step):
+        own = flat[start : start + step].T.astype(np.float64)  # [C, M]
+        before, after = np.full((2, *own.shape), -np.inf)
+        before[1:] = np.logaddexp.accumulate(own[:-1], axis=0)
+        after[:-1] = np.logaddexp.accumulate(own[:0:-1], axis=0)[::-1]
+        result[start : start + step] = (own - np.logaddexp(before, after)).T
+    return result.reshape(scores.shape)
 
 
-def probe(
-    features: np.ndarray, well_of: np.ndarray, folds: np.ndarray, labels: np.ndarray, classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Linear probe: every well scored by a discriminant that was trained on the other folds.
+def probe_readers(
+    features: np.ndarray, well_of: np.ndarray, folds: np.ndarray, classes: int
+) -> Readers:
+    """A linear probe, fitted to all but labels: a discriminant trained on the other folds.
 
     A well's score is the mean of its patches' scores, which is the score of their mean.
 
@@ -108,23 +148,45 @@ def probe(
       features: float [N, D], finite.
       well_of: int [N], the well of each patch in [0, W).
       folds: int [W].
-      labels: int [P, W]; the first labelling is the one that patches are scored with.
+      classes: C.
+    """
+    parts = []
+    for fold in np.unique(folds):
+        test = folds == fold
+        centre, whiten, kept = whitening(features[~test[well_of]], well_of[~test[well_of]])
+        means = well_means((features - centre) @ whiten, well_of, len(folds))
+        parts.append((test, centre, whiten, kept, means))
+
+    def wells(labels: np.ndarray) -> np.ndarray:
+        hot = one_hot(labels, classes)
+        scores = np.zeros(hot.shape, np.float32)
+        for test, _, _, kept, means in parts:
+            learnt = discriminant(means[~test], hot[:, ~test], kept)
+            scores[:, test] = linear_scores(means[test], learnt)
+        return log_odds(scores)
+
+    def patches(labels: np.ndarray) -> np.ndarray:
+        hot = one_hot(labels[None], classes)
+        scores = np.zeros((len(features), classes), np.float32)
+        for test, centre, whiten, kept, means in parts:
+            tested = test[well_of]
+            learnt = discriminant(means[~test], hot[:, ~test], kept)
+            scores[tested] = linear_scores((features[tested] - centre) @ whiten, learnt)[0]
+        return log_odds(scores)
+
+    return Readers(wells, patches)
+
+
+def probe(
+    features: np.ndarray, well_of: np.ndarray, folds: np.ndarray, labels: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `probe_readers` say of labels int [P, W]; patches of the first labelling.
 
     Returns:
       float32 [P, W, C] and [N, C], log odds of each class for wells and patches.
     """
-    hot = one_hot(labels, classes)
-    wells = np.zeros(hot.shape, np.float32)
-    patches = np.zeros((len(features), classes), np.float32)
-    for fold in np.unique(folds):
-        test = folds == fold
-        tested = test[well_of]
-        centre, whiten, kept = whitening(features[~tested], well_of[~tested])
-        points = (features - centre) @ whiten
-        means = well_means(points, well_of, len(folds))
-        wells[:, test] = linear_scores(means[test], means[~test], hot[:, ~test], kept)
-        patches[tested] = linear_scores(points[tested], means[~test], hot[:1, ~test], kept)[0]
-    return log_odds(wells), log_odds(patches)
+    read = probe_readers(features, well_of, folds, classes)
+    return read.wells(labels), read.patches(labels[0])
 
 
 def neighbour_votes(
@@ -165,6 +227,43 @@ def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return shares / np.maximum(shares.sum(axis=2, keepdims=True), 1e-30)
 
 
+def neighbour_readers(
+    features: np.ndarray,
+    well_of: np.ndarray,
+    folds: np.ndarray,
+    classes: int,
+    neighbours: int = NEIGHBOURS,
+) -> Readers:
+    """Every well judged by the patches of other folds that lie nearest to its patches.
+
+    As `probe_readers`, with shares of the votes in place of log odds, and features in units in
+    which distances mean something. `neighbours` are at most half of what a class has on average.
+
+    Source: Fix and Hodges 1951.
+    """
+    groups = folds[well_of]
+    fair = max(1, len(features) // (2 * classes))
+    votes = neighbour_votes(features, well_of, groups, min(neighbours, fair))
+    by_well = well_means(votes, well_of, len(folds)).astype(np.float32)
+
+    def wells(labels: np.ndarray) -> np.ndarray:
+        hot = one_hot(labels, classes)
+        shares = np.zeros(hot.shape, np.float32)
+        for test in (folds == fold for fold in np.unique(folds)):
+            shares[:, test] = vote_shares(by_well[np.ix_(test, ~test)], hot[:, ~test])
+        return shares
+
+    def patches(labels: np.ndarray) -> np.ndarray:
+        hot = one_hot(labels[None], classes)
+        shares = np.zeros((len(features), classes), np.float32)
+        for fold in np.unique(folds):
+            tested, trained = groups == fold, folds != fold
+            shares[tested] = vote_shares(votes[tested][:, trained], hot[:, trained])[0]
+        return shares
+
+    return Readers(wells, patches)
+
+
 def nearest_neighbours(
     features: np.ndarray,
     well_of: np.ndarray,
@@ -173,25 +272,9 @@ def nearest_neighbours(
     classes: int,
     neighbours: int = NEIGHBOURS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Every well judged by the patches of other folds that lie nearest to its patches.
-
-    As `probe`, with shares of the votes in place of log odds, and features in units in which
-    distances mean something. `neighbours` are at most half of what a class has on average.
-
-    Source: Fix and Hodges 1951.
-    """
-    hot = one_hot(labels, classes)
-    groups = folds[well_of]
-    fair = max(1, len(features) // (2 * classes))
-    votes = neighbour_votes(features, well_of, groups, min(neighbours, fair))
-    by_well = well_means(votes, well_of, len(folds)).astype(np.float32)
-    wells = np.zeros(hot.shape, np.float32)
-    patches = np.zeros((len(features), classes), np.float32)
-    for fold in np.unique(folds):
-        test, tested = folds == fold, groups == fold
-        wells[:, test] = vote_shares(by_well[np.ix_(test, ~test)], hot[:, ~test])
-        patches[tested] = vote_shares(votes[tested][:, ~test], hot[:1, ~test])[0]
-    return wells, patches
+    """What `neighbour_readers` say of labels int [P, W], as `probe` does."""
+    read = neighbour_readers(features, well_of, folds, classes, neighbours)
+    return read.wells(labels), read.patches(labels[0])
 
 
 def leaky_probe(
@@ -206,7 +289,7 @@ def leaky_probe(
         points = (features - centre) @ whiten
         means = well_means(points[~test], well_in_training, len(trained))
         hot = one_hot(labels[trained], result.shape[1])[None]
-        result[test] = linear_scores(points[test], means, hot, kept)[0]
+        result[test] = linear_scores(points[test], discriminant(means, hot, kept))[0]
     return result
 
 

@@ -32,13 +32,14 @@ def score_features(
         names = ("probe", "neighbours", "silhouette", "map", "map_chance", "map_p")
         return {"reason": reason} | dict.fromkeys(names), None
     classes = int(design.labels.max()) + 1
-    linear = probes.probe(features, design.well_of, design.folds, design.labellings, classes)
+    linear = probes.probe_readers(features, design.well_of, design.folds, classes)
     few = drawn_patches(design.well_of, seed)
-    near = probes.nearest_neighbours(
-        features[few], design.well_of[few], design.folds, design.labellings, classes
-    )
+    near = probes.neighbour_readers(features[few], design.well_of[few], design.folds, classes)
     means = probes.well_means(features, design.well_of, len(design.labels))
-    readings = {"probe": (*linear, design.well_of), "neighbours": (*near, design.well_of[few])}
+    readings = {
+        "probe": (linear.wells, linear.patches(design.labels), design.well_of),
+        "neighbours": (near.wells, near.patches(design.labels), design.well_of[few]),
+    }
     return _judge(readings, means, design)
 
 
@@ -58,13 +59,12 @@ def score_position(design: Design) -> tuple[dict, dict[str, np.ndarray]]:
     if plate.shape[1] > 1:
         place = np.column_stack([place, plate, *(place * p[:, None] for p in plate.T)])
     near = np.column_stack([row, column, plate / np.sqrt(2)])
-    alone = np.arange(len(wells))
-    shared = (alone, design.folds, design.labellings, int(design.labels.max()) + 1)
-    linear, _ = probes.probe(place, *shared)
-    nearest, _ = probes.nearest_neighbours(near, *shared, POSITION_NEIGHBOURS)
+    shared = (np.arange(len(wells)), design.folds, int(design.labels.max()) + 1)
+    linear = probes.probe_readers(place, *shared).wells
+    nearest = probes.neighbour_readers(near, *shared, POSITION_NEIGHBOURS).wells
     readings = {
-        name: (scores, scores[0][design.well_of], design.well_of)
-        for name, scores in (("probe", linear), ("neighbours", nearest))
+        name: (read, read(design.labels[None])[0][design.well_of], design.well_of)
+        for name, read in (("probe", linear), ("neighbours", nearest))
     }
     return _judge(readings, near, design)
 
@@ -72,14 +72,16 @@ def score_position(design: Design) -> tuple[dict, dict[str, np.ndarray]]:
 def _judge(
     readings: Mapping[str, tuple], means: np.ndarray, design: Design
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    """Scores of what each reader said of wells [1 + P, W, C] and of patches [N, C]."""
+    """Scores of what each reader says of wells, by their labels, and of patches [N, C]."""
     result, draws = {"reason": None}, {}
-    for name, (wells, patches, well_of) in readings.items():
-        statistics = well_scores.auroc(wells, design.labellings)
-        draws[name] = well_scores.drawn_auroc(wells[0], design.labels, design.weights)
-        accuracy = well_scores.drawn_accuracy(wells[0], design.labels, design.weights)
+    classes = int(design.labels.max()) + 1
+    for name, (read, patches, well_of) in readings.items():
+        statistics = well_scores.auroc_of_labellings(read, design.labellings, classes)
+        wells = read(design.labels[None])[0]
+        draws[name] = well_scores.drawn_auroc(wells, design.labels, design.weights)
+        accuracy = well_scores.drawn_accuracy(wells, design.labels, design.weights)
         result[name] = {
-            "balanced_accuracy": well_scores.balanced_accuracy(wells[0], design.labels),
+            "balanced_accuracy": well_scores.balanced_accuracy(wells, design.labels),
             "interval": well_scores.interval(accuracy),
             "patch_balanced_accuracy": well_scores.balanced_accuracy(
                 patches, design.labels[well_of]

@@ -1,7 +1,11 @@
 """How well labels of wells are read, how sure that is, and what chance alone would give."""
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy.stats import rankdata
+
+# Values held at a time, 64 MB.
+VALUES_AT_ONCE = 8_000_000
 
 
 def recalls(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -20,19 +24,41 @@ def auroc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Area under the ROC curve, each class against the rest, mean over classes; 0.5 by chance.
 
     float64 [P] of scores [P, W, C], higher for wells of that class, and labels [P, W], every class
-    in each labelling; a tie counts one half.
+    in each labelling; a tie counts one half. Each well is compared with all others in the score of
+    its own class, which is no more work for many classes than for few.
 
-    Source: Hanley and McNeil 1982, by the rank sum of Mann and Whitney 1947.
+    Source: Hanley and McNeil 1982, by the count of Mann and Whitney 1947.
     """
     classes, wells = scores.shape[2], scores.shape[1]
-    total = np.zeros(len(scores))
-    for label in range(classes):
-        ranks = rankdata(scores[:, :, label], axis=1)
-        positive = labels == label
-        count = positive.sum(axis=1)
-        above = (ranks * positive).sum(axis=1) - count * (count + 1) / 2
-        total += above / (count * (wells - count))
-    return total / classes
+    result = np.empty(len(scores))
+    for place, (own, label) in enumerate(zip(scores, labels)):
+        of_class = own.T[label]  # [W, W], the scores of all wells in the class of each
+        mine = np.diagonal(of_class)[:, None]
+        above = (mine > of_class).sum(axis=1) + 0.5 * (mine == of_class).sum(axis=1)
+        count = np.bincount(label, minlength=classes)
+        # Of each two of a class one is above the other, or both one half; each ties with itself.
+        others = np.bincount(label, above, classes) - count**2 / 2
+        result[place] = (others / (count * (wells - count))).mean()
+    return result
+
+
+def auroc_of_labellings(
+    read: Callable[[np.ndarray], np.ndarray], labels: np.ndarray, classes: int
+) -> np.ndarray:
+    """`auroc` of what a reader says of each labelling, a few at a time.
+
+    Args:
+      read: labels [P, W] -> scores [P, W, C].
+      labels: int [P, W].
+      classes: C.
+
+    Returns:
+      float64 [P].
+    """
+    wells = labels.shape[1]
+    step = max(1, VALUES_AT_ONCE // (2 * wells * classes + 4 * classes**2))
+    parts = (labels[start : start + step] for start in range(0, len(labels), step))
+    return np.concatenate([auroc(read(some), some) for some in parts])
 
 
 def p_value(statistics: np.ndarray) -> float:

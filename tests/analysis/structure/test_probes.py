@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import logit, softmax
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import NearestNeighbors
@@ -50,6 +51,15 @@ def test_probe_is_the_textbook_discriminant_trained_anew_for_every_labelling(pla
             assert np.allclose(found[~training], odds[~training], atol=1e-3)
     assert auroc(wells[:1], labellings[:1])[0] > 0.7
     assert balanced_accuracy(patches, labellings[0][well_of]) > 0.4
+
+
+def test_log_odds_of_many_classes_are_those_of_shares():
+    scores = np.random.default_rng(0).normal(0, 20, (3, 7, 400))
+    shares = softmax(scores, axis=-1)
+    some = (shares > 1e-12) & (shares < 1 - 1e-9)
+    assert np.allclose(probes.log_odds(scores)[some], logit(shares[some]), rtol=1e-9, atol=1e-6)
+    # Where the share itself is rounded to 1, what is left to the others still counts.
+    assert probes.log_odds(np.array([[0.0, -80, -90]]))[0, 0] == pytest.approx(80, abs=1e-3)
 
 
 def test_probe_does_not_depend_on_units_nor_on_what_else_is_added(plate):

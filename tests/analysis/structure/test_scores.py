@@ -25,6 +25,23 @@ def test_accuracy_and_auroc_are_scikit_learns(read):
     assert well_scores.auroc(scores[None], labels[None])[0] == pytest.approx(np.mean(expected))
 
 
+def test_many_classes_are_read_a_few_labellings_at_a_time_with_the_same_result():
+    random, labels = np.random.default_rng(0), np.repeat(np.arange(300), 2)
+    labellings = np.stack([labels, *(random.permutation(labels) for _ in range(24))])
+    scores = random.normal(size=(len(labellings), 600, 300)).round(1)
+    expected = np.mean([roc_auc_score(labels == c, scores[0, :, c]) for c in range(300)])
+    asked, at_once = iter(scores), []
+
+    def read(some):
+        at_once.append(len(some))
+        return np.stack([next(asked) for _ in some])
+
+    found = well_scores.auroc_of_labellings(read, labellings, 300)
+    assert found[0] == pytest.approx(expected, abs=1e-12)
+    np.testing.assert_array_equal(found, well_scores.auroc(scores, labellings))
+    assert sum(at_once) == 25 and max(at_once) * 600 * 300 <= well_scores.VALUES_AT_ONCE
+
+
 def test_a_reader_that_knows_nothing_gets_what_chance_gives():
     labels = np.repeat([0, 1, 2], [5, 9, 14])
     assert well_scores.balanced_accuracy(np.zeros((28, 3)), labels) == pytest.approx(1 / 3)

@@ -31,6 +31,8 @@ from jaxcell.storage.faults import require_place
 from jaxcell.storage.owner import lock_beside, locked, say_freed
 
 Config = ConfigDict | FrozenConfigDict
+# Masks by this method go by the noise; by any other they take 255 counts for background.
+BY_NOISE = "instrument"
 # Plate, well and field.
 Place = tuple[str, str, int]
 
@@ -122,6 +124,11 @@ def load_plates(
         raise ValueError(f"there is no folder of plates {place}{_nearest(place)}")
     known = config.plates.views.to_dict() | dict(views or {})
     plates = read_plates(place, known, condition, keep_empty)
+    if config.dataset.get("mask_method", BY_NOISE) != BY_NOISE:
+        plates = plates._replace(findings=[
+            finding._replace(fatal=finding.fatal or finding.problem == "few counts")
+            for finding in plates.findings
+        ])  # fmt: skip
     if not folder:
         # Of other plates than the run's, whoever reads them resamples.
         findings = contradiction(plates.images, config.plates.pixel_um)
@@ -176,7 +183,9 @@ def resampled_from(plates: Plates, asked_um: float, run_um: float) -> float:
     """
     own = own_pixel_um(plates.images)
     if asked_um:
-        say(contradiction(plates.images.assign(pixel_um=own), asked_um))
+        cure = "leave out the size that was given, or know that the files err"
+        said = contradiction(plates.images.assign(pixel_um=own), asked_um)
+        say([finding._replace(cure=cure) for finding in said])
         return asked_um
     if one_size([own, run_um]):
         return 0.0

@@ -26,6 +26,8 @@ IMAGE_PROBLEMS = (
     "duplicate image", "missing view", "unreadable image", "sizes differ", "same image",
     "scales differ", "planes differ", "unusable labels",
 )  # fmt: skip
+# Of a whole plate: which of its images are right nobody says.
+PLATE_PROBLEMS = ("pixel size", "few counts")
 FIELD = ["plate", "well", "field"]
 WELL = ["plate", "well"]
 
@@ -130,7 +132,8 @@ def require_good(plates: Plates) -> Plates:
 
 
 def leave_out(plates: Plates) -> Plates:
-    """Drops what has fatal findings: a field for its images, a well for its layout.
+    """Drops what has fatal findings: a field for its images, a well for its layout, a plate for its
+    pixels.
 
     Then every field has its required views and its well a row of the wells table, and every well,
     but empty ones, has a field; the findings stay.
@@ -145,7 +148,8 @@ def leave_out(plates: Plates) -> Plates:
     }
     complete = images[images["role"].isin(REQUIRED_ROLES)].groupby(FIELD)["role"].nunique()
     whole = complete[complete == len(REQUIRED_ROLES)].index.difference(_keys(bad_fields, FIELD))
-    images = images[_keys(images, FIELD).isin(whole)]
+    bad_plates = {finding.plate for finding in fatal if finding.problem in PLATE_PROBLEMS}
+    images = images[_keys(images, FIELD).isin(whole) & ~images["plate"].isin(bad_plates)]
     wells = wells[~_keys(wells, WELL).isin(list(bad_wells))]
     images = images[_keys(images, WELL).isin(_keys(wells, WELL))]
     wells = wells[_keys(wells, WELL).isin(_keys(images, WELL)) | (wells["role"] == "empty")]

@@ -220,11 +220,13 @@ def _notes(row: Any, look: Look) -> list[Finding]:
 def _scales(group: Sequence[tuple]) -> list[Finding]:
     """Images of a view, of one plate, whose numbers mean something else than most."""
     findings = []
+    # Floats of nothing but 0 may be shares or counts.
+    shown = [(row, look) for row, look in group if look.lowest < look.highest]
     usual = {
-        view: Counter(look.scale for row, look in group if row.view == view).most_common(1)[0][0]
-        for view in {row.view for row, _ in group}
+        view: Counter(look.scale for row, look in shown if row.view == view).most_common(1)[0][0]
+        for view in {row.view for row, _ in shown}
     }
-    for row, look in group:
+    for row, look in shown:
         if look.scale != usual[row.view]:
             message = (
                 f"field {row.field}, view {row.view}: its numbers ({look.header.kind}) are of "
@@ -249,8 +251,8 @@ def _few_counts(group: Sequence[tuple]) -> list[Finding]:
         f"take {FEW} counts for background, find no cells"
     )
     cure = (
-        "keep dataset.mask_method=instrument, which goes by the noise; or save the images as 8-bit "
-        "files, which are read as counts of 12 bits"
+        "measure with --config.dataset.mask_method=instrument, its default, which goes by the "
+        "noise; or save the images as 8-bit files, which are read as counts of 12 bits"
     )
     return [Finding("few counts", row.plate, "", row.path, message, cure, fatal=False)]
 

@@ -66,12 +66,12 @@ def pixels_that_differ(images: pd.DataFrame) -> list[Finding]:
 
 
 def contradiction(images: pd.DataFrame, pixel_um: float) -> list[Finding]:
-    """A note where plates say another size of a pixel than is reckoned with."""
+    """A note where plates say another size of a pixel than the one in use, `pixel_um` in um."""
     findings = []
     for plate, group in images.groupby("plate"):
         said = group["pixel_um"].dropna()
         if len(said) and not one_size([pixel_um, said.iloc[0]]):
-            message = f"its files say pixels of {said.iloc[0]:g} µm, reckoned is with {pixel_um:g}"
+            message = f"its files say pixels of {said.iloc[0]:g} µm, but {pixel_um:g} µm is used"
             cure = f"give --config.plates.pixel_um={said.iloc[0]:g}, or know that the files err"
             place = (plate, "", group["path"].iloc[0])
             findings.append(Finding("pixel size", *place, message, cure, fatal=False))

@@ -127,6 +127,22 @@ def test_leaving_out_costs_a_field_and_no_more(tmp_path):
     assert len(left.images) == 8 and set(left.wells["well"]) == {"B02", "B03", "C02"}
 
 
+def test_a_plate_of_two_pixel_sizes_is_left_out_whole(tmp_path):
+    """Nobody says which of its images are right: measured together, lengths would be wrong."""
+    for name, sizes in (("CK50", {"B02": 0.5, "B03": 1.0}), ("CK51", {"B02": 0.5})):
+        for well, pixel_um in sizes.items():
+            for number, view in enumerate(VIEWS.values()):
+                path = tmp_path / f"{name} - {well[0]} - {well[1:]}(fld 1 wv {view} - {view}).tif"
+                counts = COUNTS + np.uint16(number + 10 * pixel_um) + np.uint16(name == "CK51")
+                size = {"resolution": (1e4 / pixel_um,) * 2, "resolutionunit": "CENTIMETER"}
+                tifffile.imwrite(path, counts, **size)
+    plates = read_plates(tmp_path, VIEWS, condition="OVA")
+    (finding,) = _fatal(plates)
+    assert finding.plate == "CK50" and "0.5 and 1 µm" in finding.message
+    left = leave_out(plates)
+    assert set(left.images["plate"]) == set(left.wells["plate"]) == {"CK51"}
+
+
 def test_the_same_image_twice_names_both_files(tmp_path):
     _plate(tmp_path, wells=("B02",))
     _plate(tmp_path / "copy", wells=("B2",), views=("FITC",))

@@ -5,6 +5,7 @@ from vendor_plates import PIXEL_UM, planes, write_incell, write_opera
 
 from jaxcell.configs import default
 from jaxcell.dataset.source import load_plates, resampled_from, with_own_pixels
+from jaxcell.plates.findings import BadPlates
 from jaxcell.plates.folder import read_tables
 from jaxcell.plates.pixels import own_pixel_um
 
@@ -62,5 +63,22 @@ def test_plates_of_other_pixels_are_resampled_from_their_own(tmp_path, capsys):
     plates = load_plates(_config(tmp_path, PIXEL_UM), "OVA")
     assert resampled_from(plates, 0.0, 0.741) == pytest.approx(PIXEL_UM)
     assert resampled_from(plates, 0.0, PIXEL_UM * 1.001) == 0.0
+    assert "become 0.741 µm" in capsys.readouterr().err
     assert resampled_from(plates, 0.5, 0.741) == 0.5
-    assert "0.65" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "pixels of 0.65 µm, but 0.5 µm is used" in said
+    assert "--config" not in said  # neither predict nor evaluate has such a setting
+
+
+def test_counts_too_few_for_masks_stop_what_makes_such_masks(tmp_path):
+    """By the noise cells are found; 255 counts for background leave none, and no word."""
+    few = [plane._replace(counts=plane.counts // 20) for plane in planes()]
+    write_opera(tmp_path, few)
+    config = _config(tmp_path, PIXEL_UM)
+    config.dataset.mask_method = "instrument"
+    assert [found.problem for found in load_plates(config, "OVA").findings] == ["few counts"]
+    config.dataset.mask_method = "two_means"
+    with pytest.raises(BadPlates, match="take 255 counts for background"):
+        load_plates(config, "OVA")
+    config.plates.on_bad_image = "skip"
+    assert load_plates(config, "OVA").images.empty

@@ -220,6 +220,17 @@ def test_views_that_show_nothing_or_are_clipped_are_noted(tmp_path, compression)
     assert f"{share:.1%}" in found[1].message
 
 
+@pytest.mark.parametrize("full", [1, 4095])
+def test_a_dead_image_of_floats_is_of_no_other_scale(tmp_path, full):
+    """Nothing but 0 may be shares of 1 or counts."""
+    for n in range(3):
+        shares = STACK[0, n] / STACK.max() * full * (n > 0)
+        tifffile.imwrite(tmp_path / f"{n}.tif", shares.astype(np.float32))
+    images = _one(*(tmp_path / f"{n}.tif" for n in range(3))).assign(view="GFP", field=[1, 2, 3])
+    (note,) = check_images(images)
+    assert note.problem == "dead view" and not note.fatal
+
+
 def test_one_file_for_two_views_is_refused_unless_they_are_other_planes_of_it(tmp_path):
     path = tmp_path / "a.tif"
     _ome(path)

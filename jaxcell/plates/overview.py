@@ -12,10 +12,13 @@ from jaxcell.plates.find import find_sources
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.images import inspect_images, reader_of
 from jaxcell.plates.layouts.choose import read_layouts
+from jaxcell.plates.layouts.images_table import contradictions
 from jaxcell.plates.readers import well_names
 from jaxcell.plates.readers.planes import BadImage, Header
 from jaxcell.plates.stacks import one_plane_a_view, planes_that_differ
 from jaxcell.plates.tables import images_table, read_images
+
+TABLE = "images.csv"
 
 
 class Overview(NamedTuple):
@@ -45,6 +48,8 @@ def look_over(folder: Path, z: int | str | None = None, time: int | None = None)
     images, stacks = one_plane_a_view(every, z, time)
     seen, said = inspect_images(images)
     wells, layout = read_layouts(folder, images)
+    if (folder / TABLE).is_file():
+        layout += contradictions(folder / TABLE, wells)
     images = images.assign(**{name: seen[name] for name in seen})
     findings += bad + stacks + planes_that_differ(images) + said + layout
     return Overview(images, wells, findings)
@@ -52,9 +57,9 @@ def look_over(folder: Path, z: int | str | None = None, time: int | None = None)
 
 def _every(folder: Path) -> tuple[pd.DataFrame, list[Finding]]:
     """All images, of a table or of any names, with the instrument they are of."""
-    if (folder / "images.csv").is_file():
-        images, findings = read_images(folder / "images.csv")
-        return images.assign(instrument="images.csv"), findings
+    if (folder / TABLE).is_file():
+        images, findings = read_images(folder / TABLE)
+        return images.assign(instrument=TABLE), findings
     sources, unknown = find_sources(folder)
     guessed = {finding.path: well_names.parse(Path(finding.path)) for finding in unknown}
     rows = images_table(row for row in guessed.values() if row)

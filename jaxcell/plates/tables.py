@@ -141,15 +141,16 @@ def unread_columns(path: Path) -> list[str]:
 def write_images(table: pd.DataFrame, path: Path) -> None:
     """Writes an images table as CSV, paths relative to it; FileExistsError where there is a file.
 
-    Columns that say nothing are left out.
+    Columns that say nothing are left out; `labels`, paths of label images, need not be there.
     """
     home, rows = path.parent.absolute(), []
     for row in table.to_dict("records"):
         address = parse(row["path"])
         files = JOINED.join(os.path.relpath(file, home) for file in address.files)
         chosen = {name: number for name, number in address.plane._asdict().items() if number}
-        rows.append(row | chosen | {"path": files})
-    columns = [*IMAGE_COLUMNS, *Plane._fields, *PLACE_COLUMNS]
+        labels = row.get("labels") and os.path.relpath(row["labels"], home)
+        rows.append(row | chosen | {"path": files, "labels": labels or None})
+    columns = [*IMAGE_COLUMNS, *Plane._fields, *PLACE_COLUMNS, "labels"]
     written = pd.DataFrame(rows, columns=columns).dropna(axis=1, how="all")
     numbers = [name for name in Plane._fields if name in written]
     written[numbers] = written[numbers].map(lambda cell: "" if pd.isna(cell) else str(cell))

@@ -304,6 +304,14 @@ def test_columns_that_nobody_reads_are_said(tmp_path):
     assert not note.fatal and "operator, role" in note.message
 
 
+def test_a_table_of_images_without_its_columns_is_one_finding(tmp_path):
+    (tmp_path / "images.csv").write_text("Plate;Well;Field;View;Path\nP1;B02;1;FITC;a.tif\n")
+    _wells(tmp_path / "wells.csv", ("B02",), plate="P1")
+    (finding, *others) = _fatal(read_plates(tmp_path, VIEWS))
+    assert "no column plate, well, field, view, path, but Plate" in finding.message
+    assert {other.problem for other in others} <= {"no images"}
+
+
 def test_the_case_of_two_tables_names_its_well(shared_data):
     plates = read_plates(shared_data / "cases" / "compound_contradiction", VIEWS)
     (finding,) = _fatal(plates)

@@ -30,6 +30,8 @@ def contradictions(table: Path, wells: pd.DataFrame) -> list[Finding]:
     findings = []
     said = read_said_of_wells(table)
     shared = [name for name in said if name in WELL_COLUMNS and name not in ("plate", "well")]
+    if said.empty:
+        return []  # that no line can be read is said already
     both = said.merge(wells, on=["plate", "well"], suffixes=("_said", ""))
     for name in shared:
         differs = both[[not _same(*pair) for pair in zip(both[f"{name}_said"], both[name])]]

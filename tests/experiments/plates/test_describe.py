@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,6 +48,27 @@ def test_its_tables_are_read_as_the_folder_is(tmp_path):
     )
     with pytest.raises(FileExistsError, match="images.csv exists"):
         _describe(tmp_path / "raw", out, z="max")
+
+
+def test_a_table_is_copied_with_its_labels_and_what_is_wrong_with_it_is_said(tmp_path):
+    raw, out = tmp_path / "raw", tmp_path / "tables"
+    raw.mkdir()
+    lines = ["plate,well,field,view,path,labels,compound"]
+    for number, view in enumerate(VIEWS.values()):
+        counts = np.random.default_rng(number).integers(100, 4000, (16, 16), np.uint16)
+        tifffile.imwrite(raw / f"{view}.tif", counts)
+        lines.append(f"P,B02,1,{view},{view}.tif,{f'{view}_cells.tif' if number else ''},drug")
+    (raw / "images.csv").write_text("\n".join(lines))
+    heading = "plate,well,condition,compound,concentration_um,role"
+    (raw / "wells.csv").write_text(f"{heading}\nP,B02,OVA,other,1,sample\n")
+    said = _describe(raw, out)
+    assert "compound of well B02 is 'drug' in images.csv" in said
+    assert "a column compound, which is not read" in said
+    images, findings = read_images(out / "images.csv")
+    assert not findings
+    cells = images.set_index("view")["labels"]
+    assert cells["FITC"] == ""
+    assert Path(cells["TexasRed"]).resolve() == (raw / "TexasRed_cells.tif").resolve()
 
 
 def test_wells_without_layout_are_a_form_to_fill_in(tmp_path):

@@ -1,6 +1,6 @@
 """Every image below a folder, by the files that a microscope wrote beside them, else by names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -67,12 +67,7 @@ def find_sources(folder: Path) -> tuple[list[Source], list[Finding]]:
         _source(ome_zarr.INSTRUMENT, *ome_zarr.read_plate(group)) for group in zarr_groups(folder)
     ]
     described, homes = _by_companions(files)
-    images = [
-        file
-        for file in files
-        if file.name.lower().endswith(SUFFIXES) and not THUMBNAIL.search(file.name)
-    ]
-    left = [file for file in images if not homes.intersection(file.parents)]
+    left = [file for file in files if _is_image(file) and not homes.intersection(file.parents)]
     named, unknown = _by_names(left)
     return [*sources, *described, *named], [_unknown(file) for file in unknown]
 
@@ -94,25 +89,24 @@ def _by_companions(files: Sequence[Path]) -> tuple[list[Source], set[Path]]:
                 sources.append(source)
                 homes.add(home)
                 listed.update(source.images["path"].map(lambda path: path.partition("#")[0]))
-    for home in sorted(homes):
-        if source := _not_listed(home, files, listed):
-            sources.append(source)
-    return sources, homes
+    others: dict[Path, list[Path]] = {}
+    for file in files:
+        if _is_image(file) and str(file) not in listed:
+            # Of several companions on the way up, the nearest should list it.
+            nearest = next((parent for parent in file.parents if parent in homes), None)
+            if nearest is not None:
+                others.setdefault(nearest, []).append(file)
+    return [*sources, *map(_not_listed, others.values())], homes
 
 
-def _not_listed(home: Path, files: Iterable[Path], listed: set[str]) -> Source | None:
+def _is_image(file: Path) -> bool:
+    return file.name.lower().endswith(SUFFIXES) and not THUMBNAIL.search(file.name)
+
+
+def _not_listed(others: Sequence[Path]) -> Source:
     """Says of images beside a companion that it does not list them."""
-    others = [
-        file
-        for file in files
-        if home in file.parents
-        and file.name.lower().endswith(SUFFIXES)
-        and str(file) not in listed
-        and not THUMBNAIL.search(file.name)
-    ]
-    if not others:
-        return None
-    message = f"{len(others)} image files are not listed beside them, such as {others[0].name}"
+    what = "1 image file is" if len(others) == 1 else f"{len(others)} image files are"
+    message = f"{what} not listed in the file of the microscope beside, such as {others[0].name}"
     cure = "know that they are left out, or list them in images.csv"
     place = ("not listed", "", "", str(others[0]))
     return Source("", images_table(), [Finding(*place, message, cure, fatal=False)])

@@ -64,9 +64,14 @@ def gathered(findings: Iterable[Finding]) -> list[Finding]:
 def _summary(kind: Sequence[Finding]) -> Sequence[Finding]:
     if len(kind) <= LISTED:
         return kind
-    wells = sorted({finding.well for finding in kind})
+    wells = in_order(finding.well for finding in kind)
     where = f", {len(wells)} wells: {wells[0]} ... {wells[-1]}" if len(wells) > 1 else ""
     return [kind[0]._replace(message=f"{kind[0].message}; {len(kind) - 1} more such{where}")]
+
+
+def in_order(wells: Iterable[str]) -> list[str]:
+    """Names of wells once each, row by row: AA01 comes after Z48."""
+    return sorted(set(wells), key=lambda well: (len(well), well))
 
 
 def visible(text: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxcell.plates.addresses import first_file
 from jaxcell.plates.files import TRUTH_FOLDER
 from jaxcell.plates.find import find_images
-from jaxcell.plates.findings import BadPlates, Finding
+from jaxcell.plates.findings import BadPlates, Finding, in_order
 from jaxcell.plates.images import fingerprint, inspect_images
 from jaxcell.plates.layouts.choose import read_layouts
 from jaxcell.plates.layouts.images_table import contradictions
@@ -304,7 +304,7 @@ def _without_images(
 
 def in_words(table: pd.DataFrame) -> str:
     """Returns the wells of a table in words, e.g. '384 wells: A01 ... P24'."""
-    wells = sorted(table["well"].unique())
+    wells = in_order(table["well"])
     if len(wells) == 1:
         return f"well {wells[0]}"
     return f"{len(wells)} wells: {wells[0]} ... {wells[-1]}"

@@ -55,7 +55,7 @@ def _chosen(
     if rule is None:
         findings = [
             _finding(axis, group, f"has {numbers[group.index].nunique()} {WORDS[axis]}, and it is "
-                     f"not said which is meant ({group['well'].nunique()} wells have several)")
+                     f"not said which is meant ({_wells(group)} several)")
             for _, group in several.groupby("plate")
         ]  # fmt: skip
         return single, findings
@@ -95,6 +95,11 @@ def _maximum(paths: Iterable[str]) -> str:
         return ""  # an address names one page
     files = tuple(dict.fromkeys(file for address in addresses for file in address.files))
     return str(Address(files, addresses[0].plane._replace(z=MAXIMUM)))
+
+
+def _wells(table: pd.DataFrame) -> str:
+    number = table["well"].nunique()
+    return "1 well has" if number == 1 else f"{number} wells have"
 
 
 def _finding(axis: str, group: pd.DataFrame, what: str, cure: str = "") -> Finding:

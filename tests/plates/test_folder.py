@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import tifffile
 
-from jaxcell.plates.findings import BadPlates
-from jaxcell.plates.folder import leave_out, read_plates, require_good
-from jaxcell.plates.tables import wells_table, write_wells
+from jaxcell.plates.findings import BadPlates, Finding, gathered
+from jaxcell.plates.folder import in_words, leave_out, read_plates, require_good
+from jaxcell.plates.tables import well_at, wells_table, write_wells
 
 VIEWS = {"t_cell": "FITC", "dendritic_cell": "TexasRed", "brightfield": "Brightfield"}
 
@@ -316,6 +316,14 @@ def test_the_case_of_two_tables_names_its_well(shared_data):
     plates = read_plates(shared_data / "cases" / "compound_contradiction", VIEWS)
     (finding,) = _fatal(plates)
     assert finding.well == "A02" and "'y' in images.csv, and 'x' in wells.csv" in finding.message
+
+
+def test_wells_of_1536_are_in_the_order_of_the_plate():
+    wells = [well_at(row, column) for row in range(32, 0, -1) for column in range(48, 0, -1)]
+    assert in_words(pd.DataFrame({"well": wells})) == "1536 wells: A01 ... AF48"
+    many = [Finding("no layout", "P", well, "", "it is bad", "mend it") for well in wells]
+    (one,) = gathered(many)
+    assert "1535 more such, 1536 wells: A01 ... AF48" in one.message
 
 
 def test_folders_that_hold_nothing(tmp_path):

@@ -9,6 +9,7 @@ from jaxcell.plates.findings import describe, gathered
 from jaxcell.plates.folder import in_words
 from jaxcell.plates.overview import Overview, look_over
 from jaxcell.plates.tables import wells_table, write_images, write_wells
+from jaxcell.report.common.words import count
 
 
 def describe_plates(folder: str, out: str, z: str, time: str, condition: str) -> str:
@@ -67,7 +68,7 @@ def _plate(plate: str, images: pd.DataFrame, seen: Overview) -> str:
         "pixels": ", ".join(f"{height} x {width}" for height, width in sizes.index)
         + f", {kinds}, up to {images['highest'].max():,} counts",
         "pixel size": ", ".join(f"{pixel:g} µm" for pixel in pixels) or "not said by the files",
-        "layout": f"{(seen.wells['plate'] == plate).sum()} wells described",
+        "layout": f"{count((seen.wells['plate'] == plate).sum(), 'well')} described",
     }
     return "\n".join([f"plate {plate}", *(f"  {name:<10}  {text}" for name, text in said.items())])
 
@@ -77,7 +78,7 @@ def _write(seen: Overview, out: Path, condition: str) -> str:
     out.mkdir(parents=True, exist_ok=True)
     images = seen.images.sort_values(["plate", "well", "field", "view"])
     write_images(images, out / "images.csv")
-    lines = [f"{len(images)} images in {out / 'images.csv'}"]
+    lines = [f"{count(len(images), 'image')} in {out / 'images.csv'}"]
     if (out / "wells.csv").exists():
         return "\n".join([*lines, f"{out / 'wells.csv'} is there already and stays as it is"])
     key = ["plate", "well"]
@@ -89,9 +90,10 @@ def _write(seen: Overview, out: Path, condition: str) -> str:
     ]
     wells = pd.concat([seen.wells, wells_table(rows)], ignore_index=True).sort_values(key)
     write_wells(wells, out / "wells.csv")
-    lines.append(f"{len(wells)} wells in {out / 'wells.csv'}")
+    lines.append(f"{count(len(wells), 'well')} in {out / 'wells.csv'}")
     if len(without) and not condition:
-        lines.append(f"write there the condition of {len(without)} wells that no layout describes")
+        number = count(len(without), "well")
+        lines.append(f"write there the condition of {number} that no layout describes")
     views = sorted(images["view"].unique())
     lines.append(
         f"then: jaxcell measure {out} --views t_cell=VIEW,dendritic_cell=VIEW, whose views are "

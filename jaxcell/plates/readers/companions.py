@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from jaxcell.plates.findings import Finding
+from jaxcell.plates.findings import Finding, in_order
 
 GONE = "copy the files beside the others, or know that these wells are not measured"
 THUMBNAIL = re.compile(r"thumb", re.IGNORECASE)
@@ -54,7 +54,7 @@ def listed_wells_without_images(
             lacking.setdefault(row["plate"], []).append(row["well"])
     findings = []
     for plate, wells in lacking.items():
-        findings.append(without_images(plate, sorted(set(wells)), companion))
+        findings.append(without_images(plate, in_order(wells), companion))
     return [row for row in rows if (row["plate"], row["well"]) in there], findings
 
 

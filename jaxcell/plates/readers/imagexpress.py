@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from jaxcell.plates.addresses import MAXIMUM
-from jaxcell.plates.findings import Finding
+from jaxcell.plates.findings import Finding, in_order
 from jaxcell.plates.readers.companions import THUMBNAIL, damaged, without_images
 from jaxcell.plates.tables import well_at, well_name
 
@@ -78,7 +78,7 @@ def read_companion(path: Path) -> tuple[list[dict], list[Finding]]:
         if row is not None:
             rows.append({"z": MAXIMUM} | row if projected else row)
     there = {row["well"] for row in rows}
-    lacking = sorted(wells - there)
+    lacking = in_order(wells - there)
     findings = [without_images(path.stem, lacking, path)] if lacking else []
     return [row | {"plate": path.stem} for row in rows], findings
 

@@ -214,6 +214,13 @@ def test_images_that_a_companion_does_not_list_are_left_out_and_said_once(tmp_pa
     images, (note,) = find_images(tmp_path)
     _check(images, _expected(some))
     assert "2 image files are not listed" in note.message and not note.fatal
+    # Below another companion it is the nearer one that should list an image.
+    vendor.write_opera(tmp_path / "inner", some)
+    vendor._tiff(tmp_path / "inner" / "Images" / "extra.tif", some[0].counts)
+    _, findings = find_images(tmp_path)
+    assert [("1 image" in note.message, note.path[-9:]) for note in findings] == [
+        (False, "FITC).tif"), (True, "extra.tif")
+    ]  # fmt: skip
 
 
 def test_projections_of_the_microscope_stand_for_the_maximum(tmp_path):

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from jaxcell.compute.stopping import stopping
 from jaxcell.configs import settings
+from jaxcell.distributed.workers import Workers
 from jaxcell.storage import faults
 
 # A setting given as a flag, --config.SECTION.FIELD=VALUE.
@@ -25,6 +26,9 @@ SAID = (ValueError, FileExistsError, FloatingPointError)
 SKIP = "leave bad images out and list them, instead of stopping"
 VIEWS = "view that shows each kind of cell, such as t_cell=GFP,dendritic_cell=Cy5"
 PIXEL = "edge of a pixel of these images in um, where the files do not say it or err"
+SCHEDULER = "address of a Dask scheduler whose workers do the work"
+SCHEDULER_FILE = "the file that dask scheduler --scheduler-file wrote, in place of it"
+SHARD = "i/n: do the i-th of n shares; n calls on a shared disk, then one without, which collects"
 REREAD = "read every image again, also those whose size and times are unchanged"
 CONDITION = "condition of wells that no layout describes"
 
@@ -147,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--condition", help=CONDITION)
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)
+    _add_workers(add)
 
     add = command(
         "segment", _segment, "find the cells of any images by a trained segmentation"
@@ -174,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--condition", help=CONDITION)
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)
+    _add_workers(add)
 
     add = command(
         "design", _design, "lay a screen out on plates, before the experiment"
@@ -224,6 +230,16 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(add: Callable) -> None:
     add("run_folder", nargs="?", default="", metavar="run", help="the run's folder")
     add("--workdir", default="", help="the same")
+
+
+def _add_workers(add: Callable) -> None:
+    add("--scheduler", default="", metavar="ADDRESS", help=SCHEDULER)
+    add("--scheduler-file", default="", metavar="FILE", help=SCHEDULER_FILE)
+    add("--shard", default="", metavar="I/N", help=SHARD)
+
+
+def _workers(options: argparse.Namespace) -> Workers:
+    return Workers(options.scheduler, options.scheduler_file, options.shard)
 
 
 def _version() -> str:
@@ -282,7 +298,7 @@ def _measure(options: argparse.Namespace, changes: dict[str, str]) -> str:
     plates = config.plates.folder
     name = Path(plates).resolve().name if plates else "simulated"
     out = Path(options.out or f"runs/measured-{name}")
-    return measure_plates(config, out, options.condition)
+    return measure_plates(config, out, options.condition, _workers(options))
 
 
 def _segment(options: argparse.Namespace, changes: dict[str, str]) -> str:
@@ -324,6 +340,7 @@ def _screen(options: argparse.Namespace, changes: dict[str, str]) -> str:
         counts=options.counts,
         correct=not options.uncorrected,
         condition=options.condition,
+        workers=_workers(options),
     )
 
 

@@ -17,6 +17,7 @@ ALLOWED = {
     "simulator": {"storage"},
     "compute": set(),
     "storage": set(),
+    "distributed": {"storage"},
     "configs": {"measures", "simulator"},
     "measures": {"cells"},
     "models": {"compute"},
@@ -26,8 +27,9 @@ ALLOWED = {
     "report": {"analysis", "measures", "cells", "storage"},
     "inference": GROUND | {"configs", "dataset", "models", "training", "measures", "analysis"},
     "experiments": GROUND
-    | {"configs", "measures", "models", "training", "dataset", "analysis", "report", "inference"},
-    "cli.py": {"compute", "configs", "experiments", "storage"},
+    | {"configs", "measures", "models", "training", "dataset", "analysis", "report", "inference"}
+    | {"distributed"},
+    "cli.py": {"compute", "configs", "distributed", "experiments", "storage"},
     "__init__.py": {"notebook", "storage"},
     "notebook": GROUND | {"measures", "dataset", "inference", "experiments", "report", "configs"},
 }
@@ -89,9 +91,13 @@ def test_a_training_step_needs_no_data_set_library():
 @pytest.mark.parametrize(
     "module,heavy",
     [
-        *((module, "jax pandas numpy") for module in ("train", "evaluate", "jaxcell.cli")),
+        *(
+            (module, "jax pandas numpy dask distributed")
+            for module in ("train", "evaluate", "jaxcell.cli")
+        ),
         # What a training begins with.
-        ("jaxcell.experiments.interaction.train", "umap matplotlib bokeh"),
+        ("jaxcell.experiments.interaction.train", "umap matplotlib bokeh dask"),
+        ("jaxcell.experiments.measurement.measure", "dask distributed umap"),
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(module, heavy):

@@ -4,6 +4,7 @@
 channel, and `a_z1.tif|a_z2.tif` the maximum of two files. Everything is counted from 1.
 """
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -50,6 +51,12 @@ def parse(path: Path | str) -> Address:
     files = text[: match.start()] if match else text
     chosen = {name: value if value == MAXIMUM else int(value) for name, value in pairs.items()}
     return Address(tuple(files.split(JOINED)), Plane(**chosen))
+
+
+def absolute(path: Path | str) -> str:
+    """The same address, by a path that holds in any folder."""
+    address = parse(path)
+    return str(address._replace(files=tuple(map(os.path.abspath, address.files))))
 
 
 def plane_of(cells: Mapping[str, str]) -> Plane:

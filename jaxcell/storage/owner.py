@@ -10,16 +10,18 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from jaxcell.storage.atomic import clear_unfinished, recover
 
 LOCKS = "locks"
+Begun = TypeVar("Begun")
 # Waiting for less is not worth a line, in seconds.
 PATIENCE = 2.0
 
@@ -49,8 +51,43 @@ def owned(folder: Path, doing: str) -> Iterator[None]:
       ValueError: another process is at it.
     """
     with _held(owner_lock(folder), folder, doing):
+        for lock in sorted((folder / LOCKS).glob(_share_lock("*", "*"))):
+            with _held(lock, folder, "looking at it"):
+                pass
         say_freed(clear_unfinished(folder), folder)
         yield
+
+
+@contextmanager
+def owned_in_part(
+    folder: Path, share: str, doing: str, begin: Callable[[], Begun]
+) -> Iterator[Begun]:
+    """Makes this process the only one that does a share of what is done in a folder.
+
+    Others may do other shares of it meanwhile, and nobody owns all of it.
+
+    Args:
+      folder: made if absent.
+      share: `i/n`.
+      doing: as for `owned`.
+      begin: what each of them does first, one at a time.
+
+    Yields:
+      What `begin` returned.
+
+    Raises:
+      ValueError: another process does this share.
+    """
+    with ExitStack() as stack:
+        with locked(owner_lock(folder), wait=True, doing=f"beginning share {share}"):
+            lock = folder / LOCKS / _share_lock(*share.split("/"))
+            stack.enter_context(_held(lock, folder, f"{doing}, share {share}"))
+            begun = begin()
+        yield begun
+
+
+def _share_lock(number: str, count: str) -> str:
+    return f"share-{number}-of-{count}.lock"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Two processes are never at one folder, and a killed one holds nothing back."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxcell.storage.owner import check_free, locked, owned, replacing
+from jaxcell.storage.owner import check_free, locked, owned, owned_in_part, replacing
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
@@ -73,3 +74,18 @@ def test_the_owner_clears_what_a_killed_one_left(tmp_path, capsys):
     with owned(tmp_path, "training it"):
         assert not (tmp_path / ".jaxcell-unfinished-a-1").exists()
     assert "cleared 2.0 MB" in capsys.readouterr().err
+
+
+def test_shares_are_held_by_one_each_and_nobody_owns_all_meanwhile(tmp_path):
+    begun = []
+    take = functools.partial(owned_in_part, tmp_path, doing="measuring into it")
+    with take("1/3", begin=lambda: begun.append(1) or "flat") as flat, take("2/3", begin=list):
+        assert flat == "flat" and begun == [1]
+        check_free(tmp_path)  # the folder itself is held at the beginning alone
+        with pytest.raises(ValueError, match="measuring into it, share 1/3 since"):
+            with owned(tmp_path, "measuring into it"):
+                raise AssertionError("both have it")
+        with pytest.raises(ValueError, match="share 2/3"), take("2/3", begin=list):
+            raise AssertionError("both have it")
+    with owned(tmp_path, "measuring into it"):
+        pass

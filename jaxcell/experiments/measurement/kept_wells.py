@@ -3,16 +3,14 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import pandas as pd
 from ml_collections import ConfigDict
-from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.flat_field import FILE as FLAT_FIELDS
@@ -92,6 +90,11 @@ def forget_other_code(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def note_code(folder: Path) -> None:
+    """Notes in a folder of kept wells which code makes them."""
+    (folder / "code").write_text(code_digest(*CODE))
+
+
 def kept_of_other_images(folder: Path, groups: list[pd.DataFrame]) -> list[str]:
     """Wells that are kept in a folder and that other images than these would replace or leave out.
 
@@ -102,7 +105,7 @@ def kept_of_other_images(folder: Path, groups: list[pd.DataFrame]) -> list[str]:
     Returns:
       Their names, `PLATE WELL`.
     """
-    here = {_name(*_place(fields)): fields for fields in groups}
+    here = {well_name(fields): fields for fields in groups}
     kept = [path for path in (folder / WELLS).glob("*.json") if _is_kept(path)]
     return sorted(
         unquote(path.stem)
@@ -121,61 +124,87 @@ def _is_kept(path: Path) -> bool:
     return isinstance(found, dict) and {"images", "measures"} == found.keys()
 
 
+class KeptWell(NamedTuple):
+    """A measured well, as it is kept.
+
+    Attributes:
+      measures: of the well, with `seconds`.
+      cells, fields: its tables, see `Measured`.
+      found: whether it was kept already.
+    """
+
+    measures: dict[str, Any]
+    cells: pd.DataFrame
+    fields: pd.DataFrame
+    found: bool
+
+
 def keep_or_measure(
-    groups: list[pd.DataFrame],
+    fields: pd.DataFrame,
+    *,
     measure: Callable[[pd.DataFrame], Measured],
     folder: Path,
     config: ConfigDict,
-) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
-    """Every well in order: read back where it was measured from the same images, else measured.
+) -> KeptWell:
+    """One well: read back where it was measured from the same images, else measured and kept.
 
     Args:
-      groups: the fields of each well, rows of `select_fields`.
-      measure: measures one well.
+      fields: of the well, rows of `select_fields`.
+      measure: measures it.
       folder: of the results; a file of numbers, one of cells, one of fields and, where the config
         wants them, the label images of each well are kept there.
       config: as `configs/measure.py` describes.
 
-    Yields:
-      The measures, with `seconds`, the cells and the fields of each well.
+    Raises:
+      ValueError: an image cannot be read or measured, or changed meanwhile.
     """
-    labels = config.measurement.labels
-
-    def work(fields: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
-        images, place = _images(fields), _place(fields)
-        name = _name(*place)
-        numbers, cells, by_field = (
-            folder / WELLS / f"{name}{suffix}" for suffix in (".json", ".parquet", FIELDS)
+    images, place = _images(fields), _place(fields)
+    numbers, cells, by_field = _files(folder, fields)
+    wanted = config.measurement.labels
+    pictures = label_paths(folder / LABELS, *place, fields["field"]) if wanted else {}
+    if _is_kept(numbers):
+        kept = json.loads(numbers.read_text())
+        if kept["images"] == images and all(path.exists() for path in pictures.values()):
+            with suppress(OSError, ValueError):  # a damaged table is measured anew
+                return read_well(folder, fields, found=True)
+    numbers.unlink(missing_ok=True)
+    remove_labels(folder / LABELS, *place)  # those of other images, wanted or not
+    began = time.monotonic()
+    measured = measure(fields)
+    if _images(fields) != images:
+        raise ValueError(
+            f"{place[0]} {place[1]}: an image changed while it was measured; start again once "
+            "all files are copied"
         )
-        pictures = label_paths(folder / LABELS, *place, fields["field"]) if labels else {}
-        if _is_kept(numbers):
-            kept = json.loads(numbers.read_text())
-            if kept["images"] == images and all(path.exists() for path in pictures.values()):
-                with suppress(OSError, ValueError):  # a damaged table is measured anew
-                    return kept["measures"], pd.read_parquet(cells), pd.read_parquet(by_field)
-        numbers.unlink(missing_ok=True)
-        remove_labels(folder / LABELS, *place)  # those of other images, wanted or not
-        began = time.monotonic()
-        measured = measure(fields)
-        if _images(fields) != images:
-            raise ValueError(
-                f"{place[0]} {place[1]}: an image changed while it was measured; start again once "
-                "all files are copied"
-            )
-        measures = measured.measures | {"seconds": round(time.monotonic() - began, 3)}
-        write_cells(cells, measured.cells)
-        write_cells(by_field, measured.fields)
-        write_labels(pictures, measured.labels, config.plates.pixel_um)
-        # Last, since it says that the well is whole.
-        write(numbers, {"images": images, "measures": measures})
-        measures = json.loads(numbers.read_text())["measures"]
-        return measures, pd.read_parquet(cells), pd.read_parquet(by_field)
+    measures = measured.measures | {"seconds": round(time.monotonic() - began, 3)}
+    write_cells(cells, measured.cells)
+    write_cells(by_field, measured.fields)
+    write_labels(pictures, measured.labels, config.plates.pixel_um)
+    # Last, since it says that the well is whole.
+    write(numbers, {"images": images, "measures": measures})
+    return read_well(folder, fields, found=False)
 
-    (folder / WELLS / "code").write_text(code_digest(*CODE))
-    with ThreadPoolExecutor(config.machine.threads) as pool:
-        yield from tqdm(
-            pool.map(work, groups), "measuring", len(groups), unit=" wells", dynamic_ncols=True
-        )
+
+def read_well(folder: Path, fields: pd.DataFrame, *, found: bool) -> KeptWell:
+    """Reads a well that is kept; `found`, `folder` and `fields` as above.
+
+    Raises:
+      OSError, ValueError: it is not there, or damaged.
+    """
+    numbers, cells, by_field = _files(folder, fields)
+    measures = json.loads(numbers.read_text())["measures"]
+    return KeptWell(measures, pd.read_parquet(cells), pd.read_parquet(by_field), found)
+
+
+def is_there(folder: Path, fields: pd.DataFrame) -> bool:
+    """Whether a well is kept, of whatever images."""
+    return _is_kept(_files(folder, fields)[0])
+
+
+def _files(folder: Path, fields: pd.DataFrame) -> list[Path]:
+    """Of a well: its numbers, its cells and its fields."""
+    name = well_name(fields)
+    return [folder / WELLS / f"{name}{suffix}" for suffix in (".json", ".parquet", FIELDS)]
 
 
 def _images(fields: pd.DataFrame) -> list:
@@ -201,8 +230,9 @@ def _place(fields: pd.DataFrame) -> tuple[str, str]:
     return fields["plate"].iloc[0], fields["well"].iloc[0]
 
 
-def _name(plate: str, well: str) -> str:
+def well_name(fields: pd.DataFrame) -> str:
     """Of a well's files: a plate may be called anything, `CK19.2` or `a/b`, at any length."""
+    plate, well = _place(fields)
     name = quote(plate, safe=" ")
     if len(name) > LONGEST_NAME:
         digest = hashlib.sha256(plate.encode()).hexdigest()[:12]

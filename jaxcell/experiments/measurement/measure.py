@@ -24,6 +24,9 @@ from jaxcell.dataset.flat_field import (
 )
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.source import load_plates
+from jaxcell.distributed.certificate import certified, certify
+from jaxcell.distributed.tasks import Done
+from jaxcell.distributed.workers import HERE, Workers, check_workers, own_share
 from jaxcell.experiments.measurement.cell_finding import (
     CellFinder,
     cells_of_field,
@@ -33,12 +36,13 @@ from jaxcell.experiments.measurement.kept_wells import (
     LABELS,
     WELLS,
     forget_other_code,
-    keep_or_measure,
     kept_of_other_images,
+    note_code,
     settings_of,
 )
 from jaxcell.experiments.measurement.one_well import measure_one_well
 from jaxcell.experiments.measurement.own_labels import label_columns, own_labels
+from jaxcell.experiments.measurement.well_tasks import measure_wells, share_done, without_failed
 from jaxcell.measures import catalogue, chance, light
 from jaxcell.measures.chance import CANNOT_SAY, TOO_FEW
 from jaxcell.measures.doubts import doubts
@@ -49,7 +53,7 @@ from jaxcell.report.measurement.page import ExampleField, summary_lines, write_m
 from jaxcell.storage import anndata
 from jaxcell.storage.atomic import write, write_anndata, write_cells, write_csv
 from jaxcell.storage.faults import require_place
-from jaxcell.storage.owner import check_free, owned
+from jaxcell.storage.owner import check_free, owned, owned_in_part
 from jaxcell.storage.provenance import versions
 from jaxcell.storage.run_folder import IDENTITY, check_claim, claim
 from jaxcell.storage.source import check_source, note_source
@@ -59,19 +63,24 @@ TRUE_CELLS = ("well", "field", "cell", "type", "area_um2")
 TRUE_CONTACTS = ("well", "field", "t_cell")
 
 
-def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> str:
+def measure_plates(
+    config: ConfigDict, folder: Path, condition: str | None, workers: Workers = HERE
+) -> str:
     """Measures every well of some plates and writes tables and report.
 
     Args:
       config: as `configs/measure.py` describes.
       folder: of the results; created, or one that the same command began: measured wells are kept.
       condition: of wells that no layout describes.
+      workers: who measures the wells. A call that does a share of them writes neither tables nor
+        report: one without, afterwards, collects.
 
     Returns:
       The closing table.
 
     Raises:
-      ValueError: bad plates, a setting that does not exist, or a folder of something else.
+      ValueError: bad plates, a setting that does not exist, a folder of something else, or wells
+        that could not be measured, all of them listed.
     """
     began = time.monotonic()
     ranges.check(config)
@@ -80,8 +89,10 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
             f"this is a config of {config.experiment}, which jaxcell train takes: measure takes "
             "one that starts from measure"
         )
+    check_workers(workers)
     require_place(folder, what="measurements")
-    check_free(folder)
+    if not workers.shard:
+        check_free(folder)
     find = make_cell_finder(config)
     keep_empty = config.measurement.empty_wells
     plates = load_plates(config, condition, keep_empty=keep_empty)
@@ -93,24 +104,29 @@ def measure_plates(config: ConfigDict, folder: Path, condition: str | None) -> s
         fields = fields.merge(label_columns(plates), on=["plate", "well", "field"])
     settings = settings_of(config, own_labels=find is None)
     check_claim(folder, IDENTITY, settings, "other settings")
-    with owned(folder, "measuring into it"):
-        return _measure_into(folder, config, plates, fields, settings, find, began)
-
-
-def _measure_into(
-    folder: Path,
-    config: ConfigDict,
-    plates: Plates,
-    fields: pd.DataFrame,
-    settings: dict,
-    find: CellFinder | None,
-    began: float,
-) -> str:
-    parts = folder / WELLS
     groups = [group for _, group in fields.groupby(["plate", "well"], sort=True)]
+    begin = partial(_begin, folder, config, groups, settings)
+    if workers.shard:
+        with owned_in_part(folder, workers.shard, "measuring into it", begin) as flat:
+            measure = partial(measure_one_well, config, flat=flat, find=find)
+            own = own_share(groups, workers)
+            done = measure_wells(own, measure, folder, config, workers, own_labels=find is None)
+        return share_done(folder, groups, workers.shard, done)
+    with owned(folder, "measuring into it"):
+        flat = begin()
+        measure = partial(measure_one_well, config, flat=flat, find=find)
+        done = measure_wells(groups, measure, folder, config, workers, own_labels=find is None)
+        return _report(folder, config, plates, fields, done, flat, find, began)
+
+
+def _begin(
+    folder: Path, config: ConfigDict, groups: list[pd.DataFrame], settings: dict
+) -> FlatFields:
+    """What comes before the first well: whose the folder is, and how the plates are lit."""
+    parts = folder / WELLS
     check_source(folder, config.plates.folder, lambda: kept_of_other_images(folder, groups))
     forget_other_code(parts)
-    flat = _flat_fields(config, fields, parts)
+    flat = _flat_fields(config, pd.concat(groups), parts)
     # Only now: what stops on a setting leaves no claim in the way of the next try.
     claim(folder, IDENTITY, settings, "other settings")
     write(folder / "config.json", config.to_dict())
@@ -118,12 +134,28 @@ def _measure_into(
     parts.mkdir(exist_ok=True)
     if flat:
         write_flat_fields(parts, flat)
-    measure = partial(measure_one_well, config, flat=flat, find=find)
-    done = list(keep_or_measure(groups, measure, folder, config))
+    note_code(parts)
+    return flat
+
+
+def _report(
+    folder: Path,
+    config: ConfigDict,
+    plates: Plates,
+    fields: pd.DataFrame,
+    done: Done,
+    flat: FlatFields,
+    find: CellFinder | None,
+    began: float,
+) -> str:
+    plates = without_failed(plates, done.failures)
+    measured = [well for well in done.results if well]
+    wells = pd.DataFrame([well.measures for well in measured])
+    fields = fields.merge(wells[["plate", "well"]])
     about = fields.drop_duplicates(["plate", "well"])[["plate", "well", *ABOUT]]
-    wells = pd.DataFrame([measures for measures, _, _ in done])
     wells = judged(about.merge(wells, on=["plate", "well"], validate="one_to_one"))
-    cells, by_field = (pd.concat(some, ignore_index=True) for some in list(zip(*done))[1:])
+    cells = pd.concat([well.cells for well in measured], ignore_index=True)
+    by_field = pd.concat([well.fields for well in measured], ignore_index=True)
     cells, by_field = (
         about.merge(table, on=["plate", "well"], validate="one_to_many")
         for table in (cells, by_field)
@@ -150,6 +182,9 @@ def _measure_into(
     write_csv(folder / "fields.csv", by_field)
     write_cells(folder / "cells.parquet", cells)
     write_anndata(folder / "cells.h5ad", annotated(cells, config.plates.pixel_um))
+    # What a second measurement has the same; the seconds are those of this one.
+    tables = {"wells": wells.drop(columns="seconds"), "fields": by_field, "cells": cells}
+    metrics["certificate"] = certify(folder, tables, len(done.failures))
     write_measurement_report(
         folder / "report",
         title=f"{folder.resolve().name}: how the cells interact",
@@ -164,11 +199,12 @@ def _measure_into(
         config=config.to_dict(),
         colours=config.evaluation.colours,
     )
-    tables = {"tables": f"wells.csv, fields.csv, cells.parquet, cells.h5ad in {folder}"}
+    lines = {"tables": f"wells.csv, fields.csv, cells.parquet, cells.h5ad in {folder}"}
     if config.measurement.labels:
-        tables["labels"] = f"{LABELS}/PLATE/WELL_f1_t_cell.tif and so on in {folder}"
+        lines["labels"] = f"{LABELS}/PLATE/WELL_f1_t_cell.tif and so on in {folder}"
     page = folder / "report" / "index.html"
-    return closing_table(summary_lines(metrics) | tables, page, time.monotonic() - began)
+    lines["certificate"] = certified(metrics["certificate"])
+    return closing_table(summary_lines(metrics) | lines, page, time.monotonic() - began)
 
 
 def _flat_fields(config: ConfigDict, fields: pd.DataFrame, parts: Path) -> FlatFields:

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
 from jaxcell.analysis.screening.answers import Screened, screen
+from jaxcell.distributed.workers import HERE, Workers
 from jaxcell.experiments.measurement.measure import measure_plates
 from jaxcell.experiments.screening.tables import ScreenTable, read_screen_table
 from jaxcell.report.common.terminal import closing_table
@@ -35,6 +36,7 @@ def screen_plates(
     counts: Mapping[str, str],
     correct: bool = True,
     condition: str | None = None,
+    workers: Workers = HERE,
 ) -> str:
     """Screens wells and writes tables and report.
 
@@ -45,6 +47,7 @@ def screen_plates(
       layouts, plate, measure, views, counts: as for `read_screen_table`.
       correct: whether wells are freed of what they owe to their place.
       condition: of wells that no layout describes, where plates are measured.
+      workers: who measures them; a call that does a share screens nothing.
 
     Returns:
       The closing table.
@@ -57,7 +60,9 @@ def screen_plates(
     _check_folder(folder)
     simulated = False
     if not tables:
-        measure_plates(config, folder / MEASURED, condition)
+        said = measure_plates(config, folder / MEASURED, condition, workers)
+        if workers.shard:
+            return said
         simulated = _is_simulated(folder / MEASURED)
         tables = [folder / MEASURED / "wells.csv"]
     table = read_screen_table(

@@ -89,23 +89,38 @@ def train(config: ConfigDict, workdir: Path) -> str:
 
 
 def _train(hands: list[list[Member]], own: list[Member], folder: Path, began: float) -> None:
-    """Trains and measures groups of one data set, but for members that other calls are at."""
+    """Trains and measures groups of one data set, but for members that other calls are at.
+
+    A group whose first member another call has is that call's. Finished members stand by while the
+    others of their group are trained: a program of fewer members rounds otherwise, and a sweep that
+    was killed would end with other numbers.
+    """
     opened = None
     for group in hands:
         with ExitStack() as stack:
-            locks = folder.parent / "locks"
-            mine = [m for m in group if stack.enter_context(locked(locks / f"{m.name}.lock"))]
+            mine = _locked(group, folder.parent / "locks", stack)
             left = [member for member in mine if not is_finished(folder / member.name)]
             if not left:
                 continue
             _print_status(own, folder, {member.name for member in left}, began)
             opened = opened or open_data(group[0].config)
-            train_group(left, folder, opened)
+            train_group(mine, folder, opened)
             for member in left:
                 if reason(folder / member.name) is None:
                     _, trained = load(folder / member.name)
                     rows = measure(member, trained, opened.examples)
                     write(folder / member.name / MEASURED, rows)
+
+
+def _locked(group: list[Member], locks: Path, stack: ExitStack) -> list[Member]:
+    """The members of a group that are ours until the stack closes; none without the first."""
+    mine: list[Member] = []
+    for member in group:
+        if stack.enter_context(locked(locks / f"{member.name}.lock")):
+            mine.append(member)
+        elif not mine:
+            break
+    return mine
 
 
 def _print_status(own: list[Member], folder: Path, running: set[str], began: float) -> None:

@@ -14,6 +14,7 @@ from jaxcell.plates.addresses import JOINED, Address, Plane, anchored, parse, pl
 from jaxcell.plates.csv_lines import read_headings, read_lines
 from jaxcell.plates.findings import Finding, spaced, unseen, visible
 from jaxcell.storage import csv_cells
+from jaxcell.storage.atomic import whole_new
 
 ROLES = ("sample", "vehicle", "untreated", "empty")
 IMAGE_COLUMNS = {"plate": str, "well": str, "field": int, "view": str, "path": str}
@@ -194,9 +195,8 @@ def write_wells(table: pd.DataFrame, path: Path) -> None:
 
 def _write(table: pd.DataFrame, path: Path) -> None:
     try:
-        # Mode 'x' and not a test beforehand: nothing can come between test and writing.
-        with open(path, "x", encoding="utf-8", newline="") as file:
-            csv_cells.harmless(table).to_csv(file, index=False, lineterminator="\n")
+        with whole_new(path) as unfinished:
+            csv_cells.harmless(table).to_csv(unfinished, index=False, lineterminator="\n")
     except FileExistsError:
         raise FileExistsError(
             f"{path} exists and is not overwritten: move it away or give another name"

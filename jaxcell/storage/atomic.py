@@ -49,6 +49,29 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def whole_new(path: Path) -> Iterator[Path]:
+    """As `whole`, for a file that must not be there yet: none is ever replaced.
+
+    Raises:
+      FileExistsError: there is one, also one that came while this one was written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _unfinished(path)
+    try:
+        yield partial
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a disk that knows no links
+            if path.exists():
+                raise FileExistsError(f"{path} exists") from None
+            os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Has a folder written beside its place and then renamed, so that it is whole or not there.
 

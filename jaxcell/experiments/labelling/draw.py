@@ -25,6 +25,7 @@ from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.labelling.pictures import write_pictures
 from jaxcell.storage.atomic import whole_folder, write, write_csv
 from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import replacing
 
 # What the key says of each patch; of views their files, relative to the folder of the plates.
 KEY_COLUMNS = ("patch", "plate", "well", "condition", "compound", "concentration_um", "role",
@@ -73,21 +74,26 @@ def draw_sheet(config: ConfigDict, folder: Path, condition: str | None = None) -
         raise ValueError(
             f"this is a config of {config.experiment}: label takes one that starts from labelling"
         )
-    if folder.exists():
-        raise FileExistsError(
-            f"{folder} exists, and a person's answers are not overwritten: name another folder"
-        )
+    _check_absent(folder)
     require_place(folder, what="a labelling sheet")
     plates = load_plates(config, condition)
     fields = select_fields(plates, ImmuneCellsConfig(name="labelling", split_by="none"))
     candidates = every_window(fields, config.labelling.window)
     chosen = choose_patches(candidates, config.labelling.patches, config.labelling.seed)
-    with whole_folder(folder) as temporary:
+    with replacing(folder, "drawing it"), whole_folder(folder) as temporary:
+        _check_absent(folder)  # now that nobody else can draw it
         groups = chosen.groupby(["plate", "well", "field"], sort=False)
         for _, patches in tqdm(groups, "drawing", unit=" fields", dynamic_ncols=True):
             _write_field(temporary, patches, config)
         _write_tables(temporary, folder, chosen, config, is_simulated(plates))
     return closing_table(_summary_lines(chosen, folder), None, time.monotonic() - began)
+
+
+def _check_absent(folder: Path) -> None:
+    if folder.exists():
+        raise FileExistsError(
+            f"{folder} exists, and a person's answers are not overwritten: name another folder"
+        )
 
 
 def _write_tables(

@@ -13,6 +13,8 @@ from jaxcell.experiments.labelling.sheet import QUANTITIES, Sheet, read_sheet
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.labelling.page import score_lines, write_score_report
 from jaxcell.storage.atomic import write_csv
+from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import replacing
 
 SCORES, ESTIMATES = "scores.csv", "estimates.csv"
 
@@ -33,6 +35,7 @@ def score_sheet(folder: Path, plates: str, runs: Sequence[Path]) -> str:
     """
     began = time.monotonic()
     sheet = read_sheet(folder)
+    require_place(folder, what="scores")
     answered = sheet.answers.notna().any(axis=1) & ~sheet.unusable
     if not answered.any():
         raise ValueError(
@@ -49,18 +52,19 @@ def score_sheet(folder: Path, plates: str, runs: Sequence[Path]) -> str:
         "scores": rows,
     }
     scores = folder / "scores"
-    page = write_score_report(
-        scores,
-        title=f"{folder.resolve().name}: estimators against a person's answers",
-        simulated=sheet.settings["simulated"],
-        metrics=metrics,
-        answers=pd.DataFrame({name: sheet.true(name) for name in QUANTITIES}),
-        estimates=estimates,
-        quantities=QUANTITIES,
-        config=sheet.settings,
-        files={SCORES: lambda path: write_csv(path, _flat(rows)),
-               ESTIMATES: lambda path: write_csv(path, _table(sheet, estimates))},
-    )  # fmt: skip
+    with replacing(scores, "scoring it"):
+        page = write_score_report(
+            scores,
+            title=f"{folder.resolve().name}: estimators against a person's answers",
+            simulated=sheet.settings["simulated"],
+            metrics=metrics,
+            answers=pd.DataFrame({name: sheet.true(name) for name in QUANTITIES}),
+            estimates=estimates,
+            quantities=QUANTITIES,
+            config=sheet.settings,
+            files={SCORES: lambda path: write_csv(path, _flat(rows)),
+                   ESTIMATES: lambda path: write_csv(path, _table(sheet, estimates))},
+        )  # fmt: skip
     lines = score_lines(metrics, QUANTITIES) | {"tables": f"{SCORES}, {ESTIMATES} in {scores}"}
     return closing_table(lines, page, time.monotonic() - began)
 

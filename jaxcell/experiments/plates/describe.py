@@ -10,6 +10,7 @@ from jaxcell.plates.folder import in_words
 from jaxcell.plates.overview import Overview, look_over
 from jaxcell.plates.tables import wells_table, write_images, write_wells
 from jaxcell.report.common.words import count
+from jaxcell.storage.faults import require_place
 
 
 def describe_plates(folder: str, out: str, z: str, time: str, condition: str) -> str:
@@ -29,6 +30,8 @@ def describe_plates(folder: str, out: str, z: str, time: str, condition: str) ->
       ValueError: there is no such folder or image, or a number is none.
       FileExistsError: a table is there already.
     """
+    if out:
+        require_place(Path(out), what="the tables")
     home = Path(folder).absolute()
     if not home.is_dir():
         raise ValueError(f"there is no folder of plates {home}")
@@ -75,12 +78,11 @@ def _plate(plate: str, images: pd.DataFrame, seen: Overview) -> str:
 
 def _write(seen: Overview, out: Path, condition: str) -> str:
     """Writes both tables; a table of wells that lies there stays as it is."""
-    out.mkdir(parents=True, exist_ok=True)
     images = seen.images.sort_values(["plate", "well", "field", "view"])
-    write_images(images, out / "images.csv")
-    lines = [f"{count(len(images), 'image')} in {out / 'images.csv'}"]
-    if (out / "wells.csv").exists():
-        return "\n".join([*lines, f"{out / 'wells.csv'} is there already and stays as it is"])
+    if (out / "wells.csv").exists() or (out / "images.csv").exists():
+        write_images(images, out / "images.csv")
+        said = [f"{count(len(images), 'image')} in {out / 'images.csv'}"]
+        return "\n".join([*said, f"{out / 'wells.csv'} is there already and stays as it is"])
     key = ["plate", "well"]
     without = images.drop_duplicates(key)[key].merge(seen.wells[key], how="left", indicator=True)
     without = without.loc[without["_merge"] == "left_only", key]
@@ -90,7 +92,12 @@ def _write(seen: Overview, out: Path, condition: str) -> str:
     ]
     wells = pd.concat([seen.wells, wells_table(rows)], ignore_index=True).sort_values(key)
     write_wells(wells, out / "wells.csv")
-    lines.append(f"{count(len(wells), 'well')} in {out / 'wells.csv'}")
+    # Last, and refused where there is one: killed before, the same command goes on.
+    write_images(images, out / "images.csv")
+    lines = [
+        f"{count(len(images), 'image')} in {out / 'images.csv'}",
+        f"{count(len(wells), 'well')} in {out / 'wells.csv'}",
+    ]
     if len(without) and not condition:
         number = count(len(without), "well")
         lines.append(f"write there the condition of {number} that no layout describes")

@@ -17,8 +17,10 @@ from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.screening.page import write_screen_report
 from jaxcell.report.screening.sentences import summary_lines
 from jaxcell.storage.atomic import write, write_cells, write_csv
+from jaxcell.storage.content import digest
 from jaxcell.storage.faults import require_place
 from jaxcell.storage.owner import LOCKS, owned
+from jaxcell.storage.source import read_source, refuse_other, source_of
 
 # What the folder of a screen holds beside its tables.
 MADE_FROM, MEASURED = "screen.json", "measured"
@@ -41,7 +43,8 @@ def screen_plates(
     """Screens wells and writes tables and report.
 
     Args:
-      folder: of the results; created, or that of an earlier screen, whose tables are replaced.
+      folder: of the results; created, or that of an earlier screen of the same wells, whose tables
+        are replaced.
       tables: of wells; none: the plates that the config names are measured first.
       config: as `configs/measure.py` describes; not looked at where there are tables.
       layouts, plate, measure, views, counts: as for `read_screen_table`.
@@ -58,6 +61,8 @@ def screen_plates(
     began = time.monotonic()
     require_place(folder, what="a screen")
     _check_folder(folder)
+    source = _source(tables, config)
+    refuse_other(folder, read_source(folder / MADE_FROM, "source"), source)
     simulated = False
     if not tables:
         said = measure_plates(config, folder / MEASURED, condition, workers)
@@ -78,7 +83,7 @@ def screen_plates(
         "corrected": correct,
     }
     with owned(folder, "screening into it"):
-        write(folder / MADE_FROM, made_from)
+        write(folder / MADE_FROM, made_from | {"source": source})
         _write_tables(folder, found, table)
         page = write_screen_report(
             folder / "report",
@@ -102,6 +107,15 @@ def _check_folder(folder: Path) -> None:
         raise FileExistsError(f"{folder} exists and holds no screen: name another with --out")
 
 
+def _source(tables: Sequence[Path], config: ConfigDict | None) -> dict:
+    """What a screen is of: the first of its tables, all that is in them, or its plates."""
+    if not tables:
+        return source_of(config.plates.folder if config else "")
+    missing = [path for path in tables if not path.is_file()]  # which is said when it is read
+    content = "" if missing else " ".join(digest(path) for path in tables)
+    return source_of(str(tables[0]), content)
+
+
 def _named(wells: pd.DataFrame) -> str:
     """The plates by name, or how many there are."""
     names = sorted(wells["plate"].astype(str).unique())
@@ -122,6 +136,9 @@ def _write_tables(folder: Path, found: Screened, table: ScreenTable) -> None:
     tables = {"compounds": found.effects.drop(columns="group")}
     if found.curves:
         tables["curves"] = found.series
+    else:  # those of an earlier screen would be taken for this one's
+        for name in ("curves.csv", "curves.parquet"):
+            (folder / name).unlink(missing_ok=True)
     corrected = found.hits.wells[["plate", "well", "scaled", "place_effect", "corrected"]]
     wells = table.wells.merge(corrected, "left", ["plate", "well"])
     wells["corrected_value"] = found.scale.backward(wells["corrected"])

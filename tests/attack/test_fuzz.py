@@ -4,7 +4,9 @@
 sentence for the person at the microscope.
 """
 
+import csv
 import io
+import json
 import random
 import string
 import zipfile
@@ -14,12 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 import tifffile
 
+from jaxcell.experiments.labelling.sheet import COLUMNS, read_sheet
 from jaxcell.plates.find import find_images
 from jaxcell.plates.findings import Finding, describe
 from jaxcell.plates.images import image_shape, read_view
+from jaxcell.plates.layouts.results_table import read_results
 from jaxcell.plates.layouts.workbook import read_layout
 from jaxcell.plates.readers.planes import BadImage
 from jaxcell.plates.tables import ROLES, WELL_NAME, read_images, read_wells
@@ -143,6 +148,100 @@ def wells_csv(draw: random.Random, folder: Path) -> str:
     return _judged(findings, sound)
 
 
+def results_csv(draw: random.Random, folder: Path) -> str:
+    """Another program's table of results in which anything is odd."""
+    heading = ["Plate", "Well", "condition", "compound", "Dose [nM]", "role", "value"]
+    rows = [[*row, str(number)] for number, row in enumerate(_rows(draw))]
+    kind = draw.choice(("cell", "heading", "text", "bytes", "longer", "sound"))
+    if kind == "cell":
+        row, column = draw.randrange(len(rows)), draw.randrange(len(heading))
+        rows[row][column] = _spoilt(draw, rows[row][column])
+    elif kind == "heading":
+        heading[draw.randrange(len(heading))] = draw.choice([*heading, "x", "", "well"])
+    elif kind == "longer":
+        rows = [["0", *row] if draw.random() < 0.9 else row for row in rows]
+    elif kind == "sound":
+        named = draw.choice(("NA", "None", "=1+1", "@x", "007", "1.50"))
+        rows = [[*row[:3], named, *row[4:]] for row in rows]
+    stream = io.StringIO()
+    csv.writer(stream).writerows([map(defused, cells) for cells in [heading, *rows]])
+    text = _spoilt(draw, stream.getvalue()) if kind == "text" else stream.getvalue()
+    content = bytearray(text.encode("utf-8", "surrogatepass"))
+    if kind == "bytes":
+        content[draw.randrange(len(content))] = draw.randrange(256)
+    path = folder / f"results.{draw.choice(('csv', 'tsv', 'txt'))}"
+    path.write_bytes(content)
+    try:
+        found = read_results(path)
+    except ValueError as error:
+        return MESSAGE if _plain(str(error)) and path.name in str(error) else TRACEBACK
+    names = [str(name) for column in ("plate", "condition", "compound") if column in found
+             for name in found[column]]  # fmt: skip
+    sound = (
+        all(WELL_NAME.fullmatch(well) for well in found["well"])
+        and ("role" not in found or set(found["role"]) <= set(ROLES))
+        and all(map(str.isprintable, names))
+        and len(found) >= len(rows) - (kind in ("text", "bytes"))
+        and (kind != "sound" or list(found["compound"]) == [named] * len(rows))
+    )
+    return RIGHT if sound else SILENT
+
+
+def results_workbook(draw: random.Random, folder: Path) -> str:
+    """A workbook or Parquet file of results whose bytes are others, or that is cut."""
+    suffix, stream = draw.choice((".xlsx", ".parquet", ".xls")), io.BytesIO()
+    table = pd.DataFrame(
+        {"plate": "P1", "well": ["B02", "B03", "C02"], "compound": ["1", "2", "DMSO"], "value": 1.5}
+    )
+    table.to_parquet(stream) if suffix == ".parquet" else table.to_excel(stream, index=False)
+    content = bytearray(stream.getvalue())
+    for _ in range(draw.randrange(4)):
+        content[draw.randrange(len(content))] = draw.randrange(256)
+    if draw.random() < 0.3:
+        del content[draw.randrange(len(content)) :]
+    path = folder / f"results{suffix}"
+    path.write_bytes(content)
+    try:
+        found = read_results(path)
+    except ValueError as error:
+        return MESSAGE if _plain(str(error)) and path.name in str(error) else TRACEBACK
+    # A flipped byte inside a text of Parquet, which keeps no sums unless asked, may go unseen.
+    return RIGHT if list(found["well"].str.len()) == [3, 3, 3] else SILENT
+
+
+def labelling_sheet(draw: random.Random, folder: Path) -> str:
+    """A labelling sheet of which a file was spoilt, or filled in oddly."""
+    sheet = folder / "sheet"
+    sheet.mkdir(exist_ok=True)
+    settings = {"plates": "x", "views": {}, "window": 96, "pixel_um": 0.7, "simulated": True}
+    rows = [[str(n), draw.choice(("", "3", "2,5", "7 %")), "", "", "", "", "no", ""]
+            for n in (1, 2, 3)]  # fmt: skip
+    given = [list(COLUMNS), *rows]
+    places = [["P1", "B02", "OVA", 1, 0, 96 * n, "a.tif", "b.tif"] for n in (1, 2, 3)]
+    heads = ["patch", "plate", "well", "condition", "field", "y", "x", "t_cell", "dendritic_cell"]
+    key = [heads, *([n, *place] for n, place in enumerate(places, 1))]
+    separator = draw.choice(",;\t")
+
+    def text(table, separator=","):
+        stream = io.StringIO()
+        csv.writer(stream, delimiter=separator).writerows(table)
+        return stream.getvalue()
+
+    contents = {"answers.csv": text(given, separator), "key.csv": text(key),
+                "sheet.json": json.dumps(settings)}  # fmt: skip
+    spoilt = draw.choice(("answers.csv", "answers.csv", "key.csv", "sheet.json", ""))
+    for name, content in contents.items():
+        content = _spoilt(draw, content) if name == spoilt else content
+        (sheet / name).write_bytes(content.encode("utf-8", "surrogatepass"))
+    try:
+        found = read_sheet(sheet)
+    except ValueError as error:
+        return MESSAGE if _plain(str(error)) else TRACEBACK
+    iou = found.answers["iou"].to_numpy(float)
+    sound = len(found.key) >= 2 and len(iou) == len(found.key) and not (iou > 100).any()
+    return RIGHT if sound and not (iou < 0).any() else SILENT
+
+
 def images_csv(draw: random.Random, folder: Path) -> str:
     """A table of images in which anything is odd."""
     lines = ["plate,well,field,view,path"]
@@ -201,7 +300,10 @@ def file_name(draw: random.Random, folder: Path) -> str:
     return _judged(findings, all(map(str.isprintable, [*found["plate"], *found["view"]])))
 
 
-JUDGES = {tiff_file: 250, wells_csv: 400, images_csv: 200, workbook: 25, file_name: 300}
+JUDGES = {
+    tiff_file: 250, wells_csv: 400, images_csv: 200, workbook: 25, file_name: 300,
+    results_csv: 200, results_workbook: 60, labelling_sheet: 100,
+}  # fmt: skip
 # A slow run has so many times the cases: more than 10,000 in all.
 MANY = 10
 

@@ -1,23 +1,29 @@
 """A labelling sheet: which files it has, what a person may answer, and the answers read."""
 
-import json
+import csv
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import tifffile
 from skimage.measure import label
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.measures import contacts, overlap
 from jaxcell.measures.catalogue import MEASURES
 from jaxcell.measures.field import Field, percent
+from jaxcell.plates.csv_lines import read_lines
+from jaxcell.plates.readers.labels import read_label_image
+from jaxcell.storage import csv_cells
+from jaxcell.storage.atomic import read
 
 # What a person fills in; where each patch comes from, which would give the condition away; what
 # the sheet was drawn by.
 ANSWERS, KEY, SETTINGS = "answers.csv", "key.csv", "sheet.json"
 PICTURES, CROPS = "pictures", "crops"
+# Of the settings, what scoring needs; what to do where the program's own files were changed.
+NEEDED = {"plates", "views", "window", "pixel_um", "simulated"}
+COPY = "copy the sheet again, only answers.csv and the label images are yours to change"
 # Columns of `ANSWERS` beside `patch`.
 NUMBERS = ("overlap_percent", "t_cells", "t_cells_in_contact", "dendritic_cells")
 MARKS = ("outlined", "unusable")
@@ -73,16 +79,41 @@ def read_sheet(folder: Path) -> Sheet:
             f"{folder} is not a labelling sheet, it has no {missing[0]}: draw one by "
             f"jaxcell label PLATES --out {folder}"
         )
-    settings = json.loads((folder / SETTINGS).read_text())
-    key = pd.read_csv(folder / KEY, keep_default_na=False)
-    # Some spreadsheets write semicolons, and a byte-order mark.
-    given = pd.read_csv(folder / ANSWERS, dtype=str, keep_default_na=False, sep=None,
-                        engine="python", encoding="utf-8-sig")  # fmt: skip
-    given.columns = given.columns.str.strip()
+    settings = read(folder / SETTINGS)
+    key = _read_key(folder / KEY)
+    if not (isinstance(settings, dict) and NEEDED <= settings.keys()):
+        raise ValueError(f"{folder / SETTINGS} is not as it was written: {COPY}")
+    given = _read_answers(folder / ANSWERS)
     rows = _by_patch(given, key["patch"])
     answers = [_answer(folder, row, settings["pixel_um"]) for row in rows]
     unusable = np.array([_mark(row, "unusable") for row in rows], bool)
     return Sheet(folder, settings, key, pd.DataFrame(answers, columns=list(QUANTITIES)), unusable)
+
+
+def _read_key(path: Path) -> pd.DataFrame:
+    """Where each patch comes from."""
+    try:
+        key = pd.read_csv(path, keep_default_na=False)
+        key["patch"] = key["patch"].astype(np.int64)
+        texts = [name for name in ("plate", "well", "condition", *VIEWS)]
+        key[texts] = key[texts].astype(str).map(csv_cells.restored)
+        key[["field", "y", "x"]].astype(np.int64)
+    except Exception as error:  # what pandas says of each fault is of pandas
+        raise ValueError(f"{path} is not as it was written: {COPY}") from error
+    return key
+
+
+def _read_answers(path: Path) -> pd.DataFrame:
+    """A person's answers as they stand there, texts, by the headings."""
+    try:
+        headings, rows, _ = read_lines(path)  # of any separator: spreadsheets write semicolons
+    except (UnicodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read ({error}): save it as CSV in UTF-8") from error
+    if len(set(headings)) < len(headings):
+        raise ValueError(f"{ANSWERS} has a column twice: keep the columns of the sheet")
+    width = len(headings)
+    cells = [[*row[:width], *[""] * (width - len(row))] for _, row in rows]
+    return pd.DataFrame(cells, columns=headings, dtype=str)
 
 
 def _by_patch(given: pd.DataFrame, patches: pd.Series) -> list[dict[str, str]]:
@@ -91,8 +122,9 @@ def _by_patch(given: pd.DataFrame, patches: pd.Series) -> list[dict[str, str]]:
     if lacking:
         raise ValueError(f"{ANSWERS} has no column {lacking[0]}: keep the columns of the sheet")
     numbers = pd.to_numeric(given["patch"], errors="coerce")
-    if numbers.isna().any() or numbers.duplicated().any():
-        bad = given["patch"][numbers.isna() | numbers.duplicated()].iloc[0]
+    wrong = (numbers % 1 != 0) | numbers.duplicated()  # of what is no number it is not 0 either
+    if wrong.any():
+        bad = given["patch"][wrong].iloc[0]
         raise ValueError(f"{ANSWERS}: patch {bad!r} is no number, or is there twice")
     rows = given.assign(patch=numbers.astype(int)).set_index("patch", drop=False)
     gone = sorted(set(patches) - set(rows.index))
@@ -144,8 +176,8 @@ def _mark(row: dict[str, str], name: str) -> bool:
 def _painted(folder: Path, patch: int) -> list[np.ndarray]:
     """The cells that a person painted: touching pixels of one number are one cell."""
     paths = [crop_path(folder, patch, kind, labels=True) for kind in VIEWS]
-    images = [tifffile.imread(path) for path in paths]
-    if any(image.ndim != 2 for image in images) or images[0].shape != images[1].shape:
+    images = [read_label_image(path) for path in paths]
+    if images[0].shape != images[1].shape:
         raise ValueError(
             f"patch {patch}: {' and '.join(path.name for path in paths)} are not two grey images "
             "of one size: save label images as they were opened"

@@ -4,6 +4,7 @@ What it measured stays as it is. Nothing is guessed: what may be read in two way
 says so.
 """
 
+import csv
 import io
 import re
 from pathlib import Path
@@ -11,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jaxcell.plates.csv_lines import decoded, separator_of
+from jaxcell.plates.csv_lines import decoded, read_lines
 from jaxcell.plates.doses import micromolar, unit_of_heading
+from jaxcell.plates.findings import spaced, unseen, visible
 from jaxcell.plates.layouts.sheets import WORKBOOKS
 from jaxcell.plates.layouts.wells import parse_content
-from jaxcell.plates.tables import ROLES, canonical_condition, row_name, well_name
+from jaxcell.plates.tables import EVERY, ROLES, canonical_condition, row_name, well_name
+from jaxcell.storage import csv_cells
 
 # What other programs call the columns of a well, in lower case, without spaces and underscores.
 NAMES = {
@@ -26,6 +29,8 @@ NAMES = {
     "role": ("role", "welltype", "metadatarole"),
 }
 
+# What follows a whole number that some program has written as one with decimals.
+WHOLE = re.compile(r"(-?\d+)\.0+")
 # A number with a decimal comma between tabs.
 COMMAS = re.compile(r"(?:^|\t)-?\d+,\d+(?:\t|\r?$)", re.MULTILINE)
 
@@ -52,21 +57,41 @@ def _raw(path: Path) -> pd.DataFrame:
     try:
         if suffix == ".parquet":
             return pd.read_parquet(path)
-        if suffix in WORKBOOKS:
-            return _from_sheet(pd.read_excel(path, header=None), path)
-        text = decoded(path)
-        separator = separator_of(text)
-        # Where a semicolon separates, a comma is the decimal point; where a tab does, it may be.
-        decimal = "," if separator == ";" or (separator == "\t" and COMMAS.search(text)) else "."
-        table = pd.read_csv(io.StringIO(text), sep=separator, decimal=decimal)
-        # Spreadsheet programs write lines and columns of nothing at the end.
-        return table.dropna(how="all").loc[:, ~table.columns.str.startswith("Unnamed: ")]
-    except (OSError, UnicodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        if suffix not in WORKBOOKS:
+            return _from_text(path)
+        cells = pd.read_excel(path, header=None)
+    except Exception as error:  # each part of a damaged file fails in its own way
+        why = visible(str(error))[:200] or type(error).__name__
         raise ValueError(
-            f"{path} cannot be read as a table ({error}): give CSV, TSV, Parquet, .xlsx or .xls "
-            "with a "
-            "row of headings"
+            f"{path} cannot be read as a table ({why}): give CSV, TSV, Parquet, .xlsx or .xls with "
+            "a row of headings"
         ) from error
+    return _from_sheet(cells, path)
+
+
+def _from_text(path: Path) -> pd.DataFrame:
+    """The table of a CSV file: numbers where a column holds nothing else, names as written."""
+    lines, text = read_lines(path), decoded(path)
+    width = len(lines.headings)
+    for number, cells in lines.rows:
+        if any(cell.strip() for cell in cells[width:]):
+            raise ValueError(f"line {number} has more cells than the heading has columns")
+    # As wide as the headings, so that nobody can take a first column for an index.
+    rows = [[*cells[:width], *[""] * (width - len(cells))] for _, cells in lines.rows]
+    square = io.StringIO()
+    csv.writer(square).writerows([range(width), *rows])
+    square.seek(0)
+    # Where a semicolon separates, a comma is the decimal point; where a tab does, it may be.
+    commas = lines.separator == ";" or (lines.separator == "\t" and COMMAS.search(text))
+    table = pd.read_csv(square, decimal="," if commas else ".", skip_blank_lines=False)
+    texts = pd.DataFrame(rows, columns=table.columns, dtype=str)
+    for place, heading in enumerate(lines.headings):
+        # What a number may not be made of: a condition `NA`, a plate `007`.
+        if _plain(heading) in {name for known in NAMES.values() for name in known}:
+            table[table.columns[place]] = texts.iloc[:, place].map(csv_cells.restored)
+    table.columns = [csv_cells.restored(heading) for heading in lines.headings]
+    # Spreadsheet programs write columns of nothing at the end.
+    return table.loc[:, table.columns != ""]
 
 
 def _from_sheet(cells: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -85,20 +110,27 @@ def _plain(name: object) -> str:
 
 def _own_columns(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     table = table.rename(columns=lambda name: str(name).strip())
+    if table.columns.duplicated().any():
+        twice = visible(table.columns[table.columns.duplicated()][0])
+        raise ValueError(f"{path} has two columns {twice}: keep one, or rename one")
     for name, known in NAMES.items():
         if name not in table:
             own = [column for column in table if _plain(column) in known]
             if len(own) > 1:
                 raise ValueError(f"{path}: {' and '.join(own)} may both be the {name}: keep one")
             table = table.rename(columns={column: name for column in own})
-    if "well" not in table and {"row", "column"} <= {_plain(name) for name in table}:
-        table = _named_by_row(table)
-    if "well" not in table:
-        raise ValueError(f"{path} has no column of wells, but {', '.join(map(str, table))}")
     try:
-        table["well"] = [well_name(str(well)) for well in table["well"]]
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        if "well" not in table and {"row", "column"} <= {_plain(name) for name in table}:
+            table = _named_by_row(table)
+        if "well" not in table:
+            there = visible(", ".join(map(str, table)))
+            raise ValueError(f"there is no column of wells, but {there}")
+        table["well"] = [well_name(str(well).strip()) for well in table["well"]]
+        for name in ("plate", "condition", "compound", "role"):
+            if name in table:
+                table[name] = [_text(value, name) for value in table[name]]
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{path}: {visible(str(error))}") from error
     return _with_doses(_with_roles(table, path), path)
 
 
@@ -120,11 +152,11 @@ def _with_roles(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if "role" not in table and "compound" not in table:
         return table
     for name in ("condition", "compound"):
-        values = table[name] if name in table else pd.Series("", table.index)
-        table[name] = [_text(value) for value in values]
+        if name not in table:
+            table[name] = ""
     table["condition"] = [canonical_condition(name) or name for name in table["condition"]]
     if "role" in table:
-        table["role"] = [_text(role).casefold() for role in table["role"]]
+        table["role"] = [role.casefold() for role in table["role"]]
         strange = sorted(set(table["role"]) - set(ROLES))
         if strange:
             raise ValueError(f"{path}: role '{strange[0]}' is none of {', '.join(ROLES)}")
@@ -143,13 +175,23 @@ def _with_roles(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return table
 
 
-def _text(value: object) -> str:
-    """A cell as text; whole numbers without the `.0` that a gap in their column gives them."""
+def _text(value: object, column: str) -> str:
+    """A cell as text; whole numbers without the `.0` that a gap in their column gives them.
+
+    Raises:
+      ValueError: it holds what cannot be seen, or is a condition's name that is none.
+    """
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    text = spaced(str(value))
+    if character := unseen(text):
+        raise ValueError(f"{column} '{text}' holds {character}, which cannot be seen: type it anew")
+    if column == "condition" and text.casefold() == EVERY:
+        raise ValueError(f"a condition cannot be called '{text}', as reports call all wells")
+    whole = WHOLE.fullmatch(text)
+    return whole[1] if whole else text
 
 
 def _number(name: str) -> str | int:
@@ -167,5 +209,5 @@ def _with_doses(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     try:
         doses = micromolar(list(table[name]), unit)
     except ValueError as error:
-        raise ValueError(f"{path}, column {name}: {error}") from error
+        raise ValueError(f"{path}, column {visible(str(name))}: {visible(str(error))}") from error
     return table.drop(columns=name).assign(concentration_um=doses)

@@ -1,4 +1,8 @@
-"""Cell masks as thresholds on raw counts: 2-means or mean + SD, and a test of emptiness."""
+"""Cell masks as thresholds on raw counts: 2-means or mean + SD, and a test of emptiness.
+
+What is background and what too little contrast is estimated from each image, so that neither a
+camera's gain nor its offset matters; `Levels` fixes them in counts, as the reference study did.
+"""
 
 from collections.abc import Callable
 from math import isqrt
@@ -6,21 +10,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Unstained cells glow at up to this many counts (reference study): nothing below is a stained cell.
-BACKGROUND = 255
+from jaxcell.cells.noise import pixel_noise
+
 # A mask is empty unless its two classes stand this many standard deviations of the darker one
 # apart. Pure Gaussian noise split at the optimum gives 2.65, a linear illumination ramp 3.46; split
 # at mean + SD they give 2.28 and 2.20.
 MINIMUM_SEPARATION = 4.0
-# ... and at least this many counts apart. On simulated plates cells mostly stand out by 400 counts
-# and more, the edges of illumination looked at by up to 125. Chosen on those plates and on one real
-# field, where nine patches in ten are as clear and a few lie between (184).
-MINIMUM_CONTRAST = 150.0
+# ... and at least so many times the noise of a pixel apart. On simulated plates cells mostly stand
+# out by 40 times the noise and more, the edges of illumination looked at by up to 13.
+MINIMUM_CONTRAST_IN_NOISES = 15.0
 # Cells cover at most 14 % of a patch of a real field. A brighter class wider than this is an edge
 # of illumination, such as the rim of a droplet, with the cells somewhere in it.
 MAXIMUM_AREA = 1 / 6
 # The threshold of a view without cells: no count lies above it.
 NOTHING = np.iinfo(np.uint16).max
+
+
+class Levels(NamedTuple):
+    """What counts as background and as too little contrast, in counts of one camera.
+
+    Attributes:
+      background: nothing below is a stained cell; 0: the median of each image.
+      minimum_contrast: between cells and background; 0: `MINIMUM_CONTRAST_IN_NOISES` times the
+        noise of each image.
+    """
+
+    background: float = 0.0
+    minimum_contrast: float = 0.0
+
+
+BY_IMAGE = Levels()
 
 
 class Histogram(NamedTuple):
@@ -69,17 +88,20 @@ def split_counts(images: np.ndarray, method: str = "two_means") -> list[Split]:
     return list(map(_method(method), _histograms(images)))
 
 
-def cell_threshold(images: np.ndarray, method: str = "two_means") -> np.ndarray:
+def cell_threshold(
+    images: np.ndarray, method: str = "two_means", levels: Levels = BY_IMAGE
+) -> np.ndarray:
     """Threshold on raw counts above which a pixel of a stained view belongs to a cell.
 
-    Counts below `BACKGROUND` are raised to it, then split in two classes. Where the brighter class
-    is wider than cells can be (`MAXIMUM_AREA`), the rest is raised to its darkest grey and split
-    again. Where the two classes are not two (`MINIMUM_SEPARATION`, `MINIMUM_CONTRAST`), or still
-    too wide, the view holds no cells. The tests are the same for both methods.
+    Counts below the background are raised to it, then split in two classes. Where the brighter
+    class is wider than cells can be (`MAXIMUM_AREA`), the rest is raised to its darkest grey and
+    split again. Where the two classes are not two (`MINIMUM_SEPARATION`, the least contrast), or
+    still too wide, the view holds no cells. The tests are the same for both methods.
 
     Args:
       images: uint8 or uint16 [N, H, W], raw counts of one stained view.
       method: "two_means" (the exact optimum) or "mean_sd" (mean + SD, after raising).
+      levels: background and least contrast where they are fixed.
 
     Returns:
       uint16 [N]; `image > threshold` is the cell mask. 65535 where the view is empty.
@@ -88,12 +110,19 @@ def cell_threshold(images: np.ndarray, method: str = "two_means") -> np.ndarray:
       ValueError: the images are not raw counts or hold no pixels, or the method is unknown.
     """
     split = _method(method)
-    thresholds = [_threshold_of_cells(histogram, split) for histogram in _histograms(images)]
+    thresholds = []
+    for image, histogram in zip(images, _histograms(images), strict=True):
+        background = levels.background or _median(histogram)
+        contrast = levels.minimum_contrast or MINIMUM_CONTRAST_IN_NOISES * pixel_noise(image)
+        thresholds.append(_threshold_of_cells(histogram, split, int(background), contrast))
     return np.array(thresholds, np.uint16)
 
 
 def field_mask(
-    field: np.ndarray, method: str = "two_means", window: int | None = 192
+    field: np.ndarray,
+    method: str = "two_means",
+    window: int | None = 192,
+    levels: Levels = BY_IMAGE,
 ) -> np.ndarray:
     """Masks the cells of a whole field, each window by its own threshold as in the reference study.
 
@@ -105,6 +134,7 @@ def field_mask(
       method: "two_means" or "mean_sd", as in `cell_threshold`.
       window: its side in pixels; a field that is shorter is one window along that side. None: the
         field has one threshold.
+      levels: as in `cell_threshold`.
 
     Returns:
       bool [H, W], True inside a cell; all False where there is none.
@@ -122,7 +152,7 @@ def field_mask(
     )
     tiles = field[top : top + rows * tall, left : left + columns * wide]
     tiles = tiles.reshape(rows, tall, columns, wide).swapaxes(1, 2).reshape(-1, tall, wide)
-    thresholds = cell_threshold(tiles, method).reshape(rows, columns)
+    thresholds = cell_threshold(tiles, method, levels).reshape(rows, columns)
     nearest = np.clip((np.arange(field.shape[1]) - left) // wide, 0, columns - 1)
     edges = [0, *(top + tall * np.arange(1, rows)), len(field)]
     mask = np.empty(field.shape, bool)
@@ -192,21 +222,33 @@ def _method(name: str) -> Callable[[Histogram], Split]:
     return _METHODS[name]
 
 
-def _threshold_of_cells(histogram: Histogram, split: Callable[[Histogram], Split]) -> int:
+def _threshold_of_cells(
+    histogram: Histogram,
+    split: Callable[[Histogram], Split],
+    background: int,
+    minimum_contrast: float,
+) -> int:
     """The threshold of an image's cells, `NOTHING` where it holds none."""
     most = MAXIMUM_AREA * histogram.counts.sum()
-    result = split(_raise(histogram, BACKGROUND))
+    result = split(_raise(histogram, background))
     if _above(histogram, result.threshold) > most:
         # Raised to the brighter class's darkest grey, so that no gap is left to split at again.
         cut = np.searchsorted(histogram.grey, result.threshold, "right")
         result = split(_raise(histogram, histogram.grey[cut]))
     if (
-        result.contrast < MINIMUM_CONTRAST
+        not result.contrast
+        or result.contrast < minimum_contrast
         or result.contrast < MINIMUM_SEPARATION * result.spread
         or _above(histogram, result.threshold) > most
     ):
         return NOTHING
     return result.threshold
+
+
+def _median(histogram: Histogram) -> int:
+    """The lower median, a grey value that occurs."""
+    below = np.cumsum(histogram.counts)
+    return int(histogram.grey[np.searchsorted(below, below[-1] / 2)])
 
 
 def _raise(histogram: Histogram, floor: int) -> Histogram:

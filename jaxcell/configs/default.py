@@ -55,6 +55,10 @@ def get_config() -> ConfigDict:
             # mean + SD (reference study); `instrument`, the IN Cell's protocols, of fields alone
             "mask_method": "two_means",
             "mask_scope": "patch",  # a mask is made from each patch (the study's) or the `field`
+            # Counts of one camera, below which nothing is a stained cell (what shows no more is
+            # faulty), and between cells and background; 0: by the median and noise of each image
+            "background_counts": 0.0,  # counts
+            "minimum_contrast_counts": 0.0,  # counts
             # Fields corrected for uneven light, estimated over each plate; the study did not
             "flat_field": False,
             # To learn: the truth of simulated plates (`true_iou`, `true_overlap_share`,

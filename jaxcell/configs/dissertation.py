@@ -16,6 +16,10 @@ from jaxcell.configs.default import with_label_of_masks
 def get_config() -> ConfigDict:
     """Returns the reference study's architecture and training recipe."""
     config = with_label_of_masks(default.get_config())
+    config.dataset.background_counts = 255.0  # counts; unstained cells glow up to there
+    config.dataset.minimum_contrast_counts = (
+        150.0  # counts; not the study's, which had no such test
+    )
     config.model.architecture = "plain"
     config.model.autoencoder = ConfigDict(
         {

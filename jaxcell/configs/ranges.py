@@ -187,6 +187,13 @@ DATASET = {
     "dataset.masked": true_or_false(),
     "dataset.mask_method": MASK_METHOD,
     "dataset.mask_scope": MASK_SCOPE,
+    # Earlier runs have none.
+    **optional(
+        {
+            f"dataset.{name}_counts": number(0, 65535, "counts; 0: estimated from the images")
+            for name in ("background", "minimum_contrast")
+        }
+    ),
     "dataset.flat_field": true_or_false(),
     "dataset.target": one_of(*TARGETS),
     "dataset.split_by": one_of("well", "plate", "random_patch"),

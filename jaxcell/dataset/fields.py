@@ -8,8 +8,15 @@ import pandas as pd
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.methods import field_masks, patch_masks
+from jaxcell.cells.resampling import resampled
 from jaxcell.dataset.flat_field import FlatFields, correct
-from jaxcell.dataset.patches import faulty_patches, label, remove_background, windows
+from jaxcell.dataset.patches import (
+    darkest_light,
+    faulty_patches,
+    label,
+    remove_background,
+    windows,
+)
 from jaxcell.dataset.reading_ahead import work_ahead
 from jaxcell.dataset.splits import assign_wells
 from jaxcell.dataset.truth import light_of, read_truth, true_values, values_by_masks
@@ -71,30 +78,6 @@ def read_field(field: Any, flat: FlatFields, zoom: float = 1.0) -> np.ndarray:
     return views if zoom == 1 else resampled(views, zoom)
 
 
-def resampled(views: np.ndarray, zoom: float) -> np.ndarray:
-    """Views of a field with other pixels: means over their area where they grow, else linear.
-
-    Args:
-      views: uint16 [H, W, C].
-      zoom: how many pixels one pixel becomes along a side.
-
-    Returns:
-      uint16 [H zoom, W zoom, C], rounded.
-    """
-    # Not on import: scikit-image's transforms take a quarter of a second.
-    from skimage.transform import resize, resize_local_mean
-
-    size = tuple(max(1, round(zoom * side)) for side in views.shape[:2])
-    planes = np.moveaxis(views, -1, 0).astype(np.float32)
-    if zoom < 1:
-        planes = [resize_local_mean(plane, size, preserve_range=True) for plane in planes]
-    else:
-        planes = [
-            resize(plane, size, order=1, mode="edge", preserve_range=True) for plane in planes
-        ]
-    return np.rint(np.stack(planes, axis=-1)).astype(np.uint16)
-
-
 def masks_of(views: np.ndarray, patches: np.ndarray, config: Any) -> np.ndarray:
     """Masks of a field's patches, found in each patch or in the field whole.
 
@@ -107,8 +90,8 @@ def masks_of(views: np.ndarray, patches: np.ndarray, config: Any) -> np.ndarray:
       As `patch_masks`.
     """
     if config.mask_scope != "field":
-        return patch_masks(patches, config.mask_method)
-    whole = field_masks(views, config.mask_method, config.pixel_um)[..., None]
+        return patch_masks(patches, config.mask_method, config.levels)
+    whole = field_masks(views, config.mask_method, config.pixel_um, config.levels)[..., None]
     return windows(whole, config.window, config.stride)[0][..., 0]
 
 
@@ -131,7 +114,7 @@ def cut_fields(
 
     Returns:
       Of each its row of `fields`, its patches uint16 [N, H, W, 2], their corners int32 [N, 2],
-      and what `label` says of them, or only which are `faulty`.
+      and which of them are `faulty`, with what `label` says of them where they are measured.
 
     Raises:
       ValueError: a field cannot be read or cut; names plate, well and field.
@@ -146,13 +129,12 @@ def cut_fields(
             masks = masks_of(views, patches, config) if labelled or config.masked else None
         except ValueError as error:
             raise ValueError(f"{field.plate} {field.well}, field {field.field}: {error}") from error
+        labels = {"faulty": faulty_patches(patches, darkest_light(views, config.levels))}
         if labelled and config.target in TRUTHS:
-            labels = label(patches, masks, "iou", config.pixel_um)
+            labels |= label(patches, masks, "iou", config.pixel_um)
             labels |= _truth(field, views, patches, config)
         elif labelled:
-            labels = label(patches, masks, config.target, config.pixel_um)
-        else:
-            labels = {"faulty": faulty_patches(patches)}
+            labels |= label(patches, masks, config.target, config.pixel_um)
         if config.masked:
             patches = remove_background(patches, masks)
         return field, patches, corners, labels

@@ -19,6 +19,7 @@ from tensorflow_datasets.core import file_adapters
 from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.cells.masks import Levels
 from jaxcell.dataset.fields import cut_fields, select_fields
 from jaxcell.dataset.flat_field import FlatFields, estimate_flat_fields, write_flat_fields
 from jaxcell.dataset.splits import FRACTIONS
@@ -70,6 +71,9 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
       mask_method: how cells are found: `two_means`, `mean_sd`, or `instrument` (the protocols of
         the IN Cell, on whole fields alone).
       mask_scope: what a mask is made from: each `patch` by itself, or the whole `field`.
+      background_counts: nothing below is a stained cell, and what reaches no higher is faulty; 0:
+        estimated from the images.
+      minimum_contrast_counts: between cells and background; 0: a multiple of each image's noise.
       flat_field: whether fields are corrected for uneven light first, by an estimate over all
         fields of their plate; images of examples are then corrected counts.
       pixel_um: µm, edge of a pixel.
@@ -88,6 +92,8 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
     split_seed: int = 0
     mask_method: str = "two_means"
     mask_scope: str = "patch"
+    background_counts: float = 0.0
+    minimum_contrast_counts: float = 0.0
     flat_field: bool = False
     pixel_um: float = 0.741
     from_um: float = 0.0
@@ -118,12 +124,21 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
                 "the truth of a simulated plate is known at its own pixel size alone: leave "
                 "--pixel-um out"
             )
+        if not (
+            0 <= self.background_counts < np.inf and 0 <= self.minimum_contrast_counts < np.inf
+        ):
+            raise ValueError("background_counts and minimum_contrast_counts: give counts from 0 on")
         if self.window < 1 or self.stride < 0:
             raise ValueError(f"window {self.window} and stride {self.stride}: use positive pixels")
         self.stride = self.stride or self.window
         self.conditions = tuple(self.conditions)
         if self.split_by == "random_patch" and self.stride < self.window:
             raise ValueError("a split by random_patch of patches that overlap would share pixels")
+
+    @property
+    def levels(self) -> Levels:
+        """What masks take for background and for too little contrast."""
+        return Levels(self.background_counts, self.minimum_contrast_counts)
 
 
 class QuickArrayRecord(file_adapters.ArrayRecordFileAdapter):

@@ -4,9 +4,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxcell.cells.masks import BACKGROUND, MINIMUM_CONTRAST
+from jaxcell.cells.masks import BY_IMAGE, Levels
 from jaxcell.cells.methods import decoded, patch_masks
+from jaxcell.cells.noise import pixel_noise
 from jaxcell.measures.patch import measure_patches
+
+# What images of networks are scaled by, counts of the study's camera: unstained cells glow up to
+# the background, and what shows less contrast holds no cells. Trained networks know them.
+BACKGROUND, MINIMUM_CONTRAST = 255.0, 150.0
+# Of the noise: the brightest of a patch's pixels reaches 4 to 5 times that above the background.
+FAULTY_NOISES = 6.0
 
 
 def windows(field: np.ndarray, window: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,12 +50,33 @@ def windows(field: np.ndarray, window: int, stride: int) -> tuple[np.ndarray, np
     return patches, corners
 
 
-def faulty_patches(patches: np.ndarray) -> np.ndarray:
-    """Which of patches uint16 [N, H, W, 2] are faulty, bool [N]: in a view no pixel is above
-    `BACKGROUND` (a droplet or an empty region; reference study)."""
+def darkest_light(views: np.ndarray, levels: Levels = BY_IMAGE) -> np.ndarray:
+    """What no pixel of an empty region is brighter than, float64 [2], in counts.
+
+    Args:
+      views: uint16 [H, W, 2], a field.
+      levels: whose background it is where that is fixed, as in the reference study. Else the median
+        of each view and `FAULTY_NOISES` times its noise: the background of the field.
+    """
+    if levels.background:
+        return np.full(views.shape[-1], levels.background)
+    planes = [np.ascontiguousarray(views[..., view]) for view in range(views.shape[-1])]
+    return np.array([np.median(plane) + FAULTY_NOISES * pixel_noise(plane) for plane in planes])
+
+
+def faulty_patches(patches: np.ndarray, darkest: np.ndarray) -> np.ndarray:
+    """Which patches show a droplet or an empty region: in a view nothing that could be a cell.
+
+    Args:
+      patches: uint16 [N, H, W, 2], raw counts.
+      darkest: of their field, as `darkest_light` gives it.
+
+    Returns:
+      bool [N].
+    """
     # View by view: a maximum over interleaved views is seventy times as slow.
-    brightest = [patches[..., view].max(axis=(1, 2)) for view in (0, 1)]
-    return np.minimum(*brightest) <= BACKGROUND
+    brightest = np.stack([patches[..., view].max(axis=(1, 2)) for view in (0, 1)], axis=-1)
+    return (brightest <= darkest).any(axis=-1)
 
 
 def label(
@@ -68,20 +96,14 @@ def label(
     Returns:
       `masks` uint8 [N, H, W];
       `overlap` float32 [N], IoU of the two masks in percent;
-      `target` float32 [N], the measure asked for, in its own unit;
-      `faulty` bool [N], as `faulty_patches`.
+      `target` float32 [N], the measure asked for, in its own unit.
     """
     masks = patch_masks(patches) if masks is None else masks
     cells = np.moveaxis(np.stack(decoded(masks)), 0, -1)
     overlap = measured = measure_patches(patches, cells, "iou", pixel_um=pixel_um)
     if target != "iou":
         measured = measure_patches(patches, cells, target, pixel_um=pixel_um)
-    return {
-        "masks": masks,
-        "overlap": overlap,
-        "target": measured,
-        "faulty": faulty_patches(patches),
-    }
+    return {"masks": masks, "overlap": overlap, "target": measured}
 
 
 def remove_background(patches: np.ndarray, masks: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from jaxcell.analysis.scores import detection
 from jaxcell.cells.instances import Separation, separate_cells
 from jaxcell.cells.numbering import close_up
+from jaxcell.cells.resampling import SAME_PIXEL, nearest, resampled
 from jaxcell.configs import ranges
-from jaxcell.dataset.fields import resampled
 from jaxcell.dataset.labelled_fields import Labelled, scale_field
 from jaxcell.inference.tiling import apply_in_tiles
 from jaxcell.models.unet import UNet
@@ -25,8 +25,6 @@ from jaxcell.training.checkpoint import best_params
 
 # Longest side of a tile in pixels: four tiles to a field of 2048, at some 1.5 GiB.
 TILE = 1152
-# Pixels that differ by this share from those that a network learnt are taken as they are.
-SAME_PIXEL = 0.05
 # Pixels may be so many times as wide as those learnt: what is smaller cannot be seen any more.
 WIDEST = 8
 # What is tried on the validation fields, see `Separation`; of equals the first is chosen, so that a
@@ -160,11 +158,7 @@ def _at_size(
     labels: np.ndarray, probability: np.ndarray, inside: float, shape: tuple[int, int]
 ) -> np.ndarray:
     """Cells of a resampled image, int32 [h, w], in the pixels of the image itself."""
-    rows, columns = (
-        ((np.arange(side) + 0.5) * own / side).astype(int)
-        for side, own in zip(shape, labels.shape, strict=True)
-    )
-    result = labels[np.ix_(rows, columns)]
+    result = nearest(labels, shape)
     if shape[0] > labels.shape[0]:
         # Outlines run where the chance, interpolated, does, not along the large pixels' edges.
         from skimage.segmentation import expand_labels

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from jaxcell.cells.instrument import pixel_noise
 from jaxcell.cells.kinds import KINDS, VIEWS
+from jaxcell.cells.noise import pixel_noise
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.measures.field import percent
 

@@ -10,10 +10,11 @@ from jaxcell.cells.instrument import (
     PROTOCOLS,
     Protocol,
     _white_top_hat,
-    pixel_noise,
+    bright_level,
     protocol_mask,
 )
 from jaxcell.cells.labelling import label_cells
+from jaxcell.cells.noise import pixel_noise
 from jaxcell.simulator.field import simulate_field
 
 T_CELL, DENDRITIC_CELL = PROTOCOLS.values()
@@ -35,16 +36,6 @@ def test_top_hat_is_that_of_scipy(radius, dtype):
     result = _white_top_hat(field, radius)
     assert result.dtype == dtype
     np.testing.assert_array_equal(result, expected)
-
-
-@pytest.mark.parametrize("step", [1, 16])
-def test_noise_is_that_of_the_background(step):
-    # A step of 16: an 8-bit image stored in 16 bits, whose noise is about one grey value.
-    rng = np.random.default_rng(0)
-    field = rng.normal(600, 12, (400, 400)) + np.linspace(0, 500, 400)
-    field[::7, ::9] += 1500
-    field = (np.rint(field / step) * step).astype(np.uint16)
-    assert pixel_noise(field) == pytest.approx(12, rel=0.2)
 
 
 def test_kernel_five_is_a_radius():
@@ -69,7 +60,7 @@ def test_higher_sensitivity_finds_more_and_the_sieve_removes_up_to_its_area():
 
 def test_threshold_is_noise_over_sensitivity():
     field = np.random.default_rng(0).normal(300, 10, (200, 200)).clip(0).astype(np.uint16)
-    threshold = NOISES_AT_SENSITIVITY_ONE / 17 * pixel_noise(field)
+    threshold = NOISES_AT_SENSITIVITY_ONE / 17 * pixel_noise(field)  # no cells: noise decides
     level = int(np.median(field))
     for above, seen in ((0.7, False), (1.3, True)):
         square = field.copy()
@@ -93,6 +84,57 @@ def test_cells_on_a_background_without_noise_are_found():
     field = np.full((60, 60), 300, np.uint16)
     field[20:29, 20:29] = 900
     assert protocol_mask(field, T_CELL).sum() == 81
+
+
+def test_bright_level_is_the_square_of_the_mean_root_of_the_brighter_class():
+    image = np.array([[0, 1, 1, 4, 400, 441, 484]], np.uint16)
+    assert bright_level(image) == pytest.approx(21.0**2)
+    assert bright_level(np.array([[4, 4, 16]], np.uint8)) == 16
+    assert bright_level(np.full((5, 5), 7, np.uint16)) == 0
+
+
+def _simulated(seed: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """A field's two views and its labels, [2, H, W] each."""
+    field = simulate_field(np.random.default_rng(seed), 384, 0.1, droplet_share=0.0)
+    return field.views[:2], field.labels
+
+
+@pytest.mark.parametrize("change", [lambda view: view * 8, lambda view: view + 1000, np.transpose])
+def test_gain_offset_and_the_direction_of_reading_change_no_pixel(change):
+    for view, protocol in zip(_simulated()[0], PROTOCOLS.values()):
+        mask = protocol_mask(np.ascontiguousarray(change(view)), protocol)
+        expected = protocol_mask(view, protocol)
+        expected = expected.T if change is np.transpose else expected
+        assert expected.any()
+        np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda view: view // 16,  # 8 bits: noise of two thirds of a count
+        lambda view: ndimage.gaussian_filter(view, 0.7),
+        lambda view: ndimage.median_filter(view, 3),
+        lambda view: ndimage.uniform_filter1d(view, 3, axis=0),  # noise alike along columns
+        lambda view: ndimage.uniform_filter1d(view, 3, axis=1),  # and along rows
+    ],
+)
+def test_masks_do_not_grow_where_noise_is_rounded_or_denoised(change):
+    for view, protocol in zip(_simulated()[0], PROTOCOLS.values()):
+        area = np.count_nonzero(protocol_mask(view, protocol))
+        changed = np.count_nonzero(protocol_mask(change(view), protocol))
+        # By the noise alone they grew by a fifth to nine tenths.
+        assert changed == pytest.approx(area, rel=0.12)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values())
+@pytest.mark.parametrize("blur", [(0, 0), (1, 1), (2, 2), (3, 0), (0, 3)])
+@pytest.mark.parametrize("step", [1, 16])
+def test_noise_alone_is_no_cell_however_it_is_correlated(protocol, blur, step):
+    noise = np.random.default_rng(0).normal(0, 40, (500, 500))
+    noise = 600 + ndimage.gaussian_filter(noise, blur)
+    field = (np.rint(noise / step) * step).astype(np.uint16)
+    assert not protocol_mask(field, protocol).any()
 
 
 def test_bad_input_is_refused_with_the_cure():

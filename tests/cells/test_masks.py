@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from sklearn.cluster import KMeans
 
 from jaxcell.cells.masks import (
-    BACKGROUND,
+    Levels,
     cell_threshold,
     field_mask,
     split_counts,
@@ -77,12 +78,49 @@ def test_the_rim_of_a_droplet_is_not_a_cell():
     assert mask.sum() == 100 and mask[0, 30:40, 60:70].all()
 
 
-def test_no_mask_reaches_below_the_background():
+def test_no_mask_reaches_below_a_fixed_background():
     image = np.full((1, 32, 32), 100, np.uint16)
-    image[0, 4:9, 4:9] = BACKGROUND
-    image[0, 20:25, 20:25] = 3000
-    mask = image > cell_threshold(image)[:, None, None]
-    assert mask.sum() == 25 and mask[0, 20:25, 20:25].all()
+    image[0, 4:9, 4:9] = 255
+    image[0, 20:25, 20:25] = 300
+    image[0, 28:30, 20:25] = 410
+    mask = image > cell_threshold(image, levels=Levels(255.0, 150.0))[:, None, None]
+    assert mask.sum() == 10 and mask[0, 28:30, 20:25].all()
+    # And with less than the least contrast there is none.
+    assert not (image > cell_threshold(image, levels=Levels(255.0, 156.0))[:, None, None]).any()
+    assert (image > cell_threshold(image)[:, None, None]).sum() > 10
+
+
+@pytest.mark.parametrize("method", ["two_means", "mean_sd"])
+def test_gain_offset_and_direction_change_no_pixel(method):
+    images = np.concatenate([_cells(np.random.default_rng(seed)) for seed in range(4)])
+    mask = images > cell_threshold(images, method)[:, None, None]
+    assert mask.any(axis=(1, 2)).all()
+    for changed in (images * 16, images + 1000):
+        again = changed > cell_threshold(changed, method)[:, None, None]
+        np.testing.assert_array_equal(again, mask)
+    turned = np.ascontiguousarray(images.swapaxes(1, 2))
+    again = turned > cell_threshold(turned, method)[:, None, None]
+    np.testing.assert_array_equal(again, mask.swapaxes(1, 2))
+
+
+@pytest.mark.parametrize("method", ["two_means", "mean_sd"])
+def test_eight_bits_find_the_same_cells(method):
+    images = np.concatenate([_cells(np.random.default_rng(seed)) for seed in range(4)])
+    mask = images > cell_threshold(images, method)[:, None, None]
+    coarse = images // 16
+    again = coarse > cell_threshold(coarse, method)[:, None, None]
+    assert (again & mask).sum() > 0.98 * (again | mask).sum()
+
+
+@pytest.mark.parametrize("method", ["two_means", "mean_sd"])
+@pytest.mark.parametrize("blur", [(0, 0), (1, 1), (3, 0), (0, 3)])
+@pytest.mark.parametrize("step", [1, 16])
+def test_noise_alone_is_no_cell(method, blur, step):
+    noise = ndimage.gaussian_filter(
+        np.random.default_rng(0).normal(0, 40, (3, 192, 192)), (0, *blur)
+    )
+    images = (np.rint((600 + noise) / step) * step).astype(np.uint16)
+    assert (cell_threshold(images, method) == 65535).all()
 
 
 def test_thresholds_do_not_depend_on_the_batch():

@@ -8,11 +8,19 @@ import pytest
 from jaxcell.analysis.scores.reconstruction import entropy_floor
 from jaxcell.cells.instrument import PROTOCOLS, protocol_mask
 from jaxcell.cells.kinds import VIEWS
-from jaxcell.cells.masks import cell_threshold, field_mask
+from jaxcell.cells.masks import Levels, cell_threshold, field_mask
 from jaxcell.cells.methods import decoded, field_masks, patch_masks
-from jaxcell.dataset.patches import label, remove_background, scale, windows
+from jaxcell.dataset.patches import (
+    darkest_light,
+    faulty_patches,
+    label,
+    remove_background,
+    scale,
+    windows,
+)
 from jaxcell.measures.catalogue import MEASURES
 from jaxcell.measures.patch import measure_patches
+from jaxcell.simulator.field import simulate_field
 
 
 def test_windows_tile_the_field_and_crop_the_border_evenly():
@@ -49,20 +57,41 @@ def _patch(shared: int) -> np.ndarray:
 
 def test_labels_by_hand():
     empty = np.full((64, 64, 2), 280, np.uint16)
-    faulty = np.full((64, 64, 2), 200, np.uint16)
-    labels = label(np.stack([_patch(0), _patch(5), _patch(10), empty, faulty]))
-    expected = [0, 100 * 50 / 150, 100, 0, 0]
+    labels = label(np.stack([_patch(0), _patch(5), _patch(10), empty]))
+    expected = [0, 100 * 50 / 150, 100, 0]
     np.testing.assert_allclose(labels["overlap"], expected, rtol=1e-6)
-    assert labels["faulty"].tolist() == [False, False, False, False, True]
     np.testing.assert_array_equal(labels["target"], labels["overlap"])
 
 
 def test_a_patch_is_faulty_where_either_view_is_dark():
     patch = _patch(5)
-    dark = np.stack([patch, patch, patch])
+    dark = np.stack([patch, patch, patch, patch])
     dark[1, ..., 0] = 255
     dark[2, ..., 1] = 255
-    assert label(dark)["faulty"].tolist() == [False, True, True]
+    dark[3, 0, 0] = 256
+    dark[3, 1:] = 100
+    darkest = darkest_light(patch, Levels(background=255.0))
+    assert faulty_patches(dark, darkest).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda v: v, lambda v: v * 16, lambda v: v // 16, lambda v: v + 1000]
+)
+def test_what_is_faulty_depends_on_no_camera(change):
+    field = simulate_field(np.random.default_rng(3), 768, 0.1, droplet_share=1.0)
+    views = np.ascontiguousarray(np.moveaxis(field.views[:2], 0, -1))
+    dark = faulty_patches(windows(views, 192, 192)[0], darkest_light(views))
+    assert 0 < dark.sum() < 8  # what is under the droplet
+    views = change(views)
+    changed = faulty_patches(windows(views, 192, 192)[0], darkest_light(views))
+    assert np.count_nonzero(changed != dark) <= (1 if change(np.uint16(160)) == 10 else 0)
+
+
+def test_all_of_a_blank_field_is_faulty():
+    for noise in (0, 0.3, 12):
+        blank = np.random.default_rng(0).normal(300, noise, (384, 384, 2))
+        blank = np.rint(blank).astype(np.uint16)
+        assert faulty_patches(windows(blank, 192, 192)[0], darkest_light(blank)).all()
 
 
 def test_masks_are_coded_by_cell():

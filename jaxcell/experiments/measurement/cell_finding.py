@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxcell.cells.instrument import LABORATORY_PIXEL_UM
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.masks import field_mask
-from jaxcell.cells.methods import decoded, field_masks
+from jaxcell.cells.methods import decoded, field_masks, in_laboratory_pixels
+from jaxcell.cells.numbering import close_up
+from jaxcell.cells.resampling import nearest
 from jaxcell.experiments.measurement.own_labels import read_own_labels
 
 # uint16 [H, W, 2] -> masks bool [2, H, W] and labels int32 [2, H, W].
@@ -76,18 +79,23 @@ def make_cell_finder(config: ConfigDict) -> CellFinder:
             "the instrument's masks are made of whole fields: set dataset.mask_scope to field"
         )
 
-    minimum_area = max(round(config.measurement.minimum_area_um2 / config.plates.pixel_um**2), 1)
+    minimum_um2, pixel_um = config.measurement.minimum_area_um2, config.plates.pixel_um
 
     def find(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        own = in_laboratory_pixels(views, pixel_um)
+        size_um = pixel_um if own is views else LABORATORY_PIXEL_UM
         if scope == "field":
-            masks = decoded(field_masks(views, method, config.plates.pixel_um))
+            masks = decoded(field_masks(own, method, size_um))
         else:
             window = config.dataset.window
             masks = [
-                field_mask(np.ascontiguousarray(views[..., view]), method, window)
-                for view in (0, 1)
+                field_mask(np.ascontiguousarray(own[..., view]), method, window) for view in (0, 1)
             ]
-        labels = np.stack([label_cells(mask, minimum_area) for mask in masks])
+        minimum_area = max(round(minimum_um2 / size_um**2), 1)
+        labels = [label_cells(mask, minimum_area) for mask in masks]
+        if own is not views:
+            labels = [close_up(nearest(each, views.shape[:2]))[0] for each in labels]
+        labels = np.stack(labels)
         return labels > 0, labels
 
     return find

@@ -4,6 +4,10 @@ import pandas as pd
 
 # What a patch without a stated condition is counted under.
 NO_CONDITION = "without condition"
+# The study's, by strength.
+STUDY = ("Unstimulated", "OVA", "ConA")
+# Conditions that figures show: more have no room on a page.
+MOST_SHOWN = 24
 
 
 def condition_names(table: pd.DataFrame) -> pd.Series:
@@ -14,7 +18,19 @@ def condition_names(table: pd.DataFrame) -> pd.Series:
 
 def conditions(table: pd.DataFrame) -> list[str]:
     """Conditions present: the study's by strength, others by name, `NO_CONDITION` last."""
-    first = ["Unstimulated", "OVA", "ConA"]
     present = set(condition_names(table))
-    others = sorted(present - set(first) - {NO_CONDITION})
-    return [name for name in (*first, *others, NO_CONDITION) if name in present]
+    others = sorted(present - {*STUDY, NO_CONDITION})
+    return [name for name in (*STUDY, *others, NO_CONDITION) if name in present]
+
+
+def shown_conditions(table: pd.DataFrame) -> list[str]:
+    """`conditions` for which there is room in figures: the study's, then those of most rows."""
+    names, rows = conditions(table), condition_names(table).value_counts()
+    first = sorted(names, key=lambda name: (name not in STUDY, -rows[name]))
+    kept = set(first[:MOST_SHOWN])
+    return [name for name in names if name in kept]
+
+
+def of_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `shown_conditions`."""
+    return table[condition_names(table).isin(shown_conditions(table))]

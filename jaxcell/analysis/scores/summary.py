@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from jaxcell.analysis.conditions import condition_names, conditions
+from jaxcell.analysis.conditions import condition_names, conditions, shown_conditions
 from jaxcell.analysis.scores.regression import (
     OF_A_RECONSTRUCTION,
     by_condition,
@@ -58,7 +58,8 @@ def spread_over_target(patches: pd.DataFrame, count: int = 6) -> dict[str, np.nd
     """Patches of each condition to show, chosen by a rule so that nobody picks the pretty ones.
 
     One patch at 0 where that is the least, the others evenly over the ranks of the rest, the
-    largest included; at most `count`. Faulty patches only where a condition has no others.
+    largest included; at most `count`. Faulty patches only where a condition has no others. Of
+    very many conditions those that figures show.
 
     Returns:
       dict of condition -> int [k], positions (not index labels) of rows, rising in target.
@@ -67,7 +68,7 @@ def spread_over_target(patches: pd.DataFrame, count: int = 6) -> dict[str, np.nd
     faulty = patches["faulty"].to_numpy(bool)
     target = patches["target"].to_numpy(np.float64)
     chosen = {}
-    for name in conditions(patches):
+    for name in shown_conditions(patches):
         rows = np.flatnonzero((names == name) & ~faulty)
         rows = rows if len(rows) else np.flatnonzero(names == name)
         rows = rows[np.argsort(target[rows], kind="stable")]

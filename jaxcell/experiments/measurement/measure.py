@@ -11,6 +11,7 @@ import pandas as pd
 from ml_collections import ConfigDict
 from pandas.api.types import is_numeric_dtype
 
+from jaxcell.analysis.conditions import of_shown
 from jaxcell.analysis.scores import agreement
 from jaxcell.analysis.wells import Q, by_condition, judged
 from jaxcell.cells.kinds import VIEWS
@@ -268,9 +269,10 @@ def _truth(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
 def _examples(
     fields: pd.DataFrame, wells: pd.DataFrame, flat: FlatFields, find: CellFinder | None
 ) -> list[ExampleField]:
-    """The middle well of each condition by contacts, of those with cells enough, if any."""
+    """The middle well by contacts of each condition that figures show, of those with cells enough,
+    if any."""
     examples = []
-    for name, group in wells.groupby("condition", sort=True):
+    for name, group in of_shown(wells).groupby("condition", sort=True):
         answered = group[~group["answer"].isin((TOO_FEW, CANNOT_SAY))]
         order = (answered if len(answered) else group).sort_values("contact_share")
         chosen = order.iloc[len(order) // 2]

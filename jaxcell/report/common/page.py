@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 from matplotlib.figure import Figure
 
+from jaxcell.analysis.conditions import conditions, shown_conditions
 from jaxcell.report.common import style, words
 from jaxcell.storage.atomic import plain, whole_folder
 from jaxcell.storage.provenance import versions
@@ -38,6 +40,7 @@ def write_page(
     made: Mapping,
     config: Mapping,
     findings: Sequence[Sequence] = (),
+    not_drawn: str = "",
 ) -> Path:
     """Writes a report: metrics.json, figures, other files and the page that shows them.
 
@@ -56,6 +59,7 @@ def write_page(
       made: rows of the table on how the report was made, by name; `versions` are added.
       config: nested settings of the run.
       findings: problem, plate, well, path, message, cure of each.
+      not_drawn: a sentence on what figures leave out, where they do.
 
     Returns:
       Path of index.html.
@@ -87,6 +91,7 @@ def write_page(
                 made={spaced(key).replace(".", " · "): value for key, value in made.items()},
                 config=_flat(config),
                 findings=_listed(findings),
+                not_drawn=not_drawn,
                 written=datetime.datetime.now().strftime("%d %B %Y, %H:%M"),
                 made_by=made_by,
                 **content,
@@ -95,6 +100,21 @@ def write_page(
         page = UNBREAKABLE.sub("\N{NO-BREAK SPACE}", page)
         (temporary / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
+
+
+def on_shown(table: pd.DataFrame) -> str:
+    """What figures show of very many conditions; '' where they show all.
+
+    Args:
+      table: whose `shown_conditions` figures show.
+    """
+    shown, all_of_them = len(shown_conditions(table)), len(conditions(table))
+    if shown == all_of_them:
+        return ""
+    return (
+        f"Figures show {shown} of {all_of_them:,} conditions, those of which there is most; the "
+        "tables hold all."
+    )
 
 
 def save_figures(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> dict[str, dict]:

@@ -46,8 +46,14 @@ def count(value: int, one: str, many: str | None = None) -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
+# Names in a sentence.
+MOST_JOINED = 24
+
+
 def joined(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """`a`, `a and b`, `a, b and c`; of very many the first, and how many others."""
+    if len(words) > MOST_JOINED:
+        words = [*words[:MOST_JOINED], f"{len(words) - MOST_JOINED:,} others"]
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 

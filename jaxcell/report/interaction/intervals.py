@@ -229,7 +229,8 @@ def strength(
         if summary["interval"] is not None:
             axes.plot(summary["interval"], [place] * 2, color=style.INK, lw=2.2)
         axes.plot(summary["mean"], place, marker="o", ms=6.5, mfc="white", mec=style.INK, mew=1.5)
-    axes.set_yticks(range(len(groups)), [textwrap.fill(name, 20) for name, *_ in groups])
+    names = [textwrap.fill(style.shortened(name, 36), 20) for name, *_ in groups]
+    axes.set_yticks(range(len(groups)), names)
     words = style.with_unit(f"mean {target.label} of a well", target.unit)
     axes.set(xlabel=textwrap.fill(words, 70), ylim=(len(groups) - 0.4, -0.6))
     return figure

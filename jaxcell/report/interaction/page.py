@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxcell.analysis.answers import Answers
-from jaxcell.analysis.conditions import conditions
+from jaxcell.analysis.conditions import conditions, shown_conditions
 from jaxcell.analysis.evidence import SIGNIFICANT
 from jaxcell.analysis.scores.summary import summarise
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS, MICROMETRES_PER_PIXEL, gallery
-from jaxcell.report.common.page import write_page
+from jaxcell.report.common.page import on_shown, write_page
 from jaxcell.report.common.words import reference
 from jaxcell.report.interaction import intervals, plates, predictions, sentences, training
 from jaxcell.report.interaction import structure as structure_figures
@@ -101,7 +101,8 @@ def write_report(
         metrics = summarise(answers.patches, None) | metrics
     metrics = plain(metrics | answers.numbers)
     palette = style.palette(conditions(answers.patches))
-    figures = _figures(target, palette, answers, histories, images)
+    in_figures = style.palette(shown_conditions(answers.patches))
+    figures = _figures(target, in_figures, answers, histories, images)
     if flat_fields:
         figures["flat_fields"] = lambda: plates.flat_fields(flat_fields)
     files = _files(title, target, palette, answers, codes, images, simulated)
@@ -123,6 +124,7 @@ def write_report(
         made={key: metrics[key] for key in MADE if metrics.get(key) is not None},
         config=config,
         findings=findings,
+        not_drawn=on_shown(answers.patches),
     )
 
 

@@ -57,7 +57,7 @@ def reconstructions(
         mark, top = palette.get(name, style.KNOWN[style.NO_CONDITION]), place * block
         middle = {"y": top + HEADING / 2, "va": "center"}
         axes.plot(MARGIN + 0.06, middle["y"], marker=mark.marker, color=mark.colour, ms=7)
-        axes.text(MARGIN + 0.18, s=name, weight="bold", size=10.5, **middle)
+        axes.text(MARGIN + 0.18, s=style.shortened(name, 60), weight="bold", size=10.5, **middle)
         for column, value in enumerate(truth):
             x = MARGIN + column * cell + (cell - GAP) / 2
             y = top + HEADING + LABELS - 0.035

@@ -221,7 +221,8 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
         style.set_scale(axes, spectra.stack(), wide=np.inf)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.axes[0].set_ylabel("light lost at this step,\n% of the cell's light")
-    handles = [style.handle(mark, name, ls="-", lw=1.3, ms=4) for name, mark in palette.items()]
+    handles = [style.handle(mark, style.shortened(name, style.LONGEST_NAME), ls="-", lw=1.3, ms=4)
+               for name, mark in palette.items()]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower left", ncols=4)
     return figure
 

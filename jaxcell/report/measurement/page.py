@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxcell.analysis.conditions import NO_CONDITION, condition_names, conditions
+from jaxcell.analysis.conditions import (
+    NO_CONDITION,
+    condition_names,
+    conditions,
+    shown_conditions,
+)
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import MEASURES
 from jaxcell.measures.chance import MINIMUM_CELLS
@@ -17,7 +22,7 @@ from jaxcell.measures.doubts import PROBLEMS, Doubt, summary
 from jaxcell.report.common import style
 from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS
 from jaxcell.report.common.outlines import brightness, fullest_square
-from jaxcell.report.common.page import write_page
+from jaxcell.report.common.page import on_shown, write_page
 from jaxcell.report.common.words import count, joined
 from jaxcell.report.interaction import plates as plate_figures
 from jaxcell.report.measurement import figures
@@ -112,7 +117,7 @@ def write_measurement_report(
     """
     order = conditions(wells)
     examples = sorted(examples, key=lambda item: order.index(item.condition or NO_CONDITION))
-    palette, level = style.palette(conditions(wells)), metrics["chance"]["level"]
+    palette, level = style.palette(shown_conditions(wells)), metrics["chance"]["level"]
     plates = dict(list(wells.groupby(wells["plate"].astype(str))))
     builders: dict[str, Callable[[], Figure]] = {
         f"answers_{place}": partial(figures.answers, own, level)
@@ -160,6 +165,7 @@ def write_measurement_report(
         made={"seconds_a_well": metrics["seconds_a_well"]},
         config=config,
         findings=findings,
+        not_drawn=on_shown(wells),
     )
 
 

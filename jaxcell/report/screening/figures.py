@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcell.analysis.conditions import conditions
+from jaxcell.analysis.conditions import shown_conditions
 from jaxcell.analysis.screening.counts import LEAST_DROP
 from jaxcell.analysis.screening.hits import (
     ENHANCER,
@@ -51,7 +51,7 @@ def volcano(effects: pd.DataFrame, measure: Quantity) -> Figure:
     Returns:
       The figure; the dashed line is the largest p of a hit.
     """
-    names, doses = conditions(effects), has_doses(effects)
+    names, doses = shown_conditions(effects), has_doses(effects)
     effects = effects.assign(height=-np.log10(np.maximum(effects["p"], LEAST_P)))
     figure = style.new_figure(7.2, 1.1 + 3.0 * style.grid_shape(len(names))[0])
     grid = style.panels(figure, len(names), sharey=True)
@@ -116,7 +116,7 @@ def ranks(effects: pd.DataFrame, measure: Quantity) -> Figure:
       effects: as `Screened.effects`.
       measure: what was screened.
     """
-    names, doses = conditions(effects), has_doses(effects)
+    names, doses = shown_conditions(effects), has_doses(effects)
     figure = style.new_figure(7.2, 0.7 + 2.5 * len(names))
     grid = np.ravel(figure.subplots(len(names), 1, squeeze=False))
     for axes, name in zip(grid, names):
@@ -136,7 +136,8 @@ def ranks(effects: pd.DataFrame, measure: Quantity) -> Figure:
                     place, row[side], f" {named(row, doses)} ", rotation=90, size=7.5,
                     ha="center", va="top" if down else "bottom", color=style.INK,
                 )  # fmt: skip
-        axes.set_title(f"{name}: {len(own)} {'compounds' if not doses else 'compounds and doses'}")
+        what = "compounds and doses" if doses else "compounds"
+        axes.set_title(f"{style.shortened(name, 40)}: {len(own)} {what}")
         axes.set_xticks([])
         axes.margins(x=0.02, y=0.16)
     words = style.with_unit("difference", measure.difference_unit)
@@ -186,7 +187,13 @@ def replicates(wells: pd.DataFrame, scale: object, measure: Quantity, palette: M
         rows = (pairs["condition"] == name).to_numpy()
         if rows.any():
             style.points(
-                axes, x[rows], y[rows], mark, s=22, alpha=0.8, label=f"{name} ({rows.sum()})"
+                axes,
+                x[rows],
+                y[rows],
+                mark,
+                s=22,
+                alpha=0.8,
+                label=f"{style.shortened(name, style.LONGEST_NAME)} ({rows.sum()})",
             )
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     words = textwrap.fill(style.with_unit(measure.label, measure.unit), 36)
@@ -202,7 +209,7 @@ def controls(wells: pd.DataFrame, measure: Quantity) -> Figure:
       wells: condition, role, the measure; one row a well.
       measure: what was screened.
     """
-    names = conditions(wells[wells["role"] != "empty"])
+    names = shown_conditions(wells[wells["role"] != "empty"])
     figure = style.new_figure(7.2, 3.4)
     axes = figure.subplots()
     random, ticks = np.random.default_rng(0), []

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxcell.analysis.conditions import conditions
+from jaxcell.analysis.conditions import conditions, shown_conditions
 from jaxcell.analysis.screening.answers import Screened
-from jaxcell.analysis.screening.doses import BELOW, BEYOND, FOUND, UNKNOWN
+from jaxcell.analysis.screening.doses import BELOW, BEYOND, FOUND, UNKNOWN, Response
 from jaxcell.analysis.screening.doses import NO_EFFECT as NO_RESPONSE
 from jaxcell.analysis.screening.hits import FALSE_DISCOVERIES, NO_EFFECT, from_controls
 from jaxcell.analysis.screening.position import CLEAR
 from jaxcell.cells.kinds import KINDS
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
-from jaxcell.report.common.page import write_page
+from jaxcell.report.common.page import on_shown, write_page
 from jaxcell.report.screening import curves, figures, sentences
 from jaxcell.report.screening.plates import plate_maps
 from jaxcell.storage.atomic import plain
@@ -59,7 +59,8 @@ def write_screen_report(
     """
     effects = _with_equal_counts(found)
     plates = [str(name) for name in sorted(wells["plate"].astype(str).unique())]
-    palette = style.palette(conditions(found.hits.wells))
+    palette = style.palette(shown_conditions(found.hits.wells))
+    drawn = [item for item in found.curves if item.series.condition in palette]
     kinds = {f"{kind.key}s": kind for kind in KINDS.values() if f"{kind.key}s" in found.counts}
     content = {
         "measure": measure,
@@ -83,7 +84,7 @@ def write_screen_report(
         "empty": sentences.on_empty(found.empty),
         "doubts": sentences.doubts(found, wells),
         "open_rows": OPEN_ROWS,
-        "curve_figures": len(curves.parts(found.curves)),
+        "curve_figures": len(curves.parts(drawn)),
         "scale": found.scale.name,
     }
     return write_page(
@@ -92,12 +93,13 @@ def write_screen_report(
         title=title,
         metrics=_metrics(found, effects, measure),
         simulated=simulated,
-        figures=_figures(found, effects, wells, measure, palette, plates),
+        figures=_figures(found, drawn, effects, wells, measure, palette, plates),
         files={},
         content=plain_content(content),
         made=made,
         config={},
         findings=findings,
+        not_drawn=on_shown(effects),
     )
 
 
@@ -109,6 +111,7 @@ def plain_content(content: Mapping) -> dict:
 
 def _figures(
     found: Screened,
+    drawn: Sequence[Response],
     effects: pd.DataFrame,
     wells: pd.DataFrame,
     measure: Quantity,
@@ -123,11 +126,11 @@ def _figures(
     }
     if found.counts:
         builders["cells"] = partial(figures.cells, effects, list(found.counts), measure)
-    for number, compounds in enumerate(curves.parts(found.curves), 1):
+    for number, compounds in enumerate(curves.parts(drawn), 1):
         builders[f"curves_{number}"] = partial(
-            curves.dose_curves, found.curves, compounds, found.scale, measure, palette
+            curves.dose_curves, drawn, compounds, found.scale, measure, palette
         )
-    acting = [item for item in found.curves if item.row["answer"] in (FOUND, BEYOND)]
+    acting = [item for item in drawn if item.row["answer"] in (FOUND, BEYOND)]
     if acting and found.of_counts:
         acting = sorted(acting, key=lambda item: item.row["q"])[: curves.PANELS]
         builders["beside_cells"] = partial(
@@ -169,7 +172,8 @@ def _tiles(found: Screened) -> list[tuple[int, str]]:
     if len(sentences.answered(found.series)):
         table, words = found.series, ("compound responds", "compounds respond")
         acts = ~table["answer"].isin((NO_RESPONSE, UNKNOWN))
-    numbers = {name: int(acts[table["condition"] == name].sum()) for name in conditions(table)}
+    shown = shown_conditions(table)
+    numbers = {name: int(acts[table["condition"] == name].sum()) for name in shown}
     return [(some, f"{words[some != 1]} with {name}") for name, some in numbers.items()]
 
 

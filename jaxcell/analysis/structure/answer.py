@@ -48,7 +48,8 @@ def structure(
         where it is among them, `AVERAGED`: about the one that tells more, its p doubled for having
         asked twice (Bonferroni). Neighbours are sought in the units given.
       patches: N rows: plate, well, row, column, condition, faulty, overlap (percent).
-      permutations: shuffles of wells' labels, each among wells of the same plate and fold.
+      permutations: shuffles of wells' labels, each among wells of the same plate and fold; fewer
+        of very many wells and conditions, see `design_wells`.
       bootstraps: draws of wells with replacement inside conditions.
 
     Returns:

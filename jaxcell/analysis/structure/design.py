@@ -12,6 +12,8 @@ from jaxcell.analysis.structure import scores
 FOLDS = 5
 # With fewer different shuffles a p-value of 0.05 means little.
 FEWEST_ARRANGEMENTS = 100
+# Of very many wells and conditions so many labels are read in all, by as few shuffles at least.
+MOST_READ, FEWEST_SHUFFLES = 100_000_000, 199
 
 
 class Design(NamedTuple):
@@ -80,7 +82,10 @@ def choose(patches: pd.DataFrame) -> Chosen:
 def design_wells(
     patches: pd.DataFrame, chosen: Chosen, seed: int, permutations: int, bootstraps: int
 ) -> Design:
-    """Splits, shuffles and draws the wells that were chosen; `chosen` has no reason."""
+    """Splits, shuffles and draws the wells that were chosen; `chosen` has no reason.
+
+    Wells times conditions is what reading a shuffle costs: of very many there are fewer shuffles.
+    """
     table = patches.iloc[chosen.rows]
     groups = table.groupby(["plate", "well"], sort=True)
     wells = groups[["row", "column"]].first().reset_index()
@@ -91,6 +96,8 @@ def design_wells(
     folds = choose_folds(labels, plates, seed)
     swappable = shuffle_groups(plates, folds)
     untestable = _untestable(arrangements(labels, swappable))
+    affordable = MOST_READ // (len(wells) * len(chosen.conditions))
+    permutations = min(permutations, max(FEWEST_SHUFFLES, affordable))
     shuffles = shuffled(labels, swappable, 0 if untestable else permutations, seed)
     labellings = np.concatenate([labels[None], shuffles])
     weights = scores.bootstrap_weights(labels, bootstraps, seed)

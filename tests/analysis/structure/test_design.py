@@ -28,6 +28,19 @@ def test_more_folds_than_a_condition_has_wells_are_refused():
             design.fold_wells(labels, plates, folds, 0)
 
 
+def test_very_many_wells_and_conditions_are_shuffled_less_often():
+    def labellings(wells, conditions):
+        patches = pd.DataFrame({
+            "plate": "P1", "well": np.arange(wells), "row": 0, "column": np.arange(wells),
+            "condition": np.arange(wells) % conditions, "faulty": False,
+        }).astype({"condition": str})  # fmt: skip
+        return design.design_wells(patches, design.choose(patches), 0, 999, 1).labellings
+
+    assert len(labellings(300, 3)) == 1000
+    assert len(labellings(600, 300)) == 1 + design.MOST_READ // (600 * 300)
+    assert len(labellings(1500, 500)) == 1 + design.FEWEST_SHUFFLES
+
+
 def test_arrangements_are_counted_as_they_can_be_listed():
     labels, groups = np.array([0, 0, 1, 0, 1, 2, 1]), np.array([0, 0, 0, 1, 1, 1, 2])
     listed = set()

@@ -25,6 +25,8 @@ PIXEL_UM = "plates.pixel_um"
 SAID = (ValueError, FileExistsError, FloatingPointError)
 SKIP = "leave bad images out and list them, instead of stopping"
 VIEWS = "view that shows each kind of cell, such as t_cell=GFP,dendritic_cell=Cy5"
+KINDS = "kinds of cells to measure, each with its view: b_cell=GFP,macrophage=Cy5"
+PAIRS = "whose interaction is asked, b_cell:macrophage,...; default: every two kinds"
 PIXEL = "edge of a pixel of these images in um, where the files do not say it or err"
 SCHEDULER = "address of a Dask scheduler whose workers do the work"
 SCHEDULER_FILE = "the file that dask scheduler --scheduler-file wrote, in place of it"
@@ -147,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--segmentation", default="", help="run of a U-Net that finds the cells")
     add("--labels-from", default="", help="folder of label images: the cells to measure")
     add("--labels", action="store_true", help="write every field's cells as label images")
-    add("--views", type=_views, default={}, help=VIEWS)
+    add("--kinds", type=_views, default={}, help=KINDS)
+    add("--pairs", default="", help=PAIRS)
+    add("--views", type=_views_or_none, default={}, help=VIEWS + "; without a view: not measured")
     add("--condition", help=CONDITION)
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)
@@ -404,7 +408,23 @@ def _settings(options: argparse.Namespace, changes: dict[str, str]) -> str:
 
 def _config(options: argparse.Namespace, changes: dict[str, str]) -> Any:
     """The config of a command, with the pixels of its plates as their files say them."""
-    config = settings.changed(settings.load_config(options.config), changes)
+    config = settings.load_config(options.config)
+    if kinds := getattr(options, "kinds", {}):
+        if "kinds" not in config.get("measurement", {}):
+            raise ValueError(
+                f"--kinds: the config {options.config} has no kinds of cells to choose"
+            )
+        from jaxcell.configs.kinds import with_kinds
+
+        config = with_kinds(config, kinds)
+    if hasattr(options, "kinds"):
+        known = config.plates.views.to_dict()
+        for kind in (kind for kind in options.views if kind not in known):
+            raise ValueError(
+                f"--views names {kind}, which is not measured{settings.nearest(kind, known)}; "
+                f"--kinds {kind}=VIEW,... says which kinds of cells are"
+            )
+    config = settings.changed(config, changes)
     if not config.get("plates", {}).get("folder"):
         return config
     from jaxcell.experiments.plates.pixels import with_own_pixels
@@ -433,6 +453,13 @@ def _views(text: str) -> dict[str, str]:
     return {kind.strip(): view.strip() for kind, _, view in pairs}
 
 
+def _views_or_none(text: str) -> dict[str, str]:
+    """The same, where `dendritic_cell=` says that there is no such view."""
+    empty = [part.partition("=")[0].strip() for part in text.split(",") if part.endswith("=")]
+    rest = ",".join(part for part in text.split(",") if not part.endswith("="))
+    return (_views(rest) if rest else {}) | dict.fromkeys(filter(None, empty), "")
+
+
 def _changes(options: argparse.Namespace, unknown: Sequence[str]) -> dict[str, str]:
     """Settings to change, by dotted name, from the flags of a command that has a config."""
     changes: dict[str, str] = {}
@@ -452,6 +479,8 @@ def _changes(options: argparse.Namespace, unknown: Sequence[str]) -> dict[str, s
             changes["measurement.segmentation"] = options.segmentation
         if getattr(options, "labels_from", ""):
             changes["measurement.labels_from"] = options.labels_from
+        if pairs := getattr(options, "pairs", ""):
+            changes["measurement.pairs"] = repr(tuple(pairs.split(",")))
         if getattr(options, "labels", False):
             changes["measurement.labels"] = "True"
         if getattr(options, "patches", ""):

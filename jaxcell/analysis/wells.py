@@ -11,6 +11,7 @@ from jaxcell.analysis.evidence import false_discovery
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.measures.chance import ANSWERS, CANNOT_SAY, TOO_FEW, two_sided
 from jaxcell.measures.chance import LEVEL as FALSE_DISCOVERIES
+from jaxcell.measures.population import Pair, Population
 from jaxcell.storage.atomic import plain
 
 INTERACTION, NO_MORE, LESS, _ = ANSWERS
@@ -21,6 +22,21 @@ Q = Quantity(
     "Twice the smaller of both p, corrected for the wells of the plate that have cells enough "
     "(Benjamini and Hochberg 1995).",
 )  # fmt: skip
+
+
+def of_pair(wells: pd.DataFrame, pair: Pair) -> pd.DataFrame:
+    """Wells, or fields, with the columns of one pair of kinds of cells named as of a lone pair."""
+    start = len(pair.prefix)
+    own = {name: name[start:] for name in wells if start and name.startswith(pair.prefix)}
+    return wells.rename(columns=own)
+
+
+def judged_pairs(wells: pd.DataFrame, population: Population) -> pd.DataFrame:
+    """The wells as `judged` gives them of every pair, with its prefix."""
+    for pair in population.pairs:
+        own = judged(of_pair(wells, pair))
+        wells = wells.assign(**{pair.prefix + name: own[name] for name in ("chance_q", "answer")})
+    return wells
 
 
 def judged(wells: pd.DataFrame) -> pd.DataFrame:
@@ -82,6 +98,29 @@ def by_condition(wells: pd.DataFrame) -> list[dict]:
         }
         for measure, values in measured.items():
             row |= {measure: values.median(), f"{measure}_interval": median_interval(values)}
+        rows.append(plain(row))
+    return rows
+
+
+def counts_by_condition(wells: pd.DataFrame, population: Population) -> list[dict]:
+    """How many cells the wells of each condition have.
+
+    Args:
+      wells: one row a well: condition, fields, and the count of each kind.
+      population: the kinds of cells.
+
+    Returns:
+      For each condition its `name`, `wells`, `fields` and, by the column of each kind's count, the
+      median over wells and its `COUNT_interval`.
+    """
+    of_well, rows = condition_names(wells), []
+    for name in conditions(wells):
+        group = wells[of_well == name]
+        row = {"name": name, "wells": len(group), "fields": int(group["fields"].sum())}
+        for kind in population.kinds:
+            values = group[kind.counts]
+            row |= {kind.counts: values.median()}
+            row |= {f"{kind.counts}_interval": median_interval(values)}
         rows.append(plain(row))
     return rows
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from jaxcell.configs.kinds import population_in
 from jaxcell.configs.settings import flat, nearest
 from jaxcell.measures.catalogue import TARGETS
 from jaxcell.measures.contacts import MAXIMUM_UM
@@ -163,10 +164,11 @@ EXPERIMENT = {
         lambda value: type(value) is str and all(map(str.isidentifier, value.split("."))),
     )
 }
+NO_VIEW = text("a view's name", empty=True)
 PLATES = {
     "plates.folder": FOLDER,
     **{f"plates.views.{kind}": text("a view's name") for kind in STAINED},
-    "plates.views.brightfield": text("a view's name", empty=True),
+    "plates.views.brightfield": NO_VIEW,
     "plates.on_bad_image": one_of("stop", "skip"),
     "plates.pixel_um": number(0.02, 50, "µm"),
     "plates.simulate.plates": whole(1, 1000),
@@ -267,6 +269,17 @@ SWEEP = {
     "sweep.shard": text("i/n with i from 1 to n, such as 1/4"),
     "sweep.plan": true_or_false(),
 }
+# What may be said of a kind of cells, `kinds.NAME.FIELD`.
+KIND = {
+    "singular": text("a name", empty=True),
+    "plural": text("a name", empty=True),
+    "adjective": text("a name", empty=True),
+    "colour": text("a colour", empty=True),
+    "mask_method": one_of("", "two_means", "mean_sd", "instrument"),
+    "radius_um": number(0, 1000, "µm; 0: the usual"),
+    "sensitivity": number(0, 1000, "0: the usual"),
+    "minimum_area_um2": number(0, 1e6, "µm²; 0: the usual"),
+}
 # Kind of experiment -> its settings.
 FIELDS: dict[str, dict[str, Range]] = {
     "interaction": INTERACTION,
@@ -294,7 +307,11 @@ FIELDS: dict[str, dict[str, Range]] = {
     },
     "measurement": EXPERIMENT
     | PLATES
+    # Which of them it must have is its kinds' to say; a kind without a view is not measured.
+    | optional({name: NO_VIEW for name in PLATES if name.startswith("plates.views.")})
     | {
+        "measurement.kinds": several(text("a kind of cell"), 1, 100, distinct=True),
+        "measurement.pairs": several(text("two kinds, FIRST:SECOND"), 0, 100),
         "dataset.mask_method": MASK_METHOD,
         "dataset.mask_scope": MASK_SCOPE,
         "dataset.window": WINDOW,
@@ -351,8 +368,10 @@ def _wrong(values: Mapping[str, Any], kind: Any) -> Iterator[str]:
         return
     every = {name: range_ for fields in FIELDS.values() for name, range_ in fields.items()}
     known = FIELDS.get(kind, every)
+    if "measurement.kinds" in values:
+        known = known | _of_any_kind(values)
     for name, value in values.items():
-        if value == {} and any(field.startswith(f"{name}.") for field in known):
+        if value == {} and any(field.startswith(f"{name}.") for field in (*known, "kinds.")):
             continue  # a section without fields: which of them it must have is said below
         if name not in known and kind in FIELDS:
             yield f"there is no setting {name}{nearest(name, known)}"
@@ -367,18 +386,43 @@ def _wrong(values: Mapping[str, Any], kind: Any) -> Iterator[str]:
         )
 
 
+def _of_any_kind(values: Mapping[str, Any]) -> dict[str, Range]:
+    """Settings of kinds of cells of any name, as far as a config has them."""
+    found = {}
+    for name in values:
+        if name.startswith("plates.views."):
+            found[name] = NO_VIEW
+        field = name.rpartition(".")[2]
+        if name.startswith("kinds.") and name.count(".") == 2 and field in KIND:
+            found[name] = KIND[field]
+    return optional(found)
+
+
 def _shown(value: Any) -> str:
     words = repr(value)
     return words if len(words) <= 60 else f"{words[:57]}..."
 
 
 def _views(values: Mapping[str, Any]) -> str | None:
-    first, second = (values[f"plates.views.{kind}"] for kind in STAINED)
-    if "".join(first.split()).casefold() == "".join(second.split()).casefold():
-        return (
-            f"plates.views.t_cell and plates.views.dendritic_cell are both {first!r}: each kind of "
-            "cell needs a view of its own"
-        )
+    shown: dict[str, str] = {}
+    for kind in values.get("measurement.kinds", STAINED):
+        view = values.get(f"plates.views.{kind}", "")
+        other = shown.setdefault("".join(view.split()).casefold(), kind)
+        if view and other != kind:
+            return (
+                f"plates.views.{other} and plates.views.{kind} are both {view!r}: each kind of "
+                "cell needs a view of its own"
+            )
+    return None
+
+
+def _kinds(values: Mapping[str, Any]) -> str | None:
+    if "measurement.kinds" not in values:
+        return None
+    try:
+        population_in(values)
+    except ValueError as error:
+        return str(error)
     return None
 
 
@@ -478,6 +522,7 @@ def _own_labels(values: Mapping[str, Any]) -> str | None:
 
 AGREEMENTS = (
     _views,
+    _kinds,
     _stride,
     _simulated_field,
     _instrument,

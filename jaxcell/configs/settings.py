@@ -14,7 +14,19 @@ from ml_collections import ConfigDict
 
 HERE = Path(__file__).parent
 # Files beside the configs that are none.
-NO_CONFIGS = ("ranges", "settings")
+NO_CONFIGS = ("kinds", "ranges", "settings")
+# What a config that has a section `kinds` may say of a kind of cells, `kinds.NAME.FIELD`; the
+# values say nothing.
+OF_A_KIND = {
+    "singular": "",
+    "plural": "",
+    "adjective": "",
+    "colour": "",
+    "mask_method": "",
+    "radius_um": 0.0,
+    "sensitivity": 0.0,
+    "minimum_area_um2": 0.0,
+}
 # What a value of each type is called where another was given.
 WORDS = {bool: "True or False", int: "a whole number", float: "a number", tuple: "a tuple"}
 
@@ -75,6 +87,9 @@ def changed(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     config = ConfigDict(config.to_dict())
     known = flat(config.to_dict())
     for name, text in changes.items():
+        if name not in known and "kinds" in config and name.startswith("kinds."):
+            _say_of_a_kind(config, name, text)
+            continue
         if name not in known:
             raise ValueError(f"there is no setting {name}{nearest(name, known)}")
         section, _, field = name.rpartition(".")
@@ -83,6 +98,19 @@ def changed(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
             parent = parent[part]
         parent[field] = _parsed(name, text, known[name])
     return config
+
+
+def _say_of_a_kind(config: ConfigDict, setting: str, text: str) -> None:
+    """Sets `kinds.NAME.FIELD`, of which no config need have any."""
+    name, _, field = setting.removeprefix("kinds.").rpartition(".")
+    if not name or field not in OF_A_KIND:
+        raise ValueError(
+            f"there is no setting {setting}: of a kind of cells there are "
+            f"{', '.join(f'kinds.NAME.{field}' for field in OF_A_KIND)}"
+        )
+    if name not in config.kinds:
+        config.kinds[name] = ConfigDict()
+    config.kinds[name][field] = _parsed(setting, text, OF_A_KIND[field])
 
 
 def described(name: str) -> list[Setting]:

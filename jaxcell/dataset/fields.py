@@ -1,6 +1,6 @@
 """Which fields of the plates a data set takes, and their patches, read and labelled in threads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,22 +29,25 @@ from jaxcell.plates.images import read_view
 THREADS, AHEAD = 2, 2
 
 
-def select_fields(plates: Plates, config: Any, keep_empty: bool = False) -> pd.DataFrame:
+def select_fields(
+    plates: Plates, config: Any, keep_empty: bool = False, kinds: Sequence[str] = VIEWS
+) -> pd.DataFrame:
     """The fields a data set is made of, one row each.
 
     Args:
       plates: images and wells tables.
       config: an `ImmuneCellsConfig`: which subset, and how it is split.
       keep_empty: whether wells that the layout calls empty are kept.
+      kinds: of cells whose views are taken.
 
     Returns:
-      The wells table's columns, `field`, the two views' paths (`t_cell`, `dendritic_cell`) and,
-      unless the split is by patch, `split`.
+      The wells table's columns, `field`, the path of each kind's view (`t_cell`, `dendritic_cell`)
+      and, unless the split is by patch, `split`.
 
     Raises:
       ValueError: no well is left.
     """
-    images = plates.images[plates.images["role"].isin(VIEWS)]
+    images = plates.images[plates.images["role"].isin(kinds)]
     paths = images.pivot(index=["plate", "well", "field"], columns="role", values="path")
     wells = plates.wells if keep_empty else plates.wells[plates.wells["role"] != "empty"]
     wells = wells[wells.set_index(["plate", "well"]).index.isin(paths.reset_index("field").index)]
@@ -62,19 +65,22 @@ def select_fields(plates: Plates, config: Any, keep_empty: bool = False) -> pd.D
     return wells.merge(paths.reset_index(), on=["plate", "well"])
 
 
-def read_field(field: Any, flat: FlatFields, zoom: float = 1.0) -> np.ndarray:
-    """Reads the two stained views of a field.
+def read_field(
+    field: Any, flat: FlatFields, zoom: float = 1.0, kinds: Sequence[str] = VIEWS
+) -> np.ndarray:
+    """Reads the stained views of a field.
 
     Args:
       field: a row of `select_fields`.
       flat: what it is corrected by; empty: by nothing.
       zoom: how many pixels one pixel of the files becomes along a side.
+      kinds: of cells whose views are read.
 
     Returns:
-      uint16 [H, W, 2], T cells and dendritic cells.
+      uint16 [H, W, K], in the order of the kinds.
     """
-    views = np.stack([read_view(getattr(field, view)) for view in VIEWS], axis=-1)
-    views = correct(views, field.plate, VIEWS, flat) if flat else views
+    views = np.stack([read_view(getattr(field, view)) for view in kinds], axis=-1)
+    views = correct(views, field.plate, tuple(kinds), flat) if flat else views
     return views if zoom == 1 else resampled(views, zoom)
 
 

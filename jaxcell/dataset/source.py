@@ -5,6 +5,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from jaxcell.dataset.truth import has_truth, read_ceiling
 from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.plates.findings import Finding, describe, gathered
 from jaxcell.plates.folder import (
+    OPTIONAL_ROLES,
     Plates,
     is_simulated,
     leave_out,
@@ -102,6 +104,7 @@ def load_plates(
     views: Mapping[str, str] | None = None,
     skip: bool | None = None,
     keep_empty: bool = False,
+    kinds: Sequence[str] = VIEWS,
 ) -> Plates:
     """Reads plates, simulated first where nobody names any, and judges them.
 
@@ -110,6 +113,7 @@ def load_plates(
       condition: given to wells without layout; None makes them a finding.
       folder, views, skip: in place of what the config says of plates.
       keep_empty: whether wells that the layout calls empty are kept where they have images.
+      kinds: of cells, whose views every field must have.
 
     Returns:
       Plates that are whole, with what was found, and left out where bad images are skipped.
@@ -122,9 +126,12 @@ def load_plates(
     place = Path(named) if named else _simulated(config)
     if not place.is_dir():
         raise ValueError(f"there is no folder of plates {place}{_nearest(place)}")
-    known = config.plates.views.to_dict() | dict(views or {})
+    said = config.plates.views.to_dict() | dict(views or {})
+    known = {role: said.get(role, "") for role in (*OPTIONAL_ROLES, *kinds)}
     plates = read_plates(place, known, condition, keep_empty)
-    if config.dataset.get("mask_method", BY_NOISE) != BY_NOISE:
+    own = [how.get("mask_method") for how in config.get("kinds", {}).values()]
+    methods = {config.dataset.get("mask_method"), *own} - {None, ""}
+    if methods - {BY_NOISE}:
         plates = plates._replace(findings=[
             finding._replace(fatal=finding.fatal or finding.problem == "few counts")
             for finding in plates.findings
@@ -135,7 +142,7 @@ def load_plates(
         say(findings)
         plates = plates._replace(findings=plates.findings + findings)
     how = config.plates.on_bad_image if skip is None else ("skip" if skip else "stop")
-    judge = {"stop": require_good, "skip": leave_out}
+    judge = {"stop": require_good, "skip": partial(leave_out, required=kinds)}
     if how not in judge:
         raise ValueError(f"plates.on_bad_image is {how!r}: use stop or skip")
     return judge[how](plates)

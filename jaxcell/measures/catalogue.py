@@ -2,15 +2,17 @@
 
 A new measure is a file beside this one, with a `record` of one field and a function that reduces
 the records of a well's fields to a number, and an entry in `MEASURES`. Tables of wells, targets of
-patches and the report follow from the entry.
+patches and the report follow from the entry. It is written about T cells and dendritic cells; the
+pair of other kinds that a measurement is of takes their place (`renamed`).
 """
 
+import re
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from jaxcell.cells.kinds import KINDS, Kind
+from jaxcell.cells.kinds import KINDS, USUAL, Kind, Pair, Population
 from jaxcell.measures import (
     chance,
     colocalisation,
@@ -100,6 +102,15 @@ def _by_name(*measures: Measure) -> dict[str, Measure]:
     return {measure.quantity.name: measure for measure in measures}
 
 
+def count(kind: Kind) -> Measure:
+    """How many cells of a kind there are."""
+    words = Quantity(
+        kind.counts, f"number of {kind.plural}", "", 0, None,
+        f"Number of {kind.plural}, those cut by the border of an image too.",
+    )  # fmt: skip
+    return Measure(words, partial(morphology.count, view=kind.view), sum)
+
+
 # In the order of the columns of wells.csv.
 # fmt: off
 MEASURES = _by_name(
@@ -145,13 +156,7 @@ MEASURES = _by_name(
         "near_share", "T cells near a dendritic cell", "%", 0, 100,
         f"Share of T cells whose edge is {_NEAR} of a dendritic cell's.",
     ), contacts.record, contacts.near_share),
-    *(
-        Measure(Quantity(
-            f"{kind.key}s", f"number of {kind.plural}", "", 0, None,
-            f"Number of {kind.plural}, those cut by the border of an image too.",
-        ), partial(morphology.count, view=kind.view), sum)
-        for kind in KINDS.values()
-    ),
+    *map(count, KINDS.values()),
     Measure(Quantity(
         "chance_z", "overlap against chance (z)", "", None, None,
         f"Overlap area less its mean over {_SHIFTS}, in standard deviations over these; "
@@ -181,21 +186,62 @@ for _name, _record, _reduce in (
 OVERLAP = MEASURES["iou"].quantity
 
 
-def quantities(contact_um: float = CONTACT_UM, near_um: float = NEAR_UM) -> dict[str, Quantity]:
-    """The words of all measures, with the distances that were measured with.
+def renamed(text: str, pair: Pair) -> str:
+    """A column or words of `MEASURES` with other kinds of cells in place of the usual two."""
+    places = {
+        theirs: ours
+        for usual, own in zip(USUAL.pairs[0][:2], pair[:2])
+        for theirs, ours in (
+            (usual.one, own.one),
+            (usual.plural, own.plural),
+            (usual.adjective, own.adjective),
+            (usual.singular, own.singular),
+            (usual.counts, own.counts),
+            (usual.key, own.key),
+        )
+    }
+    longest_first = sorted(places, key=len, reverse=True)
+    # All at once: the words of one kind may be those of the other's place.
+    return re.sub("|".join(map(re.escape, longest_first)), lambda found: places[found[0]], text)
+
+
+def columns_of_pair(pair: Pair) -> dict[str, str]:
+    """Every measure of a pair but the counts: its name in `MEASURES` -> its column."""
+    counts = {kind.counts for kind in KINDS.values()}
+    return {name: pair.prefix + renamed(name, pair) for name in MEASURES if name not in counts}
+
+
+def quantities(
+    contact_um: float = CONTACT_UM, near_um: float = NEAR_UM, population: Population = USUAL
+) -> dict[str, Quantity]:
+    """The words of all measures of a well, with the distances that were measured with.
 
     Args:
       contact_um, near_um: as for `record_field`.
+      population: which cells are measured.
 
     Returns:
-      name -> quantity.
+      Column -> quantity. In the order of `MEASURES` where one pair is asked of; else counts first.
     """
+    counts = {kind.counts: count(kind).quantity for kind in population.kinds}
+    of_pairs = [_of_pair(pair, contact_um, near_um) for pair in population.pairs]
+    if not population.lone_pair:
+        return counts | {name: words for some in of_pairs for name, words in some.items()}
+    place = list(MEASURES).index(USUAL.kinds[0].counts)
+    before = dict(list(of_pairs[0].items())[:place])
+    return before | counts | of_pairs[0]
 
-    def defined(words: Quantity) -> Quantity:
+
+def _of_pair(pair: Pair, contact_um: float, near_um: float) -> dict[str, Quantity]:
+    """The words of the measures of a pair, by column."""
+    found = {}
+    for name, column in columns_of_pair(pair).items():
+        words = MEASURES[name].quantity
         text = words.definition.replace(_IN_CONTACT, f"within {contact_um:g} µm")
-        return words._replace(definition=text.replace(_NEAR, f"within {near_um:g} µm"))
-
-    return {name: defined(measure.quantity) for name, measure in MEASURES.items()}
+        text = text.replace(_NEAR, f"within {near_um:g} µm")
+        label, definition = renamed(words.label, pair), renamed(text, pair)
+        found[column] = words._replace(name=column, label=label, definition=definition)
+    return found
 
 
 # Of one cell, in the table of cells: its shape and light, which targets are means of.

@@ -6,7 +6,8 @@ The limits were set on simulated plates; docs/results/light.md says how often ea
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import USUAL, Kind
+from jaxcell.measures.light import crosstalks
 
 # Of the other view's light, in percent: crosstalk is warned of where its interval lies above.
 CROSSTALK = 2.0
@@ -40,37 +41,45 @@ class Doubt(NamedTuple):
     cure: str
 
 
-def doubts(wells: Sequence[Mapping]) -> list[Doubt]:
+def doubts(wells: Sequence[Mapping], kinds: Sequence[Kind] = USUAL.kinds) -> list[Doubt]:
     """Says which wells are in doubt for their light.
 
     Args:
-      wells: plate, well and every number of `light.LIGHT`; NaN is not in doubt.
+      wells: plate, well and every number of `light_quantities`; NaN is not in doubt.
+      kinds: of cells in them.
 
     Returns:
       Doubts in the order of `PROBLEMS`, of kinds and of wells.
     """
     found = [
-        Doubt(problem, well["plate"], well["well"], kind, message, cure)
+        Doubt(problem, well["plate"], well["well"], kind.key, message, cure)
         for well in wells
-        for kind in KINDS
-        for problem, message, cure in _of_view(well, kind)
-    ]
-    problems, kinds = list(PROBLEMS), list(KINDS)
-    return sorted(found, key=lambda one: (problems.index(one.problem), kinds.index(one.kind)))
-
-
-def _of_view(well: Mapping, kind: str) -> Iterator[tuple[str, str, str]]:
-    """Problem, message and cure of each doubt about the mask of one kind of cells."""
-    own, other = KINDS[kind], next(some for some in KINDS.values() if some.key != kind)
-    low, high = well[f"crosstalk_low_{kind}"], well[f"crosstalk_high_{kind}"]
-    if low > CROSSTALK:
-        yield (
-            "crosstalk",
-            f"{well[f'crosstalk_{kind}']:.1f} % of the light of {other.plural} shows in the "
-            f"{own.adjective} view (95 % interval {low:.1f} to {high:.1f} %)",
-            f"look at a well with {other.plural} alone, excite the dyes one after the other or "
-            f"narrow the filter; until then some {own.plural} may be {other.plural}",
+        for kind in kinds
+        for problem, message, cure in (
+            *_crosstalk(well, kind, kinds), *_of_view(well, kind)
         )
+    ]  # fmt: skip
+    problems, order = list(PROBLEMS), [kind.key for kind in kinds]
+    return sorted(found, key=lambda one: (problems.index(one.problem), order.index(one.kind)))
+
+
+def _crosstalk(well: Mapping, own: Kind, kinds: Sequence[Kind]) -> Iterator[tuple[str, str, str]]:
+    """Problem, message and cure of the light of other kinds in the view of one."""
+    for _, other, end in (pair for pair in crosstalks(kinds) if pair.own.key == own.key):
+        low, high = well[f"crosstalk_low_{end}"], well[f"crosstalk_high_{end}"]
+        if low > CROSSTALK:
+            yield (
+                "crosstalk",
+                f"{well[f'crosstalk_{end}']:.1f} % of the light of {other.plural} shows in the "
+                f"{own.adjective} view (95 % interval {low:.1f} to {high:.1f} %)",
+                f"look at a well with {other.plural} alone, excite the dyes one after the other or "
+                f"narrow the filter; until then some {own.plural} may be {other.plural}",
+            )
+
+
+def _of_view(well: Mapping, own: Kind) -> Iterator[tuple[str, str, str]]:
+    """Problem, message and cure of each other doubt about the mask of one kind of cells."""
+    kind = own.key
     repeated, signal = well[f"repeated_share_{kind}"], well[f"signal_to_noise_{kind}"]
     if repeated < REPEATED:
         yield (

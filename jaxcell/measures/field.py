@@ -1,4 +1,8 @@
-"""What a measure is taken of, and the percentage that many measures are."""
+"""What a measure is taken of, and the percentage that many measures are.
+
+Measures speak of T cells and dendritic cells: the first and the second of two kinds of cells, of
+whichever a measurement is (`population`).
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple

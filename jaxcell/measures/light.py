@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from jaxcell.cells.kinds import KINDS, VIEWS
+from jaxcell.cells.kinds import USUAL, Kind
 from jaxcell.cells.noise import pixel_noise
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.measures.field import percent
@@ -47,112 +47,167 @@ class CellLight(NamedTuple):
     Attributes:
       contrast: counts by which a cell stands out of its surroundings.
       edge: counts by which its edge does, the pixels with a neighbour outside.
-      slope: of the other view's counts on its own view's, over the cell and its surroundings.
+      slopes: of every other view's counts on its own view's, over the cell and its surroundings,
+        float32 [n, K - 1] in the order of the views.
     """
 
     contrast: np.ndarray
     edge: np.ndarray
-    slope: np.ndarray
+    slopes: np.ndarray
 
 
 class Light(NamedTuple):
     """What a field says of its light.
 
     Attributes:
-      cells: T cells and dendritic cells.
-      noise: of the two views, standard deviation in counts of a pixel of the background.
-      repeated: int64 [2, 2], of each kind the pixels in both and in either of two masks of the
+      cells: of each kind.
+      noise: of each view, standard deviation in counts of a pixel of the background.
+      repeated: int64 [K, 2], of each kind the pixels in both and in either of two masks of the
         field's fullest part: as it is, and with the noise of half the light.
     """
 
-    cells: tuple[CellLight, CellLight]
-    noise: tuple[float, float]
+    cells: tuple[CellLight, ...]
+    noise: tuple[float, ...]
     repeated: np.ndarray
 
 
-def _of_kinds(name: str, label: str, unit: str, bounds: tuple, definition: str) -> list[Quantity]:
+# What is said of every two views and of every kind: name, label, unit, bounds, definition.
+_OF_VIEWS = (
+    (
+        "crosstalk", "crosstalk into the {own} view", "%", (None, None),
+        "Light of {other} that shows in the {own} view, of their light in their own: the slope "
+        "of the one view on the other in and round each cell, at the middle of the half of the "
+        "cells that agree best.",
+    ),
+    (
+        "crosstalk_low", "crosstalk into the {own} view, lower end", "%", (None, None),
+        "Lower end of its 95 % interval over cells.",
+    ),
+    (
+        "crosstalk_high", "crosstalk into the {own} view, upper end", "%", (None, None),
+        "Upper end of its 95 % interval over cells.",
+    ),
+)  # fmt: skip
+_OF_KINDS = (
+    (
+        "signal_to_noise", "signal to noise of {cells}", "", (None, None),
+        "Median of the counts by which the {cells} found stand out of their surroundings, over "
+        "the standard deviation of a pixel's noise.",
+    ),
+    (
+        "repeated_share", "{own} mask that half the light repeats", "%", (0, 100),
+        "Overlap (IoU) of the mask of {cells} with the mask that is found when so much noise "
+        "is added as half the light would have.",
+    ),
+    (
+        "edge_share", "light at the edge of {cells}", "%", (None, None),
+        "Counts by which the edge of the mask stands out of its surroundings, of those by "
+        "which the cell does; median over the brighter {cells}.",
+    ),
+    (
+        "faint_share", "faint {cells}", "%", (0, 100),
+        f"Share of the {{cells}} found that stand out by less than {100 * FAINT:g} % of what a "
+        "bright one does (90th percentile).",
+    ),
+)  # fmt: skip
+
+
+class Crosstalk(NamedTuple):
+    """Two views, of which the light of one may show in the other.
+
+    Attributes:
+      own: kind of cells in whose view the light shows.
+      other: kind whose light it is.
+      end: of the columns about it.
+    """
+
+    own: Kind
+    other: Kind
+    end: str
+
+
+def crosstalks(kinds: Sequence[Kind]) -> list[Crosstalk]:
+    """Every two views of these kinds of cells, also where nobody asks whether they interact."""
     return [
+        Crosstalk(own, other, own.key if len(kinds) == 2 else f"{own.key}_from_{other.key}")
+        for own in kinds
+        for other in kinds
+        if own.key != other.key
+    ]
+
+
+def light_quantities(kinds: Sequence[Kind]) -> dict[str, Quantity]:
+    """What is said of the light of a well with these kinds of cells, in the order of its columns.
+
+    Args:
+      kinds: in the order of the views.
+
+    Returns:
+      Column -> quantity.
+    """
+    several = len(kinds) > 2
+    found = [
+        Quantity(
+            f"{name}_{pair.end}",
+            label.format(own=pair.own.adjective)
+            + (f", from {pair.other.plural}" if several else ""),
+            unit,
+            *bounds,
+            definition.format(own=pair.own.adjective, other=pair.other.plural),
+        )
+        for name, label, unit, bounds, definition in _OF_VIEWS
+        for pair in crosstalks(kinds)
+    ]
+    found += [
         Quantity(
             f"{name}_{kind.key}",
             label.format(own=kind.adjective, cells=kind.plural),
             unit,
             *bounds,
-            definition.format(own=kind.adjective, cells=kind.plural, other=other.plural),
+            definition.format(own=kind.adjective, cells=kind.plural),
         )
-        for kind, other in zip(KINDS.values(), reversed(KINDS.values()))
+        for name, label, unit, bounds, definition in _OF_KINDS
+        for kind in kinds
     ]
+    return {words.name: words for words in found}
 
 
-# What is said of the light of a well, in the order of its columns.
-LIGHT = {
-    words.name: words
-    for words in (
-        *_of_kinds(
-            "crosstalk", "crosstalk into the {own} view", "%", (None, None),
-            "Light of {other} that shows in the {own} view, of their light in their own: the slope "
-            "of the one view on the other in and round each cell, at the middle of the half of the "
-            "cells that agree best.",
-        ),
-        *_of_kinds(
-            "crosstalk_low", "crosstalk into the {own} view, lower end", "%", (None, None),
-            "Lower end of its 95 % interval over cells.",
-        ),
-        *_of_kinds(
-            "crosstalk_high", "crosstalk into the {own} view, upper end", "%", (None, None),
-            "Upper end of its 95 % interval over cells.",
-        ),
-        *_of_kinds(
-            "signal_to_noise", "signal to noise of {cells}", "", (None, None),
-            "Median of the counts by which the {cells} found stand out of their surroundings, over "
-            "the standard deviation of a pixel's noise.",
-        ),
-        *_of_kinds(
-            "repeated_share", "{own} mask that half the light repeats", "%", (0, 100),
-            "Overlap (IoU) of the mask of {cells} with the mask that is found when so much noise "
-            "is added as half the light would have.",
-        ),
-        *_of_kinds(
-            "edge_share", "light at the edge of {cells}", "%", (None, None),
-            "Counts by which the edge of the mask stands out of its surroundings, of those by "
-            "which the cell does; median over the brighter {cells}.",
-        ),
-        *_of_kinds(
-            "faint_share", "faint {cells}", "%", (0, 100),
-            f"Share of the {{cells}} found that stand out by less than {100 * FAINT:g} % of what a "
-            "bright one does (90th percentile).",
-        ),
-    )
-}  # fmt: skip
+# Of T cells and dendritic cells.
+LIGHT = light_quantities(USUAL.kinds)
 
 
 def record_light(views: np.ndarray, labels: np.ndarray, find: Finder | None) -> Light:
     """Looks at the light of a field.
 
     Args:
-      views: uint16 [2, H, W], raw counts of the T-cell and the dendritic-cell view.
-      labels: int32 [2, H, W], the cells found, 0 outside.
-      find: what found them: uint16 [H, W, 2] -> masks bool [2, H, W] and labels; None where that
+      views: uint16 [K, H, W], raw counts, a view a kind of cell.
+      labels: int32 [K, H, W], the cells found, 0 outside.
+      find: what found them: uint16 [H, W, K] -> masks bool [K, H, W] and labels; None where that
         cannot be asked again.
     """
-    cells = tuple(_cell_light(views, labels[kind], kind) for kind in range(len(VIEWS)))
+    cells = tuple(_cell_light(views, own, kind) for kind, own in enumerate(labels))
     noise = tuple(map(pixel_noise, views))
     if find is None:
-        return Light(cells, noise, np.zeros((2, 2), np.int64))
+        return Light(cells, noise, np.zeros((len(views), 2), np.int64))
     fullest = _fullest_part((labels > 0).any(axis=0))
     part = np.ascontiguousarray(np.moveaxis(views, 0, -1)[fullest])
     return Light(cells, noise, _repeat(part, noise, find))
 
 
-def measure_light(fields: Sequence[Light]) -> dict[str, float]:
-    """Every number of `LIGHT` of a well, from its fields; NaN where cells are too few."""
+def measure_light(fields: Sequence[Light], kinds: Sequence[Kind] = USUAL.kinds) -> dict[str, float]:
+    """Every number of `light_quantities` of a well, from its fields; NaN of too few cells."""
     result = {}
-    for view, kind in enumerate(VIEWS):
+    for kind in kinds:
+        numbers = _contrast(fields, kind.view)
+        result |= {f"{name}_{kind.key}": value for name, value in numbers.items()}
+    for pair in crosstalks(kinds):
+        view, source = pair.own.view, pair.other.view
+        slope = _all(fields, source, "slopes")[:, view - (view > source)]
         # More light here than in their own view: what shines through from here and was taken for
         # cells there.
-        slope = _all(fields, 1 - view, "slope")
-        numbers = _crosstalk(slope[slope < 1]) | _contrast(fields, view)
-        result |= {f"{name}_{kind}": value for name, value in numbers.items()}
-    return {name: result.get(name, np.nan) for name in LIGHT}
+        numbers = _crosstalk(slope[slope < 1])
+        result |= {f"{name}_{pair.end}": value for name, value in numbers.items()}
+    return {name: result.get(name, np.nan) for name in light_quantities(kinds)}
 
 
 def _crosstalk(slope: np.ndarray) -> dict[str, float]:
@@ -197,12 +252,18 @@ def _cell_light(views: np.ndarray, labels: np.ndarray, kind: int) -> CellLight:
         own, around = labels[box] == number + 1, labels[box] == 0
         if np.count_nonzero(own) < LEAST_INSIDE or np.count_nonzero(around) < LEAST_AROUND:
             continue
-        counts, others = (views[view][box].astype(np.float64) for view in (kind, 1 - kind))
+        counts = views[kind][box].astype(np.float64)
         ground = np.median(counts[around])
         edge = np.median(counts[own & ~_inner(own)])
-        slope = _slope(counts[own | around], others[own | around])
-        rows.append((counts[own].mean() - ground, edge - ground, slope))
-    return CellLight(*np.array(rows, np.float32).reshape(-1, 3).T)
+        seen = own | around
+        slopes = [
+            _slope(counts[seen], view[box][seen].astype(np.float64))
+            for place, view in enumerate(views)
+            if place != kind
+        ]
+        rows.append((counts[own].mean() - ground, edge - ground, *slopes))
+    table = np.array(rows, np.float32).reshape(-1, 1 + len(views))
+    return CellLight(table[:, 0], table[:, 1], table[:, 2:])
 
 
 def _slope(light: np.ndarray, other: np.ndarray) -> float:
@@ -245,9 +306,9 @@ def _corners(side: int) -> range:
 
 
 def _repeat(views: np.ndarray, noise: Sequence[float], find: Finder) -> np.ndarray:
-    """Pixels in both and in either mask, int64 [2, 2], of views and of these with more noise.
+    """Pixels in both and in either mask, int64 [K, 2], of views and of these with more noise.
 
-    `views` are uint16 [H, W, 2].
+    `views` are uint16 [H, W, K].
     """
     # The same at every call, so that a well has the same numbers whenever it is measured.
     random = np.random.default_rng(0)

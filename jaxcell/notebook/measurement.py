@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
 
-from jaxcell.cells.kinds import VIEWS
+from jaxcell.cells.kinds import Population
 from jaxcell.configs import ranges
+from jaxcell.configs.kinds import population_of, with_kinds
 from jaxcell.configs.settings import changed, load_config
 from jaxcell.experiments.measurement.cell_finding import CellFinder, make_cell_finder
 from jaxcell.experiments.measurement.one_well import measure_one_well
@@ -52,11 +54,13 @@ class Found:
       well: which.
       measures: float64, the numbers of the well by name, as in `wells.csv`; what each is called,
         its unit and its meaning are in `measures.attrs`: "labels", "units" and "definitions".
-      answer: whether its cells interact or meet by chance, or that there are too few to say.
+      answer: whether its cells interact or meet by chance, or that there are too few to say; of
+        several pairs of kinds of cells one after the other, and '' without a pair.
       cells: one row a cell, as in `cells.parquet`.
       labels: field -> kind of cell -> int32 [H, W], the number of the cell at each pixel, as in the
         column `cell`; 0 outside cells.
       pixel_um: width of a pixel.
+      population: the kinds of cells, and pairs asked of.
     """
 
     well: Well
@@ -65,6 +69,7 @@ class Found:
     cells: pd.DataFrame
     labels: dict[int, dict[str, np.ndarray]]
     pixel_um: float
+    population: Population
 
     def show(self, field: int | None = None, axes: "Axes | None" = None) -> "Axes":
         """Draws a field with the outlines of its cells and a scale bar.
@@ -87,9 +92,10 @@ class Found:
             raise ValueError(
                 f"{self.well.plate} {self.well.name} has no field {field}: its fields are {fields}"
             )
-        labels = np.stack([self.labels[field][kind] for kind in VIEWS])
+        labels = np.stack([self.labels[field][kind] for kind in self.population.keys])
         title = f"{self.well.plate} {self.well.name}, field {field}"
-        return outlined_field(self.well.images[field], labels, self.pixel_um, title, axes)
+        kinds = self.population.kinds
+        return outlined_field(self.well.images[field], labels, self.pixel_um, title, axes, kinds)
 
     def __repr__(self) -> str:
         units, labels = self.measures.attrs["units"], self.measures.attrs["labels"]
@@ -98,14 +104,18 @@ class Found:
             f"{label:<{width}} {self.measures[name]:10.5g} {units[name]}".rstrip()
             for name, label in labels.items()
         ]
-        return "\n".join([f"{self.well!r}: {self.answer}", *lines])
+        answer = f": {self.answer}" if self.answer else ""
+        return "\n".join([f"{self.well!r}{answer}", *lines])
 
 
-def measure(well: Well, **settings: float | str | Path) -> Found:
+def measure(well: Well, *, pairs: Sequence[str] = (), **settings: float | str | Path) -> Found:
     """Measures how the cells of a well interact, and every cell.
+
+    The kinds of cells are those of the plate, see `read_plate`.
 
     Args:
       well: of `read_plate`.
+      pairs: whose interaction is asked, such as ["b_cell:macrophage"]; none: every two kinds.
       **settings: of `jaxcell measure`, where they are to differ from its defaults: `contact_um`,
         `near_um`, `minimum_area_um2`, `pixel_um`, `granularity_steps`, `mask_method`, `mask_scope`,
         `window`, or `segmentation`, the folder of a run whose network then finds the cells, or
@@ -126,17 +136,23 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
     own = own_pixel_um(well.source.images)
     if "pixel_um" not in settings and not math.isnan(own):
         given["plates.pixel_um"] = str(own)
-    config: Any = changed(load_config("measure"), given)
+    config: Any = with_kinds(load_config("measure"), well.source.kinds)
+    config = changed(config, given)
+    config.measurement.pairs = tuple(pairs)
     ranges.check(config)
+    population = population_of(config)
     trained = Path(config.measurement.segmentation) / TRAINED
     fields, config.plates.folder = well.fields, str(well.source.folder)
     if labelled := own_labels(well.plates, config):
-        fields, find = fields.merge(label_columns(labelled), on=["plate", "well", "field"]), None
+        fields, find = (
+            fields.merge(label_columns(labelled, population.keys), on=["plate", "well", "field"]),
+            None,
+        )
     else:
         made = trained.stat().st_mtime_ns if trained.exists() else 0
         find = _cell_finder(config.to_json(), made)
     measures, cells, _, labels = measure_one_well(config, fields, flat={}, find=find)
-    words = quantities(config.measurement.contact_um, config.measurement.near_um)
+    words = quantities(config.measurement.contact_um, config.measurement.near_um, population)
     series = pd.Series(
         {name: measures[name] for name in words}, dtype=float, name=f"{well.plate} {well.name}"
     )
@@ -144,9 +160,12 @@ def measure(well: Well, **settings: float | str | Path) -> Found:
     series.attrs["units"] = {name: quantity.unit for name, quantity in words.items()}
     series.attrs["definitions"] = {name: quantity.definition for name, quantity in words.items()}
     by_kind: dict[int, dict[str, np.ndarray]] = {
-        field: dict(zip(VIEWS, both)) for field, both in labels.items()
+        field: dict(zip(population.keys, both)) for field, both in labels.items()
     }
-    return Found(well, series, measures["answer"], cells, by_kind, config.plates.pixel_um)
+    answers = {pair: measures[f"{pair.prefix}answer"] for pair in population.pairs}
+    answer = "; ".join(f"{pair.plural}: {said}" if pair.prefix else said
+                       for pair, said in answers.items())  # fmt: skip
+    return Found(well, series, answer, cells, by_kind, config.plates.pixel_um, population)
 
 
 @lru_cache(maxsize=1)

@@ -36,6 +36,7 @@ class Plate:
         layout says), compound, concentration_um, role, stimulus_ug_per_ml.
       images: one row a grey image: plate, well, field, view, path and, of the view, role: the kind
         of cell that it shows.
+      kinds: of cells that are measured -> their views, as the files name them.
       findings: what is wrong with file names and layouts. It stops nobody who does not need it: a
         well without one of its views has a condition, but no images.
     """
@@ -44,6 +45,7 @@ class Plate:
     wells: pd.DataFrame
     images: pd.DataFrame
     findings: list[Finding]
+    kinds: Mapping[str, str]
 
     def __getitem__(self, key: str | tuple[str, str]) -> "Well":
         """A well, as in `plate["B02"]` or, of several plates, `plate["CK19", "B02"]`.
@@ -107,7 +109,8 @@ class Well:
 
     @cached_property
     def images(self) -> dict[int, np.ndarray]:
-        """Field -> uint16 [H, W, 2], raw counts of T cells and of dendritic cells.
+        """Field -> uint16 [H, W, K], raw counts of T cells and of dendritic cells, or of the
+        plate's own kinds.
 
         Read once, and not to be written to, since `measure` reads the files: change a copy.
 
@@ -121,7 +124,7 @@ class Well:
         fields = self.fields
         for number, row in zip(fields["field"].tolist(), fields.itertuples()):
             try:
-                views = read_field(row, {})
+                views = read_field(row, {}, kinds=tuple(self.source.kinds))
             except ValueError as error:
                 raise ValueError(f"{self.plate} {self.name}, field {number}: {error}") from error
             views.flags.writeable = False
@@ -130,11 +133,12 @@ class Well:
 
     @property
     def fields(self) -> pd.DataFrame:
-        """One row a field: plate, well, field, and the paths of `t_cell` and `dendritic_cell`."""
+        """One row a field: plate, well, field, and the path of each kind of cells, such as
+        `t_cell` and `dendritic_cell`."""
         self._stop([found for found in self.findings if found.problem in IMAGE_PROBLEMS])
         images = self._rows(self.source.images)
         paths = images.pivot(index=[*WELL, "field"], columns="role", values="path")
-        return paths[list(VIEWS)].reset_index()
+        return paths[list(self.source.kinds)].reset_index()
 
     @property
     def plates(self) -> Plates:
@@ -194,13 +198,20 @@ class Well:
         return f"{self.plate} {self.name}: {', '.join(filter(None, words))}"
 
 
-def read_plate(folder: str | Path, views: Mapping[str, str] | None = None) -> Plate:
+def read_plate(
+    folder: str | Path,
+    views: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+) -> Plate:
     """Reads the tables of a folder of plates; no image is opened, and no layout is needed.
 
     Args:
       folder: one plate's folder, or one that holds several.
       views: kind of cell -> the view that shows it, as the files name it. Those that are not given
-        are {'t_cell': 'FITC', 'dendritic_cell': 'TexasRed', 'brightfield': 'Brightfield'}.
+        are {'t_cell': 'FITC', 'dendritic_cell': 'TexasRed', 'brightfield': 'Brightfield'}; a kind
+        whose view is '' is not there.
+      kinds: of other cells -> their views, such as {'b_cell': 'GFP', 'macrophage': 'Cy5'}, in place
+        of T cells and dendritic cells; of a pair the first is the one that is in contact.
 
     Returns:
       The plate or plates.
@@ -209,16 +220,23 @@ def read_plate(folder: str | Path, views: Mapping[str, str] | None = None) -> Pl
       ValueError: `views` names a kind that there is not.
       BadPlates: there is no such folder, or none of its images has one of the views.
     """
+    from jaxcell.measures.population import make_population  # slow to import
+
     config: Any = default.get_config()
-    known = config.plates.views.to_dict()
+    known = {kind: config.plates.views[kind] for kind in (*VIEWS, "brightfield")}
+    if kinds is not None:
+        known = {"brightfield": known["brightfield"]} | dict(kinds)
     for kind in views or {}:
         if kind not in known:
             raise ValueError(f"views: there is no kind {not_found(kind, list(known))}")
-    plates = read_tables(Path(folder), known | dict(views or {}), condition="")
+    known |= views or {}
+    shown = {kind: view for kind, view in known.items() if view and kind != "brightfield"}
+    make_population(tuple(shown))  # names that cannot be are refused here
+    plates = read_tables(Path(folder), known, condition="")
     if plates.images.empty:
         raise BadPlates(finding for finding in plates.findings if finding.fatal)
     wells = plates.wells.sort_values(WELL, ignore_index=True)
-    return Plate(Path(folder), wells, plates.images, plates.findings)
+    return Plate(Path(folder), wells, plates.images, plates.findings, shown)
 
 
 def sound_plates(chosen: Plate | Well) -> Plates:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +19,12 @@ from jaxcell.plates.pixels import pixels_that_differ
 from jaxcell.plates.stacks import one_plane_a_view, planes_that_differ
 from jaxcell.plates.tables import WELL_COLUMNS, images_table, read_images, wells_table
 
-# Interaction is measured between these two; any other view may be absent.
+# Interaction is measured between these two where nobody names other kinds of cells.
 REQUIRED_ROLES = ("t_cell", "dendritic_cell")
+# Of the views that are asked for, those that may be absent.
+OPTIONAL_ROLES = ("brightfield",)
+# Views of another microscope, for examples.
+OTHER_VIEWS = ("GFP", "Cy5", "DAPI", "Cy3", "Cy7", "YFP")
 # Findings about images, whose `path` is one of the field's images.
 IMAGE_PROBLEMS = (
     "duplicate image", "missing view", "unreadable image", "sizes differ", "same image",
@@ -37,7 +41,8 @@ class Plates(NamedTuple):
 
     Attributes:
       images: images table of the views that have a role, `path` absolute, with one more column
-        `role` (t_cell, dendritic_cell, ...); `pixel_um` of opened images as their files say it.
+        `role` (t_cell, dendritic_cell or another kind of cell, brightfield); `pixel_um` of opened
+        images as their files say it.
       wells: wells table of the plates that have images.
       findings: everything that was found, fatal or not; see `require_good` and `leave_out`.
     """
@@ -131,12 +136,16 @@ def require_good(plates: Plates) -> Plates:
     return plates
 
 
-def leave_out(plates: Plates) -> Plates:
+def leave_out(plates: Plates, required: Sequence[str] = REQUIRED_ROLES) -> Plates:
     """Drops what has fatal findings: a field for its images, a well for its layout, a plate for its
     pixels.
 
     Then every field has its required views and its well a row of the wells table, and every well,
     but empty ones, has a field; the findings stay.
+
+    Args:
+      plates: as they were read.
+      required: roles of the views that a field must have.
     """
     images, wells, findings = plates
     fatal = [finding for finding in findings if finding.fatal]
@@ -146,8 +155,8 @@ def leave_out(plates: Plates) -> Plates:
     bad_wells = {
         (finding.plate, finding.well) for finding in fatal if finding.problem not in IMAGE_PROBLEMS
     }
-    complete = images[images["role"].isin(REQUIRED_ROLES)].groupby(FIELD)["role"].nunique()
-    whole = complete[complete == len(REQUIRED_ROLES)].index.difference(_keys(bad_fields, FIELD))
+    complete = images[images["role"].isin(required)].groupby(FIELD)["role"].nunique()
+    whole = complete[complete == len(required)].index.difference(_keys(bad_fields, FIELD))
     bad_plates = {finding.plate for finding in fatal if finding.problem in PLATE_PROBLEMS}
     images = images[_keys(images, FIELD).isin(whole) & ~images["plate"].isin(bad_plates)]
     wells = wells[~_keys(wells, WELL).isin(list(bad_wells))]
@@ -240,11 +249,11 @@ def _missing_views(
         for role, view in views.items():
             have = images[(images["plate"] == plate) & (images["role"] == role)]
             lacking = fields[~_keys(fields, FIELD).isin(_keys(have, FIELD))]
-            fatal = role in REQUIRED_ROLES
+            fatal = role not in OPTIONAL_ROLES
             if have.empty and not fatal:
                 continue
             if have.empty and fields["well"].nunique() > 1:
-                findings.append(_missing_everywhere(plate, group, view))
+                findings.append(_missing_everywhere(plate, group, view, views))
                 continue
             for row in lacking.itertuples():
                 message = f"well {row.well}, field {row.field} has no {view} view"
@@ -254,10 +263,14 @@ def _missing_views(
     return findings
 
 
-def _missing_everywhere(plate: str, images: pd.DataFrame, view: str) -> Finding:
+def _missing_everywhere(
+    plate: str, images: pd.DataFrame, view: str, views: Mapping[str, str]
+) -> Finding:
     there = ", ".join(sorted(images["view"].unique()))
     message = f"no image of the plate is a {view} view; its views are {there} ({in_words(images)})"
-    cure = "name the views as the files do, such as --views t_cell=GFP,dendritic_cell=Cy5"
+    kinds = [role for role in views if role not in OPTIONAL_ROLES]
+    such = ",".join(f"{kind}={other}" for kind, other in zip(kinds, OTHER_VIEWS))
+    cure = f"name the views as the files do, such as --views {such}"
     return Finding("missing view", plate, "", images["path"].iloc[0], message, cure)
 
 

@@ -101,7 +101,7 @@ def test_few_cells_say_nothing_and_fields_add_up():
     views = _views(6, size=96)
     labels = FIND(np.ascontiguousarray(np.moveaxis(views, 0, -1)))[1]
     field = light.record_light(views, labels, FIND)
-    assert 0 < len(field.cells[0].slope) < light.MINIMUM_CELLS
+    assert 0 < len(field.cells[0].slopes) < light.MINIMUM_CELLS
     few = light.measure_light([field])
     assert list(few) == list(light.LIGHT) and all(np.isnan(value) for value in few.values())
     assert not _problems(few)
@@ -121,7 +121,7 @@ def test_slope_contrast_and_edge_of_a_cell_by_hand():
     # The middle of the cells: nothing is looked at but a cell and its surroundings.
     counts[1, 30:, 30:] = 4000
     cells = light.record_light(counts, labels, FIND).cells[0]
-    np.testing.assert_allclose(cells.slope, 0.25, atol=1e-6)
+    np.testing.assert_allclose(cells.slopes[:, 0], 0.25, atol=1e-6)
     np.testing.assert_allclose(cells.edge, 200)
     np.testing.assert_allclose(cells.contrast, (36 * 200 + 64 * 400) / 100)
 

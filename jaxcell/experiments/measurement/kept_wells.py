@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ from urllib.parse import quote, unquote
 import pandas as pd
 from ml_collections import ConfigDict
 
-from jaxcell.cells.kinds import VIEWS
+from jaxcell.cells.kinds import USUAL
+from jaxcell.configs.kinds import how_found, population_of
 from jaxcell.dataset.flat_field import FILE as FLAT_FIELDS
 from jaxcell.experiments.measurement.label_images import (
     LONGEST_NAME,
@@ -35,6 +36,7 @@ FIELDS = ".fields.parquet"
 # What decides the numbers of a well, besides its images and the settings.
 CODE = (
     "jaxcell.cells",
+    "jaxcell.configs.kinds",
     "jaxcell.measures",
     "jaxcell.plates.readers",
     "jaxcell.dataset.fields",
@@ -59,8 +61,9 @@ def settings_of(config: ConfigDict, own_labels: bool) -> dict:
     settings = config.to_dict()
     measurement = settings["measurement"]
     run = measurement.pop("segmentation")
-    for changes_nothing in ("labels", "labels_from"):
+    for changes_nothing in ("labels", "labels_from", "kinds", "pairs"):
         del measurement[changes_nothing]
+    measurement |= _kinds_of(config)
     if own_labels:
         measurement["own_labels"] = True
     return {
@@ -68,6 +71,17 @@ def settings_of(config: ConfigDict, own_labels: bool) -> dict:
         "plates": {name: settings["plates"][name] for name in ("views", "pixel_um")},
         "network": network_of(Path(run)) if run else "",
     }
+
+
+def _kinds_of(config: ConfigDict) -> dict:
+    """Which kinds of cells are measured and how they are found; {} of the usual two."""
+    kinds, pairs = population_of(config)
+    found = {kind.key: how for kind in kinds if (how := how_found(config, kind.key))}
+    names = [kind.key for kind in kinds]
+    asked = [f"{pair.first.key}:{pair.second.key}" for pair in pairs]
+    usual = [kind.key for kind in USUAL.kinds], [":".join(kind.key for kind in USUAL.kinds)]
+    other = {} if (names, asked) == usual else {"kinds": names, "pairs": asked}
+    return other | ({"found": found} if found else {})
 
 
 def network_of(run: Path) -> str:
@@ -95,12 +109,15 @@ def note_code(folder: Path) -> None:
     (folder / "code").write_text(code_digest(*CODE))
 
 
-def kept_of_other_images(folder: Path, groups: list[pd.DataFrame]) -> list[str]:
+def kept_of_other_images(
+    folder: Path, groups: list[pd.DataFrame], kinds: Sequence[str]
+) -> list[str]:
     """Wells that are kept in a folder and that other images than these would replace or leave out.
 
     Args:
       folder: of the results.
       groups: the fields of each well, rows of `select_fields`.
+      kinds: of cells.
 
     Returns:
       Their names, `PLATE WELL`.
@@ -111,7 +128,7 @@ def kept_of_other_images(folder: Path, groups: list[pd.DataFrame]) -> list[str]:
         unquote(path.stem)
         for path in kept
         if path.stem not in here
-        or json.loads(path.read_text())["images"] != _images(here[path.stem])
+        or json.loads(path.read_text())["images"] != _images(here[path.stem], kinds)
     )
 
 
@@ -158,20 +175,21 @@ def keep_or_measure(
     Raises:
       ValueError: an image cannot be read or measured, or changed meanwhile.
     """
-    images, place = _images(fields), _place(fields)
+    kinds = population_of(config).keys
+    images, place = _images(fields, kinds), _place(fields)
     numbers, cells, by_field = _files(folder, fields)
-    wanted = config.measurement.labels
-    pictures = label_paths(folder / LABELS, *place, fields["field"]) if wanted else {}
+    wanted, home = config.measurement.labels, folder / LABELS
+    pictures = label_paths(home, *place, fields["field"], kinds) if wanted else {}
     if _is_kept(numbers):
         kept = json.loads(numbers.read_text())
         if kept["images"] == images and all(path.exists() for path in pictures.values()):
             with suppress(OSError, ValueError):  # a damaged table is measured anew
                 return read_well(folder, fields, found=True)
     numbers.unlink(missing_ok=True)
-    remove_labels(folder / LABELS, *place)  # those of other images, wanted or not
+    remove_labels(home, *place, kinds)  # those of other images, wanted or not
     began = time.monotonic()
     measured = measure(fields)
-    if _images(fields) != images:
+    if _images(fields, kinds) != images:
         raise ValueError(
             f"{place[0]} {place[1]}: an image changed while it was measured; start again once "
             "all files are copied"
@@ -179,7 +197,7 @@ def keep_or_measure(
     measures = measured.measures | {"seconds": round(time.monotonic() - began, 3)}
     write_cells(cells, measured.cells)
     write_cells(by_field, measured.fields)
-    write_labels(pictures, measured.labels, config.plates.pixel_um)
+    write_labels(pictures, measured.labels, config.plates.pixel_um, kinds)
     # Last, since it says that the well is whole.
     write(numbers, {"images": images, "measures": measures})
     return read_well(folder, fields, found=False)
@@ -207,11 +225,11 @@ def _files(folder: Path, fields: pd.DataFrame) -> list[Path]:
     return [folder / WELLS / f"{name}{suffix}" for suffix in (".json", ".parquet", FIELDS)]
 
 
-def _images(fields: pd.DataFrame) -> list:
+def _images(fields: pd.DataFrame, kinds: Sequence[str]) -> list:
     """Which file is which image of a well, and what is in it: what it was measured from."""
     found = []
     for row in fields.itertuples():
-        for view in VIEWS:
+        for view in kinds:
             path, labels = Path(getattr(row, view)), getattr(row, f"{view}_labels", "")
             try:
                 found.append([int(row.field), view, path.name, fingerprint(path)])

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ LONGEST_NAME = 180
 
 
 def label_paths(
-    folder: Path, plate: str, well: str, fields: Iterable[int]
+    folder: Path, plate: str, well: str, fields: Iterable[int], kinds: Sequence[str] = VIEWS
 ) -> dict[tuple[int, str], Path]:
     """The files of a well's label images, `PLATE/WELL_f1_t_cell.tif`.
 
@@ -25,6 +25,7 @@ def label_paths(
       folder: of the label images of all plates.
       plate, well: names; of a plate's, what no file name may hold is quoted.
       fields: numbers of its fields.
+      kinds: of cells.
 
     Returns:
       (field, kind) -> path.
@@ -33,13 +34,13 @@ def label_paths(
     return {
         (int(field), kind): home / f"{well}_f{field}_{kind}.tif"
         for field in fields
-        for kind in VIEWS
+        for kind in kinds
     }
 
 
-def remove_labels(folder: Path, plate: str, well: str) -> None:
+def remove_labels(folder: Path, plate: str, well: str, kinds: Sequence[str] = VIEWS) -> None:
     """Removes the label images of a well, also those of fields that it no longer has."""
-    ours = re.compile(rf"{well}_f\d+_({'|'.join(VIEWS)})\.tif")
+    ours = re.compile(rf"{well}_f\d+_({'|'.join(kinds)})\.tif")
     for path in _home(folder, plate).glob(f"{well}_f*.tif"):
         if ours.fullmatch(path.name):
             path.unlink()
@@ -54,18 +55,22 @@ def _home(folder: Path, plate: str) -> Path:
 
 
 def write_labels(
-    paths: Mapping[tuple[int, str], Path], labels: Mapping[int, np.ndarray], pixel_um: float
+    paths: Mapping[tuple[int, str], Path],
+    labels: Mapping[int, np.ndarray],
+    pixel_um: float,
+    kinds: Sequence[str] = VIEWS,
 ) -> None:
     """Writes the label images of a well, each whole or not at all.
 
     Args:
       paths: as `label_paths` gives them.
-      labels: field -> int32 [2, H, W], 0 outside cells.
+      labels: field -> int32 [K, H, W], 0 outside cells.
       pixel_um: width of a pixel.
+      kinds: of cells, in the order of the labels.
     """
     for (field, kind), path in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_label_image(path, labels[field][VIEWS.index(kind)], pixel_um)
+        write_label_image(path, labels[field][list(kinds).index(kind)], pixel_um)
 
 
 def write_label_image(path: Path, labels: np.ndarray, pixel_um: float) -> None:

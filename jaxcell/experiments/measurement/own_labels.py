@@ -8,8 +8,9 @@ label images, the file that is called like the image (`NAME.tif`), or like it wi
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +19,8 @@ import pandas as pd
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.numbering import check_numbers
+from jaxcell.configs.kinds import population_of
 from jaxcell.experiments.measurement.label_images import label_paths
 from jaxcell.plates.addresses import first_file
 from jaxcell.plates.findings import Finding
@@ -65,17 +66,19 @@ def own_labels(plates: Plates, config: ConfigDict) -> Plates | None:
     folder = config.measurement.labels_from
     if config.measurement.segmentation or not (folder or "labels" in plates.images):
         return None
-    found = with_own_labels(plates, Path(config.plates.folder), folder)
-    return leave_out(found) if config.plates.on_bad_image == "skip" else require_good(found)
+    kinds = population_of(config).keys
+    found = with_own_labels(plates, Path(config.plates.folder), folder, kinds)
+    return leave_out(found, kinds) if config.plates.on_bad_image == "skip" else require_good(found)
 
 
-def with_own_labels(plates: Plates, place: Path, folder: str) -> Plates:
+def with_own_labels(plates: Plates, place: Path, folder: str, kinds: Sequence[str]) -> Plates:
     """Finds the label image of every stained view and opens each.
 
     Args:
       plates: as they were read.
       place: the plates' folder.
       folder: of label images; empty: those that `images.csv` names.
+      kinds: of cells.
 
     Returns:
       The plates with the column `labels` of images, paths, and findings about those that cannot be
@@ -84,16 +87,16 @@ def with_own_labels(plates: Plates, place: Path, folder: str) -> Plates:
     Raises:
       ValueError: there is no such folder.
     """
-    images, stained = plates.images.copy(), plates.images[plates.images["role"].isin(VIEWS)].copy()
+    images, stained = plates.images.copy(), plates.images[plates.images["role"].isin(kinds)].copy()
     if folder:
-        stained["labels"], findings = _find(stained, place, Path(folder))
+        stained["labels"], findings = _find(stained, place, Path(folder), kinds)
     else:
         findings = [
             _finding(row, f"images.csv names no label image for {first_file(row.path).name}")
             for row in stained.itertuples()
             if not row.labels
         ]
-    findings += _of_both_kinds(stained)
+    findings += _of_several_kinds(stained)
     found = stained[stained["labels"] != ""]
     with ThreadPoolExecutor(THREADS) as pool:
         opened = pool.map(_trouble, found.itertuples(index=False))
@@ -105,18 +108,19 @@ def with_own_labels(plates: Plates, place: Path, folder: str) -> Plates:
     return plates._replace(images=images, findings=plates.findings + findings)
 
 
-def label_columns(plates: Plates) -> pd.DataFrame:
+def label_columns(plates: Plates, kinds: Sequence[str]) -> pd.DataFrame:
     """One row a field: plate, well, field and, of each kind of cell, the path `KIND_labels`."""
     paths = plates.images.pivot(index=FIELD, columns="role", values="labels")
-    return paths[list(VIEWS)].add_suffix("_labels").reset_index()
+    return paths[list(kinds)].add_suffix("_labels").reset_index()
 
 
-def read_own_labels(row: Any, shape: tuple[int, ...]) -> list[OwnLabels]:
+def read_own_labels(row: Any, shape: tuple[int, ...], kinds: Sequence[str]) -> list[OwnLabels]:
     """Reads the cells of a field that another program has found.
 
     Args:
       row: of a field, with the columns of `label_columns`.
       shape: of its images, [H, W].
+      kinds: of cells.
 
     Returns:
       One of each kind.
@@ -125,7 +129,7 @@ def read_own_labels(row: Any, shape: tuple[int, ...]) -> list[OwnLabels]:
       ValueError: a label image cannot be read or used.
     """
     found = []
-    for kind in VIEWS:
+    for kind in kinds:
         path = getattr(row, f"{kind}_labels")
         labels = read_label_image(path)
         if labels.shape != tuple(shape):
@@ -144,7 +148,9 @@ def label_print(path: Path | str) -> str:
     return " ".join(content.digest(part) for part in parts)
 
 
-def _find(stained: pd.DataFrame, plates: Path, folder: Path) -> tuple[list[str], list[Finding]]:
+def _find(
+    stained: pd.DataFrame, plates: Path, folder: Path, kinds: Sequence[str]
+) -> tuple[list[str], list[Finding]]:
     """The path of each view's label image, '' where there is none or several."""
     if not folder.is_dir():
         raise ValueError(f"there is no folder of label images {folder}: check the path")
@@ -155,7 +161,7 @@ def _find(stained: pd.DataFrame, plates: Path, folder: Path) -> tuple[list[str],
             by_name.setdefault(_stem(path.name), []).append(path)
     paths, findings = [], []
     for row in stained.itertuples():
-        found = _of_image(row, by_name, plates, folder)
+        found = _of_image(row, by_name, plates, folder, kinds)
         paths.append(str(found[0].absolute()) if len(found) == 1 else "")
         name = first_file(row.path).name
         if not found:
@@ -167,7 +173,9 @@ def _find(stained: pd.DataFrame, plates: Path, folder: Path) -> tuple[list[str],
     return paths, findings
 
 
-def _of_image(row: Any, by_name: dict[str, list[Path]], plates: Path, folder: Path) -> list[Path]:
+def _of_image(
+    row: Any, by_name: dict[str, list[Path]], plates: Path, folder: Path, kinds: Sequence[str]
+) -> list[Path]:
     """Every label image that is called after an image."""
     stem, view = _stem(first_file(row.path).name), "".join(row.view.split()).casefold()
     middles = ("", f"_{view}", f"_{row.role}")
@@ -176,7 +184,8 @@ def _of_image(row: Any, by_name: dict[str, list[Path]], plates: Path, folder: Pa
     # Images of one name in several folders have their labels in folders that are called alike.
     place = Path(os.path.relpath(first_file(row.path).parent, plates.absolute()))
     beside = [path for path in found if path.relative_to(folder).parent == place]
-    written = label_paths(folder, row.plate, row.well, [row.field])[int(row.field), row.role]
+    written = label_paths(folder, row.plate, row.well, [row.field], kinds)
+    written = written[int(row.field), row.role]
     own = [
         path
         for ending in ("", *ENDINGS)
@@ -201,13 +210,15 @@ def _label_files(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(n for n in folders if n in names and not n.endswith(".zarr"))
 
 
-def _of_both_kinds(stained: pd.DataFrame) -> list[Finding]:
-    """One label image, or two alike, for both kinds of cells would be all overlap."""
+def _of_several_kinds(stained: pd.DataFrame) -> list[Finding]:
+    """One label image, or two alike, for two kinds of cells would be all overlap."""
     findings = []
     for _, views in stained[stained["labels"] != ""].groupby(FIELD):
-        if len(views) == 2 and _are_alike(*views["labels"]):
-            row = next(views.itertuples())
-            message = f"{row.labels} is the label image of both kinds of cells"
+        for row, other in combinations(views.itertuples(), 2):
+            if not _are_alike(row.labels, other.labels):
+                continue
+            both = "both" if len(views) == 2 else "two"
+            message = f"{row.labels} is the label image of {both} kinds of cells"
             findings.append(_finding(row, message, "give each kind a label image of its own cells"))
     return findings
 

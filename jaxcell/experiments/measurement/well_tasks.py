@@ -10,7 +10,7 @@ import pandas as pd
 from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
-from jaxcell.cells.kinds import VIEWS
+from jaxcell.configs.kinds import population_of
 from jaxcell.dataset.flat_field import read_flat_fields
 from jaxcell.distributed.certificate import note_call
 from jaxcell.distributed.cluster import Job, do_on_cluster
@@ -87,9 +87,10 @@ def _measure(
         keep = partial(keep_or_measure, measure=measure, folder=folder, config=config)
         with _one_order_of_sums():
             return do_here(keep, groups, names, threads=config.machine.threads, **words)
-    groups, folder = [_absolute(fields) for fields in groups], folder.resolve()
+    kinds = population_of(config).keys
+    groups, folder = [_absolute(fields, kinds) for fields in groups], folder.resolve()
     config = ConfigDict(config.to_dict())  # as it is for others
-    seen = [str(first_file(fields["t_cell"].iloc[0])) for fields in groups]
+    seen = [str(first_file(fields[kinds[0]].iloc[0])) for fields in groups]
     if run := config.measurement.segmentation:
         config.measurement.segmentation = str(Path(run).resolve())
         seen.append(config.measurement.segmentation)
@@ -158,9 +159,9 @@ def without_failed(plates: Plates, failures: Sequence[Failure]) -> Plates:
     return plates._replace(findings=[*plates.findings, *found])
 
 
-def _absolute(fields: pd.DataFrame) -> pd.DataFrame:
+def _absolute(fields: pd.DataFrame, kinds: Sequence[str]) -> pd.DataFrame:
     """The same fields, by paths that hold in any folder: a worker was started in another."""
-    named = [name for kind in VIEWS for name in (kind, f"{kind}_labels") if name in fields]
+    named = [name for kind in kinds for name in (kind, f"{kind}_labels") if name in fields]
     return fields.assign(
         **{name: fields[name].map(lambda path: path and absolute(path)) for name in named}
     )

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxcell.cells.kinds import LIGHTS, USUAL, Kind
 from jaxcell.report.common import style
 
 # How two views are mixed -> in words, for captions. Magenta and green are told apart with any kind
@@ -115,6 +116,42 @@ def colour_image(image, colours: str = DEFAULT_COLOURS):
     magenta = colours == "magenta_green"
     blue = dendritic_cells if magenta else arrays.zeros_like(dendritic_cells)
     return arrays.stack([dendritic_cells, t_cells, blue], axis=-1)
+
+
+def lights(kinds: Sequence[Kind], colours: str = DEFAULT_COLOURS) -> list[str]:
+    """The colour of the light of each kind of cell in pictures, of `LIGHTS`.
+
+    Args:
+      kinds: in the order of their views.
+      colours: of two kinds, one of `COLOURS`; what a kind is to be drawn in besides stands.
+    """
+    usual = [kind.light for kind in USUAL.kinds]
+    drawn = [kind.light for kind in kinds]
+    return ["green", "red"] if colours == "red_green" and drawn == usual else drawn
+
+
+def mixed_light(image: np.ndarray, colours: Sequence[str]) -> np.ndarray:
+    """Any number of views mixed to one picture.
+
+    Args:
+      image: float [..., H, W, K] in [0, 1].
+      colours: of each view, of `LIGHTS`.
+
+    Returns:
+      Of the same type [..., H, W, 3], red, green and blue.
+    """
+    weights = np.array([LIGHTS[colour] for colour in colours], image.dtype)
+    return np.clip(np.clip(image, 0, 1) @ weights, 0, 1)
+
+
+def lights_in_words(kinds: Sequence[Kind], colours: Sequence[str]) -> str:
+    """Which kind of cell is drawn in which colour, for captions; of two also where both lie."""
+    words = [f"{kind.plural} {colour}" for kind, colour in zip(kinds, colours)]
+    if len(words) == 2:
+        sums = tuple(min(sum(parts), 1) for parts in zip(*(LIGHTS[each] for each in colours)))
+        both = {light: colour for colour, light in LIGHTS.items()}[sums]
+        words = [*reversed(words), f"both {both}"]
+    return ", ".join(words)
 
 
 def scale_bar(width_um: float) -> float:

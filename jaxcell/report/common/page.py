@@ -150,7 +150,8 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (words.number, words.signed, words.amount, words.count, words.joined, spaced)
+    filters = (words.number, words.signed, words.amount, words.count, words.joined, words.capital,
+               spaced)  # fmt: skip
     found.filters |= {function.__name__: function for function in filters}
     found.filters["p"] = words.p_value
     return found

@@ -57,6 +57,11 @@ def joined(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def capital(text: str) -> str:
+    """Words that begin a sentence or a column."""
+    return text[:1].upper() + text[1:]
+
+
 def sentence(text: str) -> str:
     """A reason as a sentence of its own."""
     return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -11,7 +11,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import USUAL, Kind
 from jaxcell.measures.catalogue import OVERLAP, Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.images import MICROMETRES_PER_PIXEL
@@ -88,17 +88,19 @@ def plate_map(wells: pd.DataFrame, target: Quantity = OVERLAP) -> Figure:
 
 
 @style.legible
-def flat_fields(fields: FlatFields) -> Figure:
+def flat_fields(fields: FlatFields, kinds: Sequence[Kind] = USUAL.kinds) -> Figure:
     """How brightly each place of a field is lit, estimated for each plate and view.
 
     Args:
-      fields: (plate, `t_cell` or `dendritic_cell`) -> float [H, W], relative illumination, mean 1.
+      fields: (plate, kind of cell) -> float [H, W], relative illumination, mean 1.
+      kinds: of cells.
 
     Returns:
       The figure, one row a plate (the first `PLATES_DRAWN`), one column a view, one colour scale.
     """
     plates = sorted({plate for plate, _ in fields})[:PLATES_DRAWN]
-    views = [view for view in KINDS if any(view == of for _, of in fields)]
+    of = {kind.key: kind for kind in kinds}
+    views = [view for view in of if any(view == own for _, own in fields)]
     if not plates:
         return style.sentence_figure("No flat field was estimated.")
     shown = [fields[plate, view] for plate in plates for view in views if (plate, view) in fields]
@@ -114,19 +116,19 @@ def flat_fields(fields: FlatFields) -> Figure:
             step = max(1, max(field.shape) // FLAT_FIELD_SIDE)
             ends = {"vmin": 1 - limit, "vmax": 1 + limit}
             picture = axes.imshow(field[::step, ::step], cmap="PuOr_r", **ends)
-            axes.set_title(f"{plate}, {KINDS[view].plural}")
+            axes.set_title(f"{plate}, {of[view].plural}")
     words = "relative illumination"
     figure.colorbar(picture, ax=list(grid.flat), shrink=0.8, aspect=28, pad=0.02, label=words)
     return figure
 
 
-def illumination_ranges(fields: FlatFields) -> list[str]:
+def illumination_ranges(fields: FlatFields, kinds: Sequence[Kind] = USUAL.kinds) -> list[str]:
     """From darkest to brightest, of each plate and view: `CK19, T cells 0.75 to 1.25`."""
     return [
-        f"{plate}, {kind.plural} {fields[plate, view].min():.2f} to {fields[plate, view].max():.2f}"
+        f"{plate}, {kind.plural} {field.min():.2f} to {field.max():.2f}"
         for plate in sorted({plate for plate, _ in fields})
-        for view, kind in KINDS.items()
-        if (plate, view) in fields
+        for kind in kinds
+        if (field := fields.get((plate, kind.key))) is not None
     ]
 
 

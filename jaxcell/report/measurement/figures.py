@@ -11,11 +11,11 @@ from matplotlib.patches import Patch, Rectangle
 
 from jaxcell.analysis.conditions import condition_names
 from jaxcell.analysis.wells import median_interval
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import Kind
 from jaxcell.measures.catalogue import SHAPES
 from jaxcell.measures.chance import CANNOT_SAY, MINIMUM_CELLS, TOO_FEW
 from jaxcell.report.common import style
-from jaxcell.report.common.images import colour_image, draw_scale_bar
+from jaxcell.report.common.images import draw_scale_bar, lights, mixed_light
 from jaxcell.report.interaction.plates import place, row_name
 from jaxcell.report.measurement.field import draw_found
 
@@ -150,23 +150,25 @@ def _name_conditions(axes: Axes, of_rows: pd.Series, palette: style.Palette, roo
 
 
 @style.legible
-def shapes(cells: pd.DataFrame, palette: style.Palette) -> Figure:
+def shapes(cells: pd.DataFrame, palette: style.Palette, kinds: Sequence[Kind]) -> Figure:
     """Size, shape and brightness of the cells, as mirrored histograms by condition.
 
     Args:
       cells: kind, condition, touches_border, the columns of `SHAPE`; cells cut by the border of
         their field are left out.
       palette: marks of the conditions.
+      kinds: of cells, one or two.
 
     Returns:
-      The figure; T cells on the left, dendritic cells on the right.
+      The figure, a column a kind.
     """
+    cells = cells[cells["kind"].isin([kind.key for kind in kinds])]
     whole = cells[~cells["touches_border"].astype(bool)]
     if whole.empty:
         return style.sentence_figure("No cell lies wholly inside its field.")
     figure = style.new_figure(7.2, 7.8)
-    grid = figure.subplots(len(SHAPE), 2, sharex="col")
-    for column, kind in zip(grid.T, KINDS.values()):
+    grid = figure.subplots(len(SHAPE), len(kinds), sharex="col", squeeze=False)
+    for column, kind in zip(grid.T, kinds):
         of_kind = whole[whole["kind"] == kind.key]
         of_cell = condition_names(of_kind)
         number = int(np.clip(2 * np.cbrt(len(of_kind) / len(palette)), 8, 40))
@@ -177,7 +179,7 @@ def shapes(cells: pd.DataFrame, palette: style.Palette) -> Figure:
                 bins = np.linspace(low, high if high > low else low + 1, number + 1)
                 for at, (condition, mark) in enumerate(palette.items()):
                     _mirrored(axes, at, of_kind[name][of_cell == condition], bins, mark.colour)
-            _name_conditions(axes, of_cell, palette, 36)
+            _name_conditions(axes, of_cell, palette, 72 // len(kinds))
     for axes, name in zip(grid[:, 0], SHAPE):
         axes.set_ylabel(style.with_unit(SHAPES[name].label, SHAPES[name].unit))
     return figure
@@ -196,12 +198,13 @@ def _mirrored(axes: Axes, at: int, values: pd.Series, bins: np.ndarray, colour: 
 
 
 @style.legible
-def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
+def granularity(cells: pd.DataFrame, palette: style.Palette, kinds: Sequence[Kind]) -> Figure:
     """Mean granularity spectrum of the cells of each kind and condition.
 
     Args:
       cells: kind, condition, granularity_1, granularity_2...
       palette: marks of the conditions.
+      kinds: of cells, one or two.
 
     Returns:
       The figure, one panel a kind of cell.
@@ -209,7 +212,7 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
     columns = [name for name in cells if name.startswith("granularity_")]
     steps = [int(name.split("_")[1]) for name in columns]
     figure = style.new_figure(7.2, 2.9)
-    for axes, kind in zip(figure.subplots(1, 2), KINDS.values()):
+    for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds):
         of_kind = cells[cells["kind"] == kind.key]
         spectra = of_kind[columns].groupby(condition_names(of_kind)).mean()
         for condition, (colour, marker) in palette.items():
@@ -229,28 +232,34 @@ def granularity(cells: pd.DataFrame, palette: style.Palette) -> Figure:
 
 @style.legible
 def found(
-    title: str, picture: np.ndarray, labels: np.ndarray, pixel_um: float, colours: str
+    title: str,
+    picture: np.ndarray,
+    labels: np.ndarray,
+    pixel_um: float,
+    colours: str,
+    kinds: Sequence[Kind],
 ) -> Figure:
     """A square of a field, and the same with the cells that were found in it.
 
     Args:
       title: what it is of.
-      picture: float [H, W, 2] in [0, 1], T cells and dendritic cells.
-      labels: int32 [2, H, W], 0 outside cells.
+      picture: float [H, W, K] in [0, 1], a view a kind of cell.
+      labels: int32 [K, H, W], 0 outside cells.
       pixel_um: width of a pixel.
-      colours: as `colour_image` takes.
+      colours: as `lights` takes.
+      kinds: of cells.
 
     Returns:
-      The figure, a scale bar in its left image; T cells outlined by solid lines, dendritic cells by
-      dashed ones.
+      The figure, a scale bar in its left image; cells outlined by lines of their kind, as
+      `field.LINES`.
     """
-    picture = colour_image(picture, colours)
+    picture = mixed_light(picture, lights(kinds, colours))
     height, width = picture.shape[:2]
     figure = style.new_figure(7.2, 3.95)
     plain, outlined = figure.subplots(1, 2)
     plain.imshow(picture, interpolation="nearest")
     plain.set(xticks=[], yticks=[], title=title)
-    words = ", ".join(draw_found(outlined, picture, labels))
+    words = ", ".join(draw_found(outlined, picture, labels, kinds))
     outlined.set_title(words, size=8.5, weight="normal")
     draw_scale_bar(plain, width, height, width * pixel_um, width)
     return figure

@@ -15,22 +15,25 @@ from jaxcell.analysis.conditions import (
     conditions,
     shown_conditions,
 )
-from jaxcell.cells.kinds import KINDS
-from jaxcell.measures.catalogue import MEASURES
-from jaxcell.measures.chance import MINIMUM_CELLS
+from jaxcell.analysis.wells import of_pair
+from jaxcell.cells.kinds import USUAL, Kind, Pair, Population
+from jaxcell.measures.catalogue import MEASURES, renamed
+from jaxcell.measures.chance import CANNOT_SAY, MINIMUM_CELLS
 from jaxcell.measures.doubts import PROBLEMS, Doubt, summary
 from jaxcell.report.common import style
-from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS
+from jaxcell.report.common.images import DEFAULT_COLOURS, lights, lights_in_words
 from jaxcell.report.common.outlines import brightness, fullest_square
 from jaxcell.report.common.page import on_shown, write_page
-from jaxcell.report.common.words import count, joined
+from jaxcell.report.common.words import capital, count, joined
 from jaxcell.report.interaction import plates as plate_figures
 from jaxcell.report.measurement import figures
+from jaxcell.report.measurement.field import LINES
 from jaxcell.report.measurement.light import light
 from jaxcell.storage.atomic import plain
 
 # Up to this many wells are listed in the open.
 OPEN_ROWS = 60
+# Names of `MEASURES`.
 STRENGTH = (
     "overlap_share",
     "contact_share",
@@ -47,6 +50,8 @@ BEYOND_CHANCE = (
     "distance_excess",
     "pearson_excess",
 )
+# Kinds of cells side by side in a figure.
+ACROSS = 2
 # Side in pixels of the squares that are shown.
 SQUARE = 256
 # What is compared with the truth: words, unit of the mean, unit of a difference.
@@ -63,8 +68,8 @@ class ExampleField(NamedTuple):
     Attributes:
       condition: of its well.
       well: `PLATE WELL`.
-      views: uint16 [H, W, 2], counts of the T-cell and the dendritic-cell view.
-      labels: int32 [2, H, W], the cells found in them, 0 outside.
+      views: uint16 [H, W, K], counts of each kind's view.
+      labels: int32 [K, H, W], the cells found in them, 0 outside.
     """
 
     condition: str
@@ -87,6 +92,7 @@ def write_measurement_report(
     findings: Sequence[Sequence],
     config: Mapping,
     colours: str = DEFAULT_COLOURS,
+    population: Population = USUAL,
 ) -> Path:
     """Writes the page, its numbers and figures into a report folder, whole or not at all.
 
@@ -94,12 +100,13 @@ def write_measurement_report(
       folder: the report folder itself; a report that is there stays until the new one is whole.
       title: of the page.
       simulated: whether the plates were simulated.
-      metrics: `wells`, `cells` (kind -> number), `conditions` (of `by_condition`), `chance`
-        (`level` of q and `nearest_shift_um`, `farthest_shift_um`), `truth` (see
+      metrics: `wells`, `cells` (kind -> number), `conditions` (of `by_condition`; with none or
+        several pairs `counts`, of `counts_by_condition`, and `pairs`: of each its `conditions`),
+        `chance` (`level` of q and `nearest_shift_um`, `farthest_shift_um`), `truth` (see
         `agreement.with_truth`; empty where nothing is known), `doubts` (of each the fields of
         `Doubt`), `left_out`, `seconds_a_well`.
       wells: one row a well: plate, well, condition, compound, concentration_um (µM), role, fields,
-        every measure, every number of its light, t_cells, dendritic_cells, chance_q, answer.
+        every measure, every number of its light, the counts, and chance_q and answer of each pair.
       cells: one row a cell: kind, condition, touches_border, `figures.SHAPE` and, where they were
         measured, granularity_1...
       examples: fields to be shown.
@@ -107,7 +114,8 @@ def write_measurement_report(
       measures: name -> label, unit, definition, in the order of the page.
       findings: problem, plate, well, path, message, cure of each.
       config: nested settings; `plates.pixel_um` is read.
-      colours: of the views, as `colour_image` takes.
+      colours: of two views, as `lights` takes.
+      population: the kinds of cells, and pairs asked of.
 
     Returns:
       Path of index.html.
@@ -118,26 +126,22 @@ def write_measurement_report(
     order = conditions(wells)
     examples = sorted(examples, key=lambda item: order.index(item.condition or NO_CONDITION))
     palette, level = style.palette(shown_conditions(wells)), metrics["chance"]["level"]
-    plates = dict(list(wells.groupby(wells["plate"].astype(str))))
-    builders: dict[str, Callable[[], Figure]] = {
-        f"answers_{place}": partial(figures.answers, own, level)
-        for place, own in enumerate(plates.values(), 1)
-    }
-    builders |= {
-        "strength": partial(figures.strengths, wells, STRENGTH, measures, palette),
-        "beyond": partial(figures.strengths, wells, BEYOND_CHANCE, measures, palette),
-        "overlap": partial(figures.strengths, wells, OVERLAP, measures, palette),
-        "shapes": partial(figures.shapes, cells, palette),
-        "light": partial(light, wells),
-    }
+    kinds, builders = population.kinds, _of_pairs(wells, measures, palette, level, population)
+    some = {f"_{place}" * (place > 1): kinds[at : at + ACROSS]
+            for place, at in enumerate(range(0, len(kinds), ACROSS), 1)}  # fmt: skip
+    for end, own in some.items():
+        builders[f"shapes{end}"] = partial(figures.shapes, cells, palette, own)
+    builders["light"] = partial(light, wells, kinds)
     if "granularity_1" in cells:
-        builders["granularity"] = partial(figures.granularity, cells, palette)
+        for end, own in some.items():
+            builders[f"granularity{end}"] = partial(figures.granularity, cells, palette, own)
     if flat_fields:
-        builders["flat_fields"] = partial(plate_figures.flat_fields, flat_fields)
+        builders["flat_fields"] = partial(plate_figures.flat_fields, flat_fields, kinds)
     for place, item in enumerate(examples, 1):
-        found = partial(_found, item, examples, config["plates"]["pixel_um"], colours)
-        builders[f"found_{place}"] = found
+        pixel_um = config["plates"]["pixel_um"]
+        builders[f"found_{place}"] = partial(_found, item, examples, pixel_um, colours, kinds)
     metrics = plain(metrics)
+    asked = [_asked(pair, _of(metrics, pair), wells, measures, level) for pair in population.pairs]
     return write_page(
         folder,
         "measurement/page.html.jinja",
@@ -147,26 +151,81 @@ def write_measurement_report(
         figures=builders,
         files={},
         content={
-            "verdict": on_verdict(metrics["conditions"], level),
+            "asked": asked,
             "rows": rows_of(wells),
-            "kinds": KINDS,
-            "answered": sum(row["answered"] for row in metrics["conditions"]),
+            "kinds": {kind.key: kind for kind in kinds},
+            "some_kinds": {end: [kind.plural for kind in own] for end, own in some.items()},
+            "lines": [f"{kind.plural} {line}" for kind, (line, _) in zip(kinds, LINES)],
             "minimum_cells": MINIMUM_CELLS,
             "open_rows": OPEN_ROWS,
             "fields": int(wells["fields"].sum()),
-            "plates": list(plates),
+            "plates": sorted(set(wells["plate"].astype(str))),
             "measures": measures,
-            "colours": COLOURS[colours],
+            "colours": lights_in_words(kinds, lights(kinds, colours)),
             "shown": [f"{item.condition or NO_CONDITION}, well {item.well}" for item in examples],
-            "truth": on_truth(metrics["truth"]),
+            "truth": on_truth(metrics["truth"], population),
             "on_light": on_light(metrics["doubts"], metrics["wells"]),
-            "lit": plate_figures.illumination_ranges(flat_fields),
+            "lit": plate_figures.illumination_ranges(flat_fields, kinds),
         },
         made={"seconds_a_well": metrics["seconds_a_well"]},
         config=config,
         findings=findings,
         not_drawn=on_shown(wells),
     )
+
+
+def _of_pairs(
+    wells: pd.DataFrame,
+    measures: Mapping[str, Mapping],
+    palette: style.Palette,
+    level: float,
+    population: Population,
+) -> dict[str, Callable[[], Figure]]:
+    """The figures of how the cells of each pair interact, by name."""
+    builders: dict[str, Callable[[], Figure]] = {}
+    for pair in population.pairs:
+        own, start = of_pair(wells, pair), pair.prefix
+        plates = dict(list(own.groupby(own["plate"].astype(str))))
+        builders |= {
+            f"{start}answers_{place}": partial(figures.answers, some, level)
+            for place, some in enumerate(plates.values(), 1)
+        }
+        words = {name.removeprefix(start): said for name, said in measures.items()
+                 if name.startswith(start)}  # fmt: skip
+        shown = {"strength": STRENGTH, "beyond": BEYOND_CHANCE, "overlap": OVERLAP}
+        for figure, names in shown.items():
+            names = [renamed(name, pair) for name in names]
+            builders[start + figure] = partial(figures.strengths, own, names, words, palette)
+    return builders
+
+
+def _of(metrics: Mapping, pair: Pair) -> Mapping:
+    """The metrics of a pair: of a lone one they stand among the others."""
+    return metrics["pairs"][pair.prefix.rstrip("_")] if pair.prefix else metrics
+
+
+def _asked(
+    pair: Pair, metrics: Mapping, wells: pd.DataFrame, measures: Mapping, level: float
+) -> dict:
+    """What the page says of how the cells of a pair interact."""
+    rows, conditions = rows_of(of_pair(wells, pair)), metrics["conditions"]
+    answered = sum(row["answered"] for row in conditions)
+    too_small = sum(row["answer"] == CANNOT_SAY for row in rows)
+    return {
+        "prefix": pair.prefix,
+        "plural": pair.plural,
+        "first": pair.first,
+        "second": pair.second,
+        "per": renamed("t_cells_per_dendritic_cell", pair),
+        "overlap": measures[f"{pair.prefix}overlap_share"]["label"],
+        "conditions": conditions,
+        "verdict": on_verdict(conditions, level, pair),
+        "rows": rows,
+        "answered": answered,
+        "interacting": sum(row["interacting"] for row in conditions),
+        "too_small": too_small,
+        "too_few": len(rows) - answered - too_small,
+    }
 
 
 def on_light(found: Sequence[Mapping], wells: int) -> list[str]:
@@ -185,7 +244,11 @@ def on_light(found: Sequence[Mapping], wells: int) -> list[str]:
 
 
 def _found(
-    item: ExampleField, examples: Sequence[ExampleField], pixel_um: float, colours: str
+    item: ExampleField,
+    examples: Sequence[ExampleField],
+    pixel_um: float,
+    colours: str,
+    kinds: Sequence[Kind],
 ) -> Figure:
     """The fullest square of a field with its cells, in a scale of brightness that all share."""
     # Of every fourth pixel in y and x: enough for a percentile.
@@ -195,25 +258,27 @@ def _found(
     title = f"{item.condition or NO_CONDITION}, {item.well}"
     picture = brightness(item.views[square], low, high)
     labels = item.labels[(slice(None), *square)]
-    return figures.found(title, picture, labels, pixel_um, colours)
+    return figures.found(title, picture, labels, pixel_um, colours, kinds)
 
 
-def on_verdict(rows: Sequence[Mapping], level: float) -> list[str]:
-    """The answer of the page: how many wells interact, of all and of each condition.
+def on_verdict(rows: Sequence[Mapping], level: float, pair: Pair = USUAL.pairs[0]) -> list[str]:
+    """The answer about a pair: in how many wells it interacts, of all and of each condition.
 
     Args:
       rows: of `by_condition`.
       level: of q that the answers are by.
+      pair: whose interaction is asked.
 
     Returns:
       Sentences.
     """
     answered = sum(row["answered"] for row in rows)
     if not answered:
-        return ["No well has cells enough to tell interaction from chance."]
+        of = f" of {pair.plural}" if pair.prefix else ""
+        return [f"No well has cells enough to tell interaction{of} from chance."]
     interacting = sum(row["interacting"] for row in rows)
     sentence = (
-        f"T cells and dendritic cells interact in {interacting} of {count(answered, 'well')}: they "
+        f"{capital(pair.plural)} interact in {interacting} of {count(answered, 'well')}: they "
         f"overlap more than chance explains (q\u00a0≤\u00a0{level:g})."
     )
     parts = [f"{row['name']} {row['interacting']} of {row['answered']}" for row in rows]
@@ -222,9 +287,10 @@ def on_verdict(rows: Sequence[Mapping], level: float) -> list[str]:
 
 def rows_of(wells: pd.DataFrame) -> list[dict]:
     """The table of wells, in order of plate and well, without numpy or NaN."""
+    if "chance_excess" in wells:
+        wells = wells.assign(chance=wells["overlap_share"] - wells["chance_excess"])
     table = wells.assign(
         condition=condition_names(wells),
-        chance=wells["overlap_share"] - wells["chance_excess"],
         dose=["" if pd.isna(value) else f"{value:g}" for value in wells["concentration_um"]],
         compound=[_compound(*pair) for pair in zip(wells["compound"], wells["role"])],
         place=[figures.place(str(well)) or (99, 99) for well in wells["well"]],
@@ -239,11 +305,12 @@ def _compound(compound: object, role: object) -> str:
     return compound if named else str(role) if isinstance(role, str) and role != "sample" else ""
 
 
-def on_truth(truth: Mapping[str, Mapping]) -> list[dict]:
+def on_truth(truth: Mapping[str, Mapping], population: Population = USUAL) -> list[dict]:
     """Rows on how what was found agrees with what is true.
 
     Args:
       truth: kind -> any of the names of `TRUE` -> as `agreement.agreement` gives.
+      population: with these kinds of cells.
 
     Returns:
       For each its agreement with `what`, `unit` and `difference_unit`; without those of no well.
@@ -252,31 +319,47 @@ def on_truth(truth: Mapping[str, Mapping]) -> list[dict]:
     for kind, item in truth.items():
         for measure, found in item.items():
             words, *units = TRUE[measure]
-            what = {"what": words.format(KINDS[kind].plural)}
+            what = {"what": words.format(population.kind(kind).plural)}
             rows.append(what | dict(zip(("unit", "difference_unit"), units)) | dict(found))
     return [row for row in rows if row["n"]]
 
 
-def summary_lines(metrics: Mapping) -> dict[str, str]:
+def summary_lines(metrics: Mapping, population: Population = USUAL) -> dict[str, str]:
     """What a measurement came to, for the terminal.
 
     Args:
       metrics: `wells`, `cells`, `conditions`, `doubts`, see `write_measurement_report`.
+      population: the kinds of cells, and pairs asked of.
 
     Returns:
       Name -> text.
     """
-    cells = [f"{number:,} {KINDS[kind].plural}" for kind, number in metrics["cells"].items()]
+    cells = [
+        f"{number:,} {population.kind(kind).plural}" for kind, number in metrics["cells"].items()
+    ]
     lines = {"wells": str(metrics["wells"]), "cells": ", ".join(cells)}
-    label = MEASURES["overlap_share"].quantity.label
-    for row in metrics["conditions"]:
-        lines[row["name"]] = (
-            f"{row['interacting']} of {row['answered']} wells interact ({row['share']:.0f} %, 95 % "
-            f"interval {row['low']:.0f} to {row['high']:.0f} %)\nmedian well: {label} "
-            f"{row['overlap']:.1f} % ({row['chance']:.1f} % by chance), T cells in contact "
-            f"{row['contact']:.1f} %"
-            if row["answered"]
-            else f"no answer in any of {row['wells']} wells: too few cells, or fields too small"
-        )
+    for pair in population.pairs:
+        of = f", {pair.plural}" if pair.prefix else ""
+        for row in _of(metrics, pair)["conditions"]:
+            lines[f"{row['name']}{of}"] = _answer_in_words(row, pair)
+    if not population.pairs:
+        for row in metrics["counts"]:
+            counted = [f"{row[kind.counts]:,.0f} {kind.plural}" for kind in population.kinds]
+            lines[row["name"]] = f"{count(row['wells'], 'well')}, median {', '.join(counted)}"
     found = [Doubt(**doubt) for doubt in metrics["doubts"]]
     return lines | {"light": summary(found) or "in order"}
+
+
+def _answer_in_words(row: Mapping, pair: Pair) -> str:
+    """What the wells of a condition came to."""
+    if not row["answered"]:
+        return f"no answer in any of {row['wells']} wells: too few cells, or fields too small"
+    overlap, contact = (
+        renamed(MEASURES[name].quantity.label, pair) for name in ("overlap_share", "contact_share")
+    )
+    return (
+        f"{row['interacting']} of {row['answered']} wells interact ({row['share']:.0f} %, 95 % "
+        f"interval {row['low']:.0f} to {row['high']:.0f} %)\nmedian well: {overlap} "
+        f"{row['overlap']:.1f} % ({row['chance']:.1f} % by chance), {contact} "
+        f"{row['contact']:.1f} %"
+    )

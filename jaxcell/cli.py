@@ -79,6 +79,7 @@ def _stopped(number: int, options: argparse.Namespace) -> str:
     why = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     kept = {
         "train": "what was trained up to the last checkpoint is kept; the same command goes on",
+        "build": "files of a data set that other hands made are kept; the same command goes on",
         "measure": "the wells that were measured are kept; the same command goes on",
         "design": "a layout that was written is kept; the same command draws its power anew",
         "segment": "the images that were segmented are kept; the same command goes on",
@@ -117,6 +118,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)
 
+    add = command(
+        "build", _build, "build the data set that a training would" + configured
+    ).add_argument
+    add("--config", default="demo", help="name of a config, or its file")
+    add("--plates", default="", help="folder of plates; default: simulated ones")
+    add("--views", type=_views, default={}, help=VIEWS)
+    add("--skip", action="store_true", help=SKIP)
+    add("--reread", action="store_true", help=REREAD)
+    _add_workers(add)
+
     add = command("evaluate", _evaluate, "evaluate a run on wells it never saw").add_argument
     _add_run(add)
     add("plates", nargs="?", default="", help="folder of plates; default: the run's own wells")
@@ -138,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--views", type=_views, default={}, help=VIEWS)
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)
+    _add_workers(add)
 
     add = command(
         "measure", _measure, "measure every well and every cell" + configured
@@ -268,6 +280,12 @@ def _train(options: argparse.Namespace, changes: dict[str, str]) -> str:
     return lifecycle.run(config, Path(options.workdir or f"runs/{name}"))
 
 
+def _build(options: argparse.Namespace, changes: dict[str, str]) -> str:
+    from jaxcell.experiments.building.build import build_data_sets
+
+    return build_data_sets(_config(options, changes), _workers(options))
+
+
 def _evaluate(options: argparse.Namespace, changes: dict[str, str]) -> str:
     from jaxcell.experiments import lifecycle
 
@@ -292,7 +310,10 @@ def _predict(options: argparse.Namespace, changes: dict[str, str]) -> str:
     from jaxcell.experiments.interaction.predict import predict_folder
 
     out = Path(options.out or run / f"predictions-{Path(plates).resolve().name}")
-    return predict_folder(run, plates, out, options.views, options.skip, options.pixel_um)
+    return predict_folder(
+        *(run, plates, out, options.views, options.skip, options.pixel_um),
+        workers=_workers(options),
+    )
 
 
 def _measure(options: argparse.Namespace, changes: dict[str, str]) -> str:

@@ -22,7 +22,7 @@ ALLOWED = {
     "measures": {"cells"},
     "models": {"compute"},
     "training": {"compute", "models", "storage"},
-    "dataset": {"plates", "cells", "measures", "simulator", "storage"},
+    "dataset": {"plates", "cells", "measures", "simulator", "storage", "distributed"},
     "analysis": {"measures", "storage"},
     "report": {"analysis", "measures", "cells", "storage"},
     "inference": GROUND | {"configs", "dataset", "models", "training", "measures", "analysis"},

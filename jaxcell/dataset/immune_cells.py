@@ -15,24 +15,34 @@ import numpy as np
 import pandas as pd
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
-from tensorflow_datasets.core import file_adapters
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
+from tensorflow_datasets.core.example_serializer import ExampleSerializer
+from tensorflow_datasets.core.splits import SplitDict, SplitInfo
 from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
-from jaxcell.cells.masks import Levels
+from jaxcell.dataset.config import SUBSETS, ImmuneCellsConfig
 from jaxcell.dataset.fields import cut_fields, select_fields
-from jaxcell.dataset.flat_field import FlatFields, estimate_flat_fields, write_flat_fields
+from jaxcell.dataset.flat_field import FILE as FLAT_FIELDS
+from jaxcell.dataset.flat_field import (
+    FlatFields,
+    estimate_flat_fields,
+    read_flat_fields,
+    write_flat_fields,
+)
+from jaxcell.dataset.record_files import RecordFile, count_examples, make_files, put_in_place
 from jaxcell.dataset.splits import FRACTIONS
 from jaxcell.dataset.truth import MASKS
+from jaxcell.distributed.certificate import certify
+from jaxcell.distributed.workers import HERE, Workers, own_share
 from jaxcell.measures.catalogue import TRUTHS
-from jaxcell.measures.patch import check_target
 from jaxcell.plates.folder import Plates
 from jaxcell.plates.images import fingerprint, image_shape
 from jaxcell.plates.tables import place_of
 from jaxcell.storage import content
 from jaxcell.storage.atomic import remove
 from jaxcell.storage.faults import require_place
-from jaxcell.storage.owner import lock_beside, locked, say_freed
+from jaxcell.storage.owner import lock_beside, locked, owned, owned_in_part, say_freed
 from jaxcell.storage.provenance import code_digest
 
 # What decides the content of a data set, besides the plates and its config.
@@ -46,118 +56,10 @@ CODE = (
     "jaxcell.dataset.splits",
     "jaxcell.dataset.truth",
 )
-# Fields in a file: their examples are in memory together, some 300 MiB of fields of 2048 x 2048.
+# Beside a data set: its files, while other hands make them.
+MADE = "files"
+# Fields in a file, which is a task of those who share the building.
 SHARD = 16
-SUBSETS = ("full", "dual", "dmso")
-SPLITS = ("well", "plate", "random_patch", "none")
-MASK_METHODS = ("two_means", "mean_sd", "instrument")
-MASK_SCOPES = ("patch", "field")
-
-
-@dataclasses.dataclass(kw_only=True)
-class ImmuneCellsConfig(tfds.core.BuilderConfig):
-    """What a data set holds.
-
-    Attributes:
-      subset: `full` (every well with cells), `dual` (the two `conditions`) or `dmso` (the vehicle
-        control wells).
-      conditions: the two conditions of `dual`.
-      window: side of a patch in pixels.
-      stride: distance between patches in pixels; 0: the window, so that patches do not overlap.
-      masked: whether pixels outside the cell masks are zero.
-      split_by: `well`; `plate`; `random_patch` (the reference study's: patches of one well on
-        both sides, so its scores flatter); `none` (all is test: a plate to evaluate on).
-      split_seed: of the split.
-      mask_method: how cells are found: `two_means`, `mean_sd`, or `instrument` (the protocols of
-        the IN Cell, on whole fields alone).
-      mask_scope: what a mask is made from: each `patch` by itself, or the whole `field`.
-      background_counts: nothing below is a stained cell, and what reaches no higher is faulty; 0:
-        estimated from the images.
-      minimum_contrast_counts: between cells and background; 0: a multiple of each image's noise.
-      flat_field: whether fields are corrected for uneven light first, by an estimate over all
-        fields of their plate; images of examples are then corrected counts.
-      pixel_um: µm, edge of a pixel.
-      from_um: µm, edge of a pixel of the files where it is another: fields are then resampled to
-        `pixel_um`; 0: the same.
-      target: what is learnt, a name in `catalogue.TARGETS`; one of `TRUTHS` asks for plates whose
-        truth is known, and examples then carry what masks say of it, `by_METHOD`.
-    """
-
-    subset: str = "full"
-    conditions: tuple[str, str] = ("Unstimulated", "OVA")
-    window: int = 192
-    stride: int = 0
-    masked: bool = False
-    split_by: str = "well"
-    split_seed: int = 0
-    mask_method: str = "two_means"
-    mask_scope: str = "patch"
-    background_counts: float = 0.0
-    minimum_contrast_counts: float = 0.0
-    flat_field: bool = False
-    pixel_um: float = 0.741
-    from_um: float = 0.0
-    target: str = "iou"
-
-    def __post_init__(self):
-        for name, known in (
-            ("subset", SUBSETS),
-            ("split_by", SPLITS),
-            ("mask_method", MASK_METHODS),
-            ("mask_scope", MASK_SCOPES),
-        ):
-            value = getattr(self, name)
-            if value not in known:
-                raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
-        check_target(self.target)
-        if self.mask_method == "instrument" and self.mask_scope != "field":
-            raise ValueError(
-                "the instrument's masks are made of whole fields: dataset.mask_method instrument "
-                "needs dataset.mask_scope field"
-            )
-        if not self.pixel_um > 0:
-            raise ValueError(f"pixel_um {self.pixel_um}: give a pixel's edge, more than 0 µm")
-        if not 0 <= self.from_um < np.inf:
-            raise ValueError(f"a pixel of {self.from_um} µm: give its edge, more than 0 µm")
-        if self.from_um and self.target in TRUTHS:
-            raise ValueError(
-                "the truth of a simulated plate is known at its own pixel size alone: leave "
-                "--pixel-um out"
-            )
-        if not (
-            0 <= self.background_counts < np.inf and 0 <= self.minimum_contrast_counts < np.inf
-        ):
-            raise ValueError("background_counts and minimum_contrast_counts: give counts from 0 on")
-        if self.window < 1 or self.stride < 0:
-            raise ValueError(f"window {self.window} and stride {self.stride}: use positive pixels")
-        self.stride = self.stride or self.window
-        self.conditions = tuple(self.conditions)
-        if self.split_by == "random_patch" and self.stride < self.window:
-            raise ValueError("a split by random_patch of patches that overlap would share pixels")
-
-    @property
-    def levels(self) -> Levels:
-        """What masks take for background and for too little contrast."""
-        return Levels(self.background_counts, self.minimum_contrast_counts)
-
-
-class QuickArrayRecord(file_adapters.ArrayRecordFileAdapter):
-    """`array_record` files compressed at zstd level 1 instead of 3.
-
-    Camera noise hardly compresses: level 3 takes three times as long for 7 % less, and was what the
-    building of a data set waited for. Reading is the same.
-    """
-
-    @classmethod
-    def write_examples(cls, path, iterator):
-        """Writes serialized examples; as tfds does, but for the level."""
-        options = "group_size:1,zstd:1"
-        with contextlib.closing(ArrayRecordWriter(os.fspath(path), options)) as writer:
-            for _, serialized in iterator:
-                writer.write(serialized)
-
-
-file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat.ARRAY_RECORD] = QuickArrayRecord
 
 
 class _LocalInfo(tfds.core.DatasetInfo):
@@ -167,7 +69,7 @@ class _LocalInfo(tfds.core.DatasetInfo):
         """Asks no server for it, and leaves no empty folder in the system's temporary one."""
 
 
-class ImmuneCells(tfds.core.ShardBasedBuilder):
+class ImmuneCells(FileReaderBuilder):
     """Patches of T cells and dendritic cells, their masks and how they interact.
 
     Files are written one after the other, a few fields each: tfds's usual builder holds a whole
@@ -182,9 +84,10 @@ class ImmuneCells(tfds.core.ShardBasedBuilder):
         for kind in ("plain", "masked")
     ]
 
-    def __init__(self, *, plates: Plates | None = None, **kwargs):
-        """`plates` is needed to build the data set, not to open one that was built."""
-        self._plates = plates
+    def __init__(self, *, plates: Plates | None = None, made: Path | None = None, **kwargs):
+        """`plates` is needed to build the data set, not to open one that was built; `made` is the
+        folder in which its files lie already, if they do."""
+        self._plates, self._made = plates, made
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -220,43 +123,90 @@ class ImmuneCells(tfds.core.ShardBasedBuilder):
             disable_shuffling=True,
         )
 
-    def _shard_iterators_per_split(self, dl_manager):
-        """By split, what yields the examples of each of its files."""
-        del dl_manager
+    def _fields(self) -> pd.DataFrame:
         if self._plates is None:
             raise ValueError("ImmuneCells(plates=...) is needed to build the data set")
-        config = self.builder_config
-        fields = select_fields(self._plates, config)
-        flat = {}
-        if config.flat_field:
-            images = self._plates.images
-            images = images[images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])]
-            flat = estimate_flat_fields(images)
-            # Here `data_path` is the folder that tfds renames once the data set is whole.
-            write_flat_fields(Path(self.data_path), flat)
-        by_patch = config.split_by == "random_patch"
+        return select_fields(self._plates, self.builder_config)
+
+    def files(self) -> dict[str, list[RecordFile]]:
+        """By split, its files."""
+        fields, by_patch = self._fields(), self.builder_config.split_by == "random_patch"
         own = {name: fields if by_patch else fields[fields["split"] == name] for name in FRACTIONS}
-        total = sum(map(len, own.values()))
-        bar = tqdm(None, "building", total, unit=" fields", dynamic_ncols=True)
         return {
             name: [
-                functools.partial(
-                    self._examples,
-                    some[first : first + SHARD],
-                    flat,
-                    name if by_patch else None,
-                    bar,
+                RecordFile(path.name, some[first : first + SHARD], name if by_patch else None)
+                for first, path in zip(
+                    range(0, len(some), SHARD), self._paths(name, -(-len(some) // SHARD))
                 )
-                for first in range(0, len(some), SHARD)
             ]
             for name, some in own.items()
             if len(some)
         }
 
+    def _paths(self, split: str, count: int) -> list[Path]:
+        template = self._get_filename_template(split_name=split)
+        paths = (template.sharded_filepath(shard_index=i, num_shards=count) for i in range(count))
+        return [Path(path) for path in paths]
+
+    def keep_flat_fields(self, folder: Path) -> FlatFields:
+        """Estimates how the plates are lit and writes it into a folder, where that is wanted."""
+        if not self.builder_config.flat_field:
+            return {}
+        fields, images = self._fields(), self._plates.images
+        images = images[images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])]
+        flat = estimate_flat_fields(images)
+        write_flat_fields(folder, flat)
+        return flat
+
+    def _download_and_prepare(self, dl_manager, download_config=None) -> None:
+        """Writes all files, or takes those that were made elsewhere."""
+        del dl_manager, download_config
+        # The folder that tfds renames once the data set is whole.
+        place, files, splits = Path(self.data_path), self.files(), []
+        flat = {} if self._made else self.keep_flat_fields(place)
+        if self._made and (self._made / FLAT_FIELDS).exists():
+            put_in_place(self._made / FLAT_FIELDS, place / FLAT_FIELDS)
+        total = sum(len(file.fields) for some in files.values() for file in some)
+        bar = tqdm(None, "building", total, unit=" fields", dynamic_ncols=True)
+        for name, some in files.items():
+            for file in some:
+                if self._made:
+                    put_in_place(self._made / file.name, place / file.name)
+                    bar.update(len(file.fields))
+                else:
+                    self.write_file(flat, place / file.name, file, bar)
+            paths = [place / file.name for file in some]
+            splits.append(
+                SplitInfo(
+                    name=name,
+                    shard_lengths=[count_examples(path) for path in paths],
+                    num_bytes=sum(path.stat().st_size for path in paths),
+                    filename_template=self._get_filename_template(split_name=name),
+                )
+            )
+        self.info.set_splits(SplitDict(splits))
+
+    def write_file(
+        self, flat: FlatFields, path: Path, file: RecordFile, bar: tqdm | None = None
+    ) -> None:
+        """Writes one file of the data set at a path; the same bytes in every process.
+
+        Compressed by zstd at level 1, not 3: camera noise hardly compresses, and level 3 takes
+        three times as long for 7 % less. Reading is the same.
+        """
+        features, bar = self.info.features, tqdm(disable=True) if bar is None else bar
+        serializer = ExampleSerializer(features.get_serialized_info())
+        options = "group_size:1,zstd:1"
+        with contextlib.closing(ArrayRecordWriter(os.fspath(path), options)) as writer:
+            for example in self._examples(file.fields, flat, file.patch_split, bar):
+                record = serializer.get_tf_example(features.encode_example(example))
+                # Features are a map, whose order is otherwise another in each process.
+                writer.write(record.SerializeToString(deterministic=True))
+
     def _examples(
         self, fields: pd.DataFrame, flat: FlatFields, patch_split: str | None, bar: tqdm
     ) -> Iterator:
-        """Yields key and example of every patch of `fields`, or of one random share of them."""
+        """Yields the example of every patch of `fields`, or of one random share of them."""
         config = self.builder_config
         for number, (field, patches, corners, labels) in zip(
             fields.index, cut_fields(fields, config, flat)
@@ -268,10 +218,7 @@ class ImmuneCells(tfds.core.ShardBasedBuilder):
                 keep = np.flatnonzero(drawn == patch_split)
             for i in keep:
                 of_patch = {name: values[i] for name, values in labels.items()}
-                yield (
-                    number * len(patches) + int(i),
-                    _example(field, patches[i], corners[i], of_patch),
-                )
+                yield _example(field, patches[i], corners[i], of_patch)
             bar.update()
 
 
@@ -294,7 +241,9 @@ def _example(field, patch: np.ndarray, corner: np.ndarray, labels: dict) -> dict
     }
 
 
-def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCells:
+def build(
+    plates: Plates, config: ImmuneCellsConfig, folder: Path, workers: Workers = HERE
+) -> ImmuneCells:
     """Builds a data set, or opens it where the same one was built before.
 
     The name on disk carries a digest of the input (which image is which, every byte of each file,
@@ -306,6 +255,7 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
       plates: images and wells tables.
       config: what the data set holds; its `name` is completed here.
       folder: where tfds keeps its data sets.
+      workers: who makes its files, all of them.
 
     Returns:
       The prepared builder.
@@ -313,20 +263,12 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     Raises:
       ValueError: there is no room for it.
     """
-    order = ["plate", "well", "field", "role"]
-    images = plates.images.sort_values(order)
-    wells = plates.wells.drop(columns="source", errors="ignore").sort_values(order[:2])
-    prints = [fingerprint(path) for path in images["path"]]
-    made_of = [images[order].to_csv(), prints, wells.to_csv(index=False)]
-    made_of += [dataclasses.asdict(config), code_digest(*CODE)]
-    digest = hashlib.sha256(json.dumps(made_of, default=str).encode()).hexdigest()[:12]
-    kind = "masked" if config.masked else "plain"
-    name = f"{config.subset}_{kind}_{config.window}_{digest}"
-    home, config = _home(folder, name), dataclasses.replace(config, name=name)
-    if content.damage(home, kept=True) or not (home / content.LIST).exists():
-        with locked(lock_beside(home), wait=True, doing=f"building the data set {name}"):
-            _build(plates, config, folder, home, _most_bytes(images, config))
-        if [fingerprint(path) for path in images["path"]] != prints:
+    config, prints = _named(plates, config)
+    home = _home(folder, config.name)
+    if _is_wanted(home):
+        with locked(lock_beside(home), wait=True, doing=f"building the data set {config.name}"):
+            _build(plates, config, folder, workers)
+        if _prints(plates) != prints:
             remove([home])
             raise ValueError(
                 "an image changed while the data set was built: start again once all are copied"
@@ -334,24 +276,92 @@ def build(plates: Plates, config: ImmuneCellsConfig, folder: Path) -> ImmuneCell
     return ImmuneCells(config=config, data_dir=folder)
 
 
-def _build(
-    plates: Plates, config: ImmuneCellsConfig, folder: Path, home: Path, most_bytes: int
-) -> None:
+def build_share(
+    plates: Plates, config: ImmuneCellsConfig, folder: Path, workers: Workers
+) -> tuple[int, int]:
+    """Makes a share of the files of a data set, for a call of `build` that collects them.
+
+    Args:
+      plates, config, folder: as for `build`.
+      workers: with the share.
+
+    Returns:
+      How many files are not there yet, and how many there are in all; 0 of 0 where the data set is
+      built.
+    """
+    config, _ = _named(plates, config)
+    home = _home(folder, config.name)
+    if not _is_wanted(home):
+        return 0, 0
+    builder = ImmuneCells(plates=plates, config=config, data_dir=folder)
+    made = home.parent / MADE
+    files = [file for some in builder.files().values() for file in some]
+    begin = functools.partial(_begin, builder, made)
+    with owned_in_part(made, workers.shard, "building a data set", begin) as flat:
+        write = functools.partial(builder.write_file, flat)
+        make_files(write, own_share(files, workers), config, made, home.parent, workers)
+    return sum(not (made / file.name).exists() for file in files), len(files)
+
+
+def _named(plates: Plates, config: ImmuneCellsConfig) -> tuple[ImmuneCellsConfig, list]:
+    """The config with the data set's whole name, and what is in its images."""
+    order = ["plate", "well", "field", "role"]
+    images = plates.images.sort_values(order)
+    wells = plates.wells.drop(columns="source", errors="ignore").sort_values(order[:2])
+    prints = _prints(plates)
+    made_of = [images[order].to_csv(), prints, wells.to_csv(index=False)]
+    made_of += [dataclasses.asdict(config), code_digest(*CODE)]
+    digest = hashlib.sha256(json.dumps(made_of, default=str).encode()).hexdigest()[:12]
+    kind = "masked" if config.masked else "plain"
+    name = f"{config.subset}_{kind}_{config.window}_{digest}"
+    return dataclasses.replace(config, name=name), prints
+
+
+def _prints(plates: Plates) -> list:
+    images = plates.images.sort_values(["plate", "well", "field", "role"])
+    return [fingerprint(path) for path in images["path"]]
+
+
+def _is_wanted(home: Path) -> bool:
+    """Whether a data set is still to be built, or anew."""
+    return bool(content.damage(home, kept=True)) or not (home / content.LIST).exists()
+
+
+def _begin(builder: ImmuneCells, made: Path) -> FlatFields:
+    """What comes before the first file that other hands make: how the plates are lit."""
+    return read_flat_fields(made) or builder.keep_flat_fields(made)
+
+
+def _build(plates: Plates, config: ImmuneCellsConfig, folder: Path, workers: Workers) -> None:
     """Builds a data set where this process alone does, unless another has done it meanwhile."""
+    home = _home(folder, config.name)
     # tfds builds in `incomplete.XXXXXX_VERSION` beside the place and renames that.
     say_freed(remove(home.parent.glob(f"incomplete.*_{home.name}")), folder)
     if wrong := content.damage(home, kept=True):
         print(f"{wrong}: the data set is built anew", file=sys.stderr)
         remove([home])
     if not home.exists():
-        require_place(folder, most_bytes, "a data set of these plates")
-    builder = ImmuneCells(plates=plates, config=config, data_dir=folder)
-    # Its own bars and lines speak of downloading and shuffling, which do not happen.
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):
-        builder.download_and_prepare()
-    if not (home / content.LIST).exists():
-        content.list_content(home, kept=True)
+        require_place(folder, _most_bytes(plates.images, config), "a data set of these plates")
+    made = home.parent / MADE
+    with contextlib.ExitStack() as stack:
+        by_files = not home.exists() and (workers.on_cluster or made.exists())
+        builder = ImmuneCells(
+            plates=plates, config=config, data_dir=folder, made=made if by_files else None
+        )
+        if by_files:
+            stack.enter_context(owned(made, "building a data set"))
+            write = functools.partial(builder.write_file, _begin(builder, made))
+            files = [file for some in builder.files().values() for file in some]
+            make_files(write, files, config, made.resolve(), home.parent, workers)
+        # Its own bars and lines speak of downloading and shuffling, which do not happen.
+        tfds.disable_progress_bar()
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare()
+        if not (home / content.LIST).exists():
+            content.list_content(home, kept=True)
+    if by_files:
+        remove([made])
+        certify(home.parent, content.listed(home), failed=0)
 
 
 def _home(folder: Path, name: str) -> Path:

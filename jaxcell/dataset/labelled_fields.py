@@ -14,8 +14,8 @@ from jaxcell.cells.instances import distance_map
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.numbering import check_numbers
 from jaxcell.dataset.batches import SYMMETRIES, padded, transform
+from jaxcell.dataset.config import ImmuneCellsConfig
 from jaxcell.dataset.fields import read_field, select_fields
-from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.splits import FRACTIONS, assign
 from jaxcell.dataset.truth import read_labels
 from jaxcell.plates.folder import Plates

@@ -13,7 +13,8 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.batches import Examples, open_examples
-from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build
+from jaxcell.dataset.config import ImmuneCellsConfig
+from jaxcell.dataset.immune_cells import build
 from jaxcell.dataset.truth import has_truth, read_ceiling
 from jaxcell.measures.catalogue import TRUTHS
 from jaxcell.plates.findings import Finding, describe, gathered

@@ -51,26 +51,26 @@ def note_call(folder: Path, done: Done, workers: Workers, found: int, began: flo
     write(folder / CALLS / f"{uuid.uuid4().hex}.json", note)
 
 
-def certify(folder: Path, tables: Mapping[str, "pd.DataFrame"], failed: int) -> dict[str, Any]:
-    """Writes what some tables are and how they came to be.
+def certify(folder: Path, content: Mapping[str, str], failed: int) -> dict[str, Any]:
+    """Writes what some results are and how they came to be.
 
     Args:
       folder: of the results, in which calls left their notes.
-      tables: what another call gives bit by bit, and no time that anything took.
+      content: digest of each table, see `table_hash`, or file: of what another call gives bit by
+        bit, and no time that anything took.
       failed: tasks that are left out.
 
     Returns:
-      `hash` of all tables, 64 hexadecimal digits; that of each under `tables`; `tasks` that were
-      done and `failed`; of all calls that did any together `workers`, `retries` and
-      `lost_workers`; and these `calls`.
+      `hash` of all, 64 hexadecimal digits; that of each under `content`; `tasks` that were done
+      and `failed`; of all calls that did any together `workers`, `retries` and `lost_workers`;
+      and all `calls`.
     """
-    hashes = {name: table_hash(table) for name, table in tables.items()}
     notes = [json.loads(path.read_text()) for path in (folder / CALLS).glob("*.json")]
     calls = sorted(notes, key=lambda note: note["began"])
     worked = [call for call in calls if call["tasks"] > call["found"]]
     certificate = {
-        "hash": hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest(),
-        "tables": hashes,
+        "hash": hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+        "content": dict(content),
         "failed": failed,
         **{
             name: sum(call[name] for call in worked)
@@ -92,7 +92,7 @@ def certified(certificate: Mapping[str, Any]) -> str:
         f"{calls} call{'s' * (calls != 1)}",
         f"{certificate['retries']} retries",
     ]
-    return f"{certificate['hash'][:16]} of tables: {', '.join(words)}"
+    return f"{certificate['hash'][:16]}: {', '.join(words)}"
 
 
 def table_hash(table: "pd.DataFrame") -> str:

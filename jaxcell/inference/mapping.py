@@ -11,7 +11,7 @@ from jax import Array
 from tqdm import tqdm
 
 from jaxcell.compute import chunks
-from jaxcell.compute.sharding import make_shardings
+from jaxcell.compute.sharding import Shardings, make_shardings
 from jaxcell.dataset.batches import Examples, device_data, evaluation_batches, prepare
 from jaxcell.dataset.reading_ahead import draw_ahead
 
@@ -55,6 +55,9 @@ class Seconds(NamedTuple):
         return self.waiting / (self.waiting + self.answering)
 
 
+Pass = Callable[[Iterable[Batch], tqdm], tuple[dict[str, Tree], Seconds]]
+
+
 def map_batches(
     function: Callable[[Tree, Tree], dict[str, Tree]],
     params: Tree,
@@ -62,7 +65,14 @@ def map_batches(
     batch_size: int,
     bar: tqdm,
 ) -> tuple[dict[str, Tree], Seconds]:
-    """Applies a function to batches of one size, over all devices, compiled once.
+    """Applies a function to batches of one size, over all devices: `make_pass`, once."""
+    return make_pass(function, params, batch_size)(batches, bar)
+
+
+def make_pass(
+    function: Callable[[Tree, Tree], dict[str, Tree]], params: Tree, batch_size: int
+) -> Pass:
+    """A function over batches of one size, over all devices, compiled the first time it is called.
 
     Batches are drawn in a thread and sent to the devices before they are needed; beside the
     results, only a few of them are in memory at a time.
@@ -70,20 +80,32 @@ def map_batches(
     Args:
       function: (params, arrays of a batch) -> dict of arrays with an example a row; pure.
       params: of the function; sent to the devices once.
-      batches: to go through.
-      batch_size: B of each.
-      bar: progress bar, full at the end.
+      batch_size: B of each batch.
 
     Returns:
-      By name the results, and what is known, of the real examples in order; and the time.
+      (batches to go through, progress bar, full at the end) -> by name the results, and what is
+      known, of the real examples in order; and the time.
     """
     shardings = make_shardings(batch_size)
     params = jax.device_put(params, shardings.replicated)
+    programs: list[Any] = []
+    return lambda batches, bar: _pass(function, params, shardings, programs, batches, bar)
+
+
+def _pass(
+    function: Callable[[Tree, Tree], dict[str, Tree]],
+    params: Tree,
+    shardings: Shardings,
+    programs: list[Any],
+    batches: Iterable[Batch],
+    bar: tqdm,
+) -> tuple[dict[str, Tree], Seconds]:
+    """One pass; `programs` is empty, or holds what an earlier one has compiled."""
     sent = draw_ahead(
         (some._replace(arrays=jax.device_put(some.arrays, shardings.batch)) for some in batches),
         BATCHES_AHEAD,
     )
-    compiled, newest, compiling, waiting = None, (), 0.0, 0.0
+    newest, compiling, waiting = (), 0.0, 0.0
     parts, in_flight = [], deque()
 
     def fetch() -> None:
@@ -98,10 +120,11 @@ def map_batches(
         there = time.perf_counter()
         if all(leaf.is_ready() for leaf in jax.tree.leaves(newest)):
             waiting += there - asked
-        if compiled is None:
-            compiled = chunks.jitted(function, shardings).lower(params, batch.arrays).compile()
+        if not programs:
+            jitted = chunks.jitted(function, shardings)
+            programs.append(jitted.lower(params, batch.arrays).compile())
             compiling = time.perf_counter() - there
-        newest = compiled(params, batch.arrays)
+        newest = programs[0](params, batch.arrays)
         in_flight.append((batch.known, batch.done, newest))
         if len(in_flight) > IN_FLIGHT:
             fetch()

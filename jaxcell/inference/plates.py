@@ -1,6 +1,7 @@
 """Whole plates predicted in one pass from their files, without a data set in between."""
 
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +11,12 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.dataset.config import ImmuneCellsConfig
 from jaxcell.dataset.fields import select_fields
 from jaxcell.dataset.flat_field import FlatFields, estimate_flat_fields
 from jaxcell.dataset.patches import scale
 from jaxcell.dataset.source import dataset_config
-from jaxcell.inference.mapping import Seconds, map_batches
+from jaxcell.inference.mapping import Seconds, make_pass
 from jaxcell.inference.trained import Run, estimates
 from jaxcell.inference.windows import window_batches
 from jaxcell.models.interaction_unet import AMOUNTS, TARGETS, share
@@ -70,28 +72,57 @@ def predict_plates(
       ValueError: no well has images, or a field cannot be read or cut; names plate, well and field.
     """
     began = time.perf_counter()
-    # Nothing is labelled, so no target asks for anything.
-    settings = dataset_config(
-        config, split_by="none", subset="full", target="iou", from_um=pixel_um
-    )
-    fields = select_fields(plates, settings)
-    flat = _flat_fields(plates, fields) if settings.flat_field else {}
-    size, params = config.evaluation.batch_size, run.params["regressor"]
+    fields = fields_to_predict(config, plates)
+    flat = plates_light(config, plates, fields)
+    predict = make_predictor(run, config, flat, pixel_um)
+    prepared = time.perf_counter() - began
+    with tqdm(total=len(fields), desc="predicting", unit=" fields", dynamic_ncols=True) as bar:
+        patches, seconds = predict(fields, bar)
+    seconds = seconds._replace(preparing=prepared + seconds.preparing)
+    return Predictions(patches, wells_of(fields, patches), seconds)
+
+
+def make_predictor(
+    run: Run, config: ConfigDict, flat: FlatFields, pixel_um: float = 0.0
+) -> Callable[[pd.DataFrame, tqdm], tuple[pd.DataFrame, Seconds]]:
+    """What predicts fields, some after others; compiled once.
+
+    Args:
+      run, config, pixel_um: as for `predict_plates`.
+      flat: as `plates_light` gives it.
+
+    Returns:
+      (rows of `fields_to_predict`, progress bar) -> their table of patches, and the time.
+    """
+    settings, size = _settings(config, pixel_um), config.evaluation.batch_size
 
     def predict(params: Any, counts: Array) -> dict[str, Array]:
         return estimates(run.models.regressor, params, {"image": scale(counts), "counts": counts})
 
-    batches = window_batches(fields, settings, flat, size)
-    prepared = time.perf_counter() - began
-    with tqdm(total=len(fields), desc="predicting", unit=" fields", dynamic_ncols=True) as bar:
-        values, seconds = map_batches(predict, params, batches, size, bar)
-    patches = _patches(fields, pd.DataFrame(values))
-    seconds = seconds._replace(preparing=prepared + seconds.preparing)
-    return Predictions(patches, _wells(fields, patches), seconds)
+    go_through = make_pass(predict, run.params["regressor"], size)
+
+    def predict_fields(fields: pd.DataFrame, bar: tqdm) -> tuple[pd.DataFrame, Seconds]:
+        values, seconds = go_through(window_batches(fields, settings, flat, size), bar)
+        return _patches(fields, pd.DataFrame(values)), seconds
+
+    return predict_fields
 
 
-def _flat_fields(plates: Plates, fields: pd.DataFrame) -> FlatFields:
-    """How the plates are lit, estimated from what a data set of them would be estimated from."""
+def _settings(config: ConfigDict, pixel_um: float = 0.0) -> ImmuneCellsConfig:
+    # Nothing is labelled, so no target asks for anything.
+    return dataset_config(config, split_by="none", subset="full", target="iou", from_um=pixel_um)
+
+
+def fields_to_predict(config: ConfigDict, plates: Plates) -> pd.DataFrame:
+    """The fields of some plates that are predicted, one row each, see `select_fields`."""
+    return select_fields(plates, _settings(config))
+
+
+def plates_light(config: ConfigDict, plates: Plates, fields: pd.DataFrame) -> FlatFields:
+    """How the plates are lit, estimated from what a data set of them would be estimated from;
+    nothing where the run corrects nothing."""
+    if not _settings(config).flat_field:
+        return {}
     images = plates.images
     return estimate_flat_fields(
         images[images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])]
@@ -106,8 +137,8 @@ def _patches(fields: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     return of.join(places[known + estimated])
 
 
-def _wells(fields: pd.DataFrame, patches: pd.DataFrame) -> pd.DataFrame:
-    """The table of wells."""
+def wells_of(fields: pd.DataFrame, patches: pd.DataFrame) -> pd.DataFrame:
+    """The table of wells of `Predictions`, from its patches and the fields they are of."""
     groups = patches.groupby(WELL)
     found = groups.agg(
         fields=("field", "nunique"),

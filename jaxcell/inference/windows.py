@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from jaxcell.dataset.config import ImmuneCellsConfig
 from jaxcell.dataset.fields import cut_fields
 from jaxcell.dataset.flat_field import FlatFields
-from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.inference.mapping import Batch
 
 # Threads that read and cut fields.

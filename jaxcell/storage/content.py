@@ -94,6 +94,11 @@ def damage(folder: Path, *, kept: bool = False) -> str | None:
     return None
 
 
+def listed(folder: Path) -> dict[str, str]:
+    """What `list_content` listed: file -> digest."""
+    return dict(json.loads((folder / LIST).read_text()))
+
+
 def _listed(folder: Path) -> list[str]:
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(path.as_posix() for path in files if not path.name.startswith("."))

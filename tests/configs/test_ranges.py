@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxcell.analysis.projection import METHODS
 from jaxcell.configs import ranges, settings
-from jaxcell.dataset.immune_cells import MASK_METHODS, MASK_SCOPES, SPLITS, SUBSETS
+from jaxcell.dataset.config import MASK_METHODS, MASK_SCOPES, SPLITS, SUBSETS
 from jaxcell.models.build import ARCHITECTURES, REGRESSORS
 from jaxcell.report.common.images import COLOURS
 from jaxcell.simulator.biology import CONDITIONS

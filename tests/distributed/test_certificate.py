@@ -30,8 +30,8 @@ def test_calls_are_put_together(tmp_path):
     cluster = Done([1, 2, 3], [], workers=2, retries=4, lost=1)
     note_call(tmp_path, cluster, Workers(scheduler="tcp://here:1"), found=2, began=2.0)
     note_call(tmp_path, Done([1, 2, 3], []), HERE, found=3, began=3.0)
-    found = certify(tmp_path, {"wells": TABLE}, failed=0)
+    found = certify(tmp_path, {"wells": table_hash(TABLE)}, failed=0)
     assert (found["tasks"], found["workers"], found["retries"]) == (2, 3, 4)
     assert [call["by"] for call in found["calls"]] == ["one process", "cluster", "one process"]
-    assert found["tables"] == {"wells": table_hash(TABLE)}
-    assert certified(found).endswith("of tables: 2 tasks, 3 workers, 2 calls, 4 retries")
+    assert found["content"] == {"wells": table_hash(TABLE)}
+    assert certified(found).endswith(": 2 tasks, 3 workers, 2 calls, 4 retries")

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from jaxcell.analysis.conditions import condition_names
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.configs import ranges
+from jaxcell.dataset.config import ImmuneCellsConfig
 from jaxcell.dataset.fields import read_field, select_fields
-from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.patches import windows
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments.labelling import sheet

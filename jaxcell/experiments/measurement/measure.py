@@ -17,6 +17,7 @@ from jaxcell.analysis.wells import Q, by_condition, counts_by_condition, judged_
 from jaxcell.cells.kinds import USUAL, Pair, Population
 from jaxcell.configs import ranges
 from jaxcell.configs.kinds import population_of
+from jaxcell.dataset.config import ImmuneCellsConfig
 from jaxcell.dataset.fields import read_field, select_fields
 from jaxcell.dataset.flat_field import (
     FlatFields,
@@ -24,9 +25,8 @@ from jaxcell.dataset.flat_field import (
     read_flat_fields,
     write_flat_fields,
 )
-from jaxcell.dataset.immune_cells import ImmuneCellsConfig
 from jaxcell.dataset.source import load_plates
-from jaxcell.distributed.certificate import certified, certify
+from jaxcell.distributed.certificate import certified, certify, table_hash
 from jaxcell.distributed.tasks import Done
 from jaxcell.distributed.workers import HERE, Workers, check_workers, own_share
 from jaxcell.experiments.measurement.cell_finding import (
@@ -193,7 +193,9 @@ def _report(
     write_anndata(folder / "cells.h5ad", annotated(cells, config.plates.pixel_um, population))
     # What a second measurement has the same; the seconds are those of this one.
     tables = {"wells": wells.drop(columns="seconds"), "fields": by_field, "cells": cells}
-    metrics["certificate"] = certify(folder, tables, len(done.failures))
+    metrics["certificate"] = certify(
+        folder, {name: table_hash(table) for name, table in tables.items()}, len(done.failures)
+    )
     about_what = "how the cells interact" if population.pairs else "the cells"
     write_measurement_report(
         folder / "report",
@@ -309,8 +311,8 @@ def _examples(
     find: CellFinder | None,
     population: Population,
 ) -> list[ExampleField]:
-    """The middle well of each condition that figures show, by the first pair's contacts, of those with cells enough,
-    if any; without a pair by the number of cells."""
+    """The middle well of each condition that figures show by the first pair's contacts, of those
+    with cells enough, if any; without a pair by the number of cells."""
     examples, kinds, by = [], population.keys, "contact_share"
     if population.pairs:
         wells = of_pair(wells, population.pairs[0])

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import threading
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from local_cluster import cluster, once
@@ -150,3 +152,40 @@ def _prepare_but_two(settings):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(well_tasks, "measure_one_well", partial(_but_two, measure_one_well))
         return well_tasks.prepare(settings)
+
+
+# Workers, and how often one of them is killed in the middle of a well.
+KILLS = {1: 10, 2: 15, 8: 25}
+
+
+def _prepare_to_be_killed_at_random(limit, settings):
+    """Every second or so of the wells that are begun takes its worker with it, so many in all."""
+    work, kills = well_tasks.prepare(settings), Path(settings.folder) / "kills"
+    kills.mkdir(exist_ok=True)
+    random = np.random.default_rng()  # another in each process: no two runs are alike
+
+    def measure_well(fields):
+        number = len(list(kills.iterdir()))
+        if number < limit and random.random() < 0.6 and once(kills / str(number)):
+            moment = threading.Timer(random.uniform(0, 0.4), os.kill, (os.getpid(), signal.SIGKILL))
+            moment.start()
+        return work(fields)
+
+    return measure_well
+
+
+@pytest.mark.slow
+def test_fifty_kills_at_random_and_any_number_of_workers_give_one_hash(tmp_path, monkeypatch):
+    plates = tmp_path / "plates"
+    simulate_plates(plates, rows=4, columns=6, fields=2, field_size=256)
+    _measure(plates, tmp_path / "alone")
+    for count, limit in KILLS.items():
+        prepare = partial(_prepare_to_be_killed_at_random, limit)
+        monkeypatch.setattr(well_tasks, "prepare", prepare)
+        out = tmp_path / f"by {count}"
+        with cluster(count) as started:
+            _measure(plates, out, Workers(scheduler=started.scheduler_address))
+        found = _same(tmp_path / "alone", out)
+        assert len(list((out / "kills").iterdir())) == limit
+        assert found["lost_workers"] >= limit - 1  # the last may come when all is done
+        assert found["failed"] == 0 and found["tasks"] == 24

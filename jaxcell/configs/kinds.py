@@ -27,8 +27,8 @@ def population_in(values: Mapping[str, Any]) -> Population:
     for name in names:
         if f"plates.views.{name}" not in values:
             raise ValueError(
-                f"nothing says which view shows {name}: set plates.views.{name}, or give "
-                f"--kinds {name}=VIEW"
+                f"measurement.kinds names {name}, and nothing says which view shows it: use "
+                f"--kinds {name}=VIEW, or set plates.views.{name} too"
             )
     shown = [name for name in names if values[f"plates.views.{name}"]]
     words: dict[str, dict[str, str]] = {}
@@ -59,5 +59,5 @@ def with_kinds(config: Any, views: Mapping[str, str]) -> Any:
 
 def how_found(config: Any, name: str) -> dict[str, Any]:
     """What the config says of how a kind of cells is found; what it leaves open is not there."""
-    said = config.kinds.to_dict().get(name, {})
+    said = config.get("kinds", {}).get(name, {})
     return {field: value for field, value in said.items() if field not in WORDS and value}

@@ -16,9 +16,6 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
     config.experiment = "measurement"
     config.plates = base.plates
-    # What other kinds of cells are called, drawn in and found by, where it is not what their names
-    # say: `kinds.NAME.plural` and so on
-    config.kinds = ConfigDict()
     # Of the three ways to find cells, the instrument's comes closest to the truth of simulated
     # plates; docs/results has the figures.
     config.dataset = ConfigDict(
@@ -34,7 +31,8 @@ def get_config() -> ConfigDict:
     config.measurement = ConfigDict(
         {
             # Kinds of cells, one or several, each with its view in plates.views; of a pair the
-            # first is the one that is in contact with the second
+            # first is the one that is in contact with the second. What else may be said of one,
+            # `kinds.NAME.plural` and so on, is in docs/how-to/kinds-of-cells
             "kinds": ("t_cell", "dendritic_cell"),
             # Whose interaction is asked, `FIRST:SECOND`; empty: every kind with every later one
             "pairs": (),

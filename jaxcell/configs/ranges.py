@@ -307,8 +307,8 @@ FIELDS: dict[str, dict[str, Range]] = {
     },
     "measurement": EXPERIMENT
     | PLATES
-    # Which of them it must have is its kinds' to say; a kind without a view is not measured.
-    | optional({name: NO_VIEW for name in PLATES if name.startswith("plates.views.")})
+    # A kind without a view is not measured.
+    | {name: NO_VIEW for name in PLATES if name.startswith("plates.views.")}
     | {
         "measurement.kinds": several(text("a kind of cell"), 1, 100, distinct=True),
         "measurement.pairs": several(text("two kinds, FIRST:SECOND"), 0, 100),
@@ -368,7 +368,7 @@ def _wrong(values: Mapping[str, Any], kind: Any) -> Iterator[str]:
         return
     every = {name: range_ for fields in FIELDS.values() for name, range_ in fields.items()}
     known = FIELDS.get(kind, every)
-    if "measurement.kinds" in values:
+    if kind == "measurement":
         known = known | _of_any_kind(values)
     for name, value in values.items():
         if value == {} and any(field.startswith(f"{name}.") for field in (*known, "kinds.")):
@@ -388,9 +388,11 @@ def _wrong(values: Mapping[str, Any], kind: Any) -> Iterator[str]:
 
 def _of_any_kind(values: Mapping[str, Any]) -> dict[str, Range]:
     """Settings of kinds of cells of any name, as far as a config has them."""
-    found = {}
+    measured = values.get("measurement.kinds")
+    measured = measured if isinstance(measured, tuple | list) else STAINED
+    found = {f"plates.views.{kind}": NO_VIEW for kind in STAINED if kind not in measured}
     for name in values:
-        if name.startswith("plates.views."):
+        if name.startswith("plates.views.") and name not in PLATES:
             found[name] = NO_VIEW
         field = name.rpartition(".")[2]
         if name.startswith("kinds.") and name.count(".") == 2 and field in KIND:

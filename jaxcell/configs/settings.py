@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 HERE = Path(__file__).parent
 # Files beside the configs that are none.
 NO_CONFIGS = ("kinds", "ranges", "settings")
-# What a config that has a section `kinds` may say of a kind of cells, `kinds.NAME.FIELD`; the
-# values say nothing.
+# What a config of a measurement may say of a kind of cells, `kinds.NAME.FIELD`; these values say
+# nothing.
 OF_A_KIND = {
     "singular": "",
     "plural": "",
@@ -87,7 +87,7 @@ def changed(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     config = ConfigDict(config.to_dict())
     known = flat(config.to_dict())
     for name, text in changes.items():
-        if name not in known and "kinds" in config and name.startswith("kinds."):
+        if name.startswith("kinds.") and "measurement.kinds" in known:
             _say_of_a_kind(config, name, text)
             continue
         if name not in known:
@@ -108,6 +108,8 @@ def _say_of_a_kind(config: ConfigDict, setting: str, text: str) -> None:
             f"there is no setting {setting}: of a kind of cells there are "
             f"{', '.join(f'kinds.NAME.{field}' for field in OF_A_KIND)}"
         )
+    if "kinds" not in config:
+        config.kinds = ConfigDict()
     if name not in config.kinds:
         config.kinds[name] = ConfigDict()
     config.kinds[name][field] = _parsed(setting, text, OF_A_KIND[field])

@@ -41,9 +41,10 @@ def make_population(
     Raises:
       ValueError: a name cannot be one, columns would share a name, a pair is none.
     """
-    wrong = next(_wrong_names(names), "") or next(_wrong_pairs(names, pairs), "")
-    if wrong:
-        raise ValueError(wrong)
+    if wrong := next(_wrong_names(names), ""):
+        raise ValueError(f"measurement.kinds: {wrong}")
+    if wrong := next(_wrong_pairs(names, pairs), ""):
+        raise ValueError(f"measurement.pairs: {wrong}")
     said = dict(words or {})
     if unknown := [name for name in said if name not in names]:
         raise ValueError(
@@ -67,7 +68,8 @@ def make_population(
     )
     if twice := _shared_columns(population):
         raise ValueError(
-            f"two columns of the tables would be called {twice}: give a kind of cells another name"
+            f"measurement.kinds: two columns of the tables would be called {twice}: give a kind of "
+            "cells another name"
         )
     return population
 
@@ -76,11 +78,11 @@ def _wrong_names(names: Sequence[str]) -> Iterator[str]:
     """What is wrong with the names of kinds."""
     if not names:
         yield (
-            "no kind of cells is left to measure: give the view of one at least, such as "
+            "no kind of cells is left to measure: use one at least, with its view, such as "
             "--kinds t_cell=FITC"
         )
     if len(names) > MOST_KINDS:
-        yield f"{len(names)} kinds of cells: at most {MOST_KINDS} can be told apart in a picture"
+        yield f"{len(names)} kinds of cells are too many to tell apart: use {MOST_KINDS} at most"
     for name in names:
         if not NAME.fullmatch(name) or iskeyword(name):
             yield (
@@ -88,9 +90,12 @@ def _wrong_names(names: Sequence[str]) -> Iterator[str]:
                 "single underscores, a letter first, and no word of Python, such as b_cell"
             )
         if name in OTHER_COLUMNS or kind_called(name).counts in OTHER_COLUMNS:
-            yield f"a kind of cells cannot be called {name}: the tables have a column of that name"
+            yield (
+                f"a kind of cells cannot be called {name}, since the tables have such a column: "
+                "use another name"
+            )
         if list(names).count(name) > 1:
-            yield f"the kind of cells {name} is named twice: name each once"
+            yield f"the kind of cells {name} is named twice: use each once"
 
 
 def _wrong_pairs(names: Sequence[str], pairs: Sequence[str]) -> Iterator[str]:
@@ -99,16 +104,16 @@ def _wrong_pairs(names: Sequence[str], pairs: Sequence[str]) -> Iterator[str]:
     for pair in pairs:
         both = [name.strip() for name in pair.split(":")]
         if len(both) != 2 or not all(both):
-            yield f"{pair!r} is no pair: write the names of two kinds as FIRST:SECOND"
+            yield f"{pair!r} is no pair: use the names of two kinds, FIRST:SECOND"
         elif unknown := [name for name in both if name not in names]:
             yield (
-                f"the pair {pair} names {unknown[0]}, which is not measured: the kinds are "
+                f"the pair {pair} names {unknown[0]}, which is not measured: use two of "
                 f"{', '.join(names)}"
             )
         elif both[0] == both[1]:
-            yield f"the pair {pair} is one kind twice: a pair is of two"
+            yield f"the pair {pair} is one kind twice: use two kinds"
         elif frozenset(both) in seen:
-            yield f"the pair {pair} is there twice: name it once, in one order"
+            yield f"the pair {pair} is there twice: use it once, in one order"
         seen.add(frozenset(both))
 
 

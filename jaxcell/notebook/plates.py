@@ -228,7 +228,10 @@ def read_plate(
         known = {"brightfield": known["brightfield"]} | dict(kinds)
     for kind in views or {}:
         if kind not in known:
-            raise ValueError(f"views: there is no kind {not_found(kind, list(known))}")
+            raise ValueError(
+                f"views: there is no kind {not_found(kind, list(known))}; other kinds of cells are "
+                "named by kinds="
+            )
     known |= views or {}
     shown = {kind: view for kind, view in known.items() if view and kind != "brightfield"}
     make_population(tuple(shown))  # names that cannot be are refused here
@@ -240,17 +243,25 @@ def read_plate(
 
 
 def sound_plates(chosen: Plate | Well) -> Plates:
-    """A plate or a well as the rest of the package takes it.
+    """A plate or a well as networks of interaction take it, which know two stains.
 
-    With a well come all images of its plate: how unevenly it is lit shows in them.
+    With a well come all images of its plate: how unevenly it is lit shows in them. Kinds of cells
+    of other names take the places of T cells and dendritic cells, in their order.
 
     Raises:
       BadPlates: there is something wrong with it.
+      ValueError: the plate is of one kind of cells, or of more than two.
     """
+    source = chosen if isinstance(chosen, Plate) else chosen.source
+    if len(source.kinds) != len(VIEWS):
+        raise ValueError(
+            f"a network of interaction knows two stains, and this plate was read with "
+            f"{len(source.kinds)} kind(s) of cells: read it with the two that are meant, kinds="
+        )
+    named = set(source.kinds) == set(VIEWS)
+    places = dict(zip(VIEWS if named else source.kinds, VIEWS, strict=True))
+    images = source.images.assign(role=source.images["role"].replace(places))
     if isinstance(chosen, Plate):
-        return require_good(Plates(chosen.images, chosen.wells, chosen.findings))
-    source = chosen.source
-    images, wells = (
-        table[table["plate"] == chosen.plate] for table in (source.images, source.wells)
-    )
+        return require_good(Plates(images, source.wells, source.findings))
+    images, wells = (table[table["plate"] == chosen.plate] for table in (images, source.wells))
     return require_good(Plates(images, wells[wells["well"] == chosen.name], chosen.findings))

@@ -19,6 +19,7 @@ from jaxcell.experiments.measurement.cell_finding import _places
 from jaxcell.measures.catalogue import MEASURES
 from jaxcell.measures.light import LIGHT
 from jaxcell.measures.population import make_population
+from jaxcell.notebook.plates import sound_plates
 from jaxcell.report.common import page as common_page
 from jaxcell.simulator.plates import simulate_plates
 
@@ -292,5 +293,10 @@ def test_a_notebook_names_its_kinds(plates):
     assert found.answer == "" and list(found.measures.index) == ["t_cells"]
     assert next(iter(one)).images[1].shape[-1] == 1
     found.show()
+    # Networks of interaction know two stains, by their place.
+    assert set(sound_plates(well).images["role"]) == {"t_cell", "dendritic_cell", "brightfield"}
+    for other in (one, three):
+        with pytest.raises(ValueError, match="knows two stains"):
+            sound_plates(other)
     with pytest.raises(ValueError, match="no kind of cells is left"):
         jaxcell.read_plate(plates, views={"t_cell": "", "dendritic_cell": ""})

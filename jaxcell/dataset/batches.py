@@ -11,6 +11,7 @@ import pandas as pd
 from jax import Array
 from tqdm import tqdm
 
+from jaxcell.cells.masks import BY_IMAGE, Levels
 from jaxcell.dataset.light import relight
 from jaxcell.dataset.patches import scale
 
@@ -32,6 +33,7 @@ class Examples(NamedTuple):
       with_masks: whether batches carry the cell masks too.
       masks: uint8 [N, H, W] (0 no cell, 1 T cell, 2 dendritic cell, 3 both) beside the images
         where `with_masks`, otherwise None.
+      levels: what images are scaled by, see `patches.scale`.
     """
 
     table: pd.DataFrame
@@ -39,6 +41,7 @@ class Examples(NamedTuple):
     source: Any
     with_masks: bool = False
     masks: np.ndarray | None = None
+    levels: Levels = BY_IMAGE
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers, int32, of the examples of a split."""
@@ -79,7 +82,8 @@ def open_examples(builder: Any, memory_gib: float, with_masks: bool = False) -> 
             rows.append({k: _text(value) for k, value in example.items()})
     table = pd.DataFrame(rows)
     table["split"] = np.repeat(list(splits), list(splits.values()))
-    return Examples(table, images, source, with_masks, masks)
+    levels = builder.builder_config.levels
+    return Examples(table, images, source, with_masks, masks, levels)
 
 
 def fits(size: float, memory_gib: float) -> bool:
@@ -198,12 +202,15 @@ def _batch(examples: Examples, index: np.ndarray, weight: np.ndarray, symmetry: 
     return batch
 
 
-def prepare(data: dict[str, Array], raw: dict[str, Array]) -> dict[str, Array]:
+def prepare(
+    data: dict[str, Array], raw: dict[str, Array], levels: Levels = BY_IMAGE
+) -> dict[str, Array]:
     """Turns what the host sends into what the model sees; runs inside the compiled step.
 
     Args:
       data: what `device_data` gives, on the device: of all examples, or empty.
       raw: a batch of `train_batches` or `evaluation_batches`.
+      levels: of the examples.
 
     Returns:
       `image` float32 [B, H, W, 2] in [0, 1], `target` float32 [B] in its unit, `weight`, `index`
@@ -212,7 +219,7 @@ def prepare(data: dict[str, Array], raw: dict[str, Array]) -> dict[str, Array]:
     """
     held = {name: array[raw["index"]] for name, array in data.items()} or raw
     batch = {
-        "image": transform(scale(held["image"]), raw["symmetry"]),
+        "image": transform(scale(held["image"], levels), raw["symmetry"]),
         "target": held["target"],
         "weight": raw["weight"],
         "index": raw["index"],

@@ -4,14 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxcell.cells.masks import BY_IMAGE, Levels
+from jaxcell.cells.masks import BY_IMAGE, MINIMUM_CONTRAST_IN_NOISES, Levels
 from jaxcell.cells.methods import decoded, patch_masks
-from jaxcell.cells.noise import pixel_noise
+from jaxcell.cells.noise import DEVIATION, pixel_noise
 from jaxcell.measures.patch import measure_patches
 
-# What images of networks are scaled by, counts of the study's camera: unstained cells glow up to
-# the background, and what shows less contrast holds no cells. Trained networks know them.
-BACKGROUND, MINIMUM_CONTRAST = 255.0, 150.0
+# Pixels looked at for the background and the noise of a patch: every so many along both sides.
+EVERY = 4
 # Of the noise: the brightest of a patch's pixels reaches 4 to 5 times that above the background.
 FAULTY_NOISES = 6.0
 
@@ -119,23 +118,44 @@ def remove_background(patches: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return np.where(np.stack(decoded(masks), axis=-1), patches, np.uint16(0))
 
 
-def scale(patches: Array) -> Array:
-    """Scales raw counts to [0, 1]: raised to `BACKGROUND`, then min-max in each view of each patch.
+def scale(patches: Array, levels: Levels = BY_IMAGE) -> Array:
+    """Scales raw counts to [0, 1]: raised to the background, then min-max in each view of a patch.
 
-    A view that holds less than `MINIMUM_CONTRAST` holds no cells (see `cell_threshold`); it is not
-    stretched any further, so that noise above a droplet is not blown up to look like cells.
+    A view that holds too little contrast holds no cells (see `cell_threshold`); it is not stretched
+    any further, so that noise above a droplet is not blown up to look like cells.
 
     Args:
-      patches: uint16 [..., H, W, 2], raw counts.
+      patches: uint16 [..., H, W, 2], raw counts; 0 throughout what a mask has removed.
+      levels: background and least contrast where they are fixed, as in `cell_threshold`.
 
     Returns:
       float32 [..., H, W, 2]; 0 throughout a view that holds one value.
 
     Source: preprocessing of the reference study, but for the minimum contrast.
     """
-    raised = jnp.maximum(patches.astype(jnp.float32), jnp.float32(BACKGROUND))
+    counts = patches.astype(jnp.float32)
+    background, least = levels.background, levels.minimum_contrast
+    raised = jnp.maximum(counts, jnp.float32(background) if background else _background(counts))
     lowest = raised.min(axis=(-3, -2), keepdims=True)
     contrast = raised.max(axis=(-3, -2), keepdims=True) - lowest
-    scaled = (raised - lowest) / jnp.maximum(contrast, jnp.float32(MINIMUM_CONTRAST))
+    least = jnp.float32(least) if least else MINIMUM_CONTRAST_IN_NOISES * _noise(counts)
+    scaled = (raised - lowest) / jnp.maximum(contrast, least)
     # A compiler may divide by multiplying with the reciprocal, and 1 + 1e-7 has no entropy.
     return jnp.minimum(scaled, jnp.float32(1))
+
+
+def _background(counts: Array) -> Array:
+    """The median of each view, or of a masked one the darkest pixel of its cells."""
+    median = jnp.median(counts[..., ::EVERY, ::EVERY, :], axis=(-3, -2), keepdims=True)
+    darkest = jnp.where(counts > 0, counts, jnp.inf).min(axis=(-3, -2), keepdims=True)
+    return jnp.where(jnp.isfinite(darkest), jnp.maximum(median, darkest), 0)
+
+
+def _noise(counts: Array) -> Array:
+    """As `pixel_noise`, of fewer pixels and none but those `EVERY` apart, of each view."""
+    some = counts[..., ::EVERY, ::EVERY, :]
+    middle = [
+        jnp.median(jnp.abs(jnp.diff(some, axis=axis)), axis=(-3, -2), keepdims=True)
+        for axis in (-3, -2)
+    ]
+    return jnp.maximum(DEVIATION * jnp.maximum(*middle), 1 / np.sqrt(12))

@@ -27,6 +27,7 @@ from jaxcell.plates.folder import (
     read_tables,
     require_good,
 )
+from jaxcell.plates.images import too_dark
 from jaxcell.plates.pixels import contradiction, one_size, own_pixel_um
 from jaxcell.simulator.plates import simulate_plates
 from jaxcell.storage.atomic import remove
@@ -34,8 +35,8 @@ from jaxcell.storage.faults import require_place
 from jaxcell.storage.owner import lock_beside, locked, say_freed
 
 Config = ConfigDict | FrozenConfigDict
-# Masks by this method go by the noise; by any other they take 255 counts for background.
-BY_NOISE = "instrument"
+# What runs learnt that say nothing of it: earlier ones knew no other.
+EARLIER = {"background_counts": 255.0, "minimum_contrast_counts": 150.0}
 # Plate, well and field.
 Place = tuple[str, str, int]
 
@@ -130,13 +131,8 @@ def load_plates(
     said = config.plates.views.to_dict() | dict(views or {})
     known = {role: said.get(role, "") for role in (*OPTIONAL_ROLES, *kinds)}
     plates = read_plates(place, known, condition, keep_empty)
-    own = [how.get("mask_method") for how in config.get("kinds", {}).values()]
-    methods = {config.dataset.get("mask_method"), *own} - {None, ""}
-    if methods - {BY_NOISE}:
-        plates = plates._replace(findings=[
-            finding._replace(fatal=finding.fatal or finding.problem == "few counts")
-            for finding in plates.findings
-        ])  # fmt: skip
+    if background := config.dataset.get("background_counts", 0):
+        plates = plates._replace(findings=plates.findings + too_dark(plates.images, background))
     if not folder:
         # Of other plates than the run's, whoever reads them resamples.
         findings = contradiction(plates.images, config.plates.pixel_um)
@@ -237,5 +233,5 @@ def dataset_config(config: Config, **changes: Any) -> ImmuneCellsConfig:
       config: as `configs/default.py` describes; its section `dataset` names the fields.
       **changes: fields that are to be others.
     """
-    settings = config.dataset.to_dict() | {"pixel_um": config.plates.pixel_um} | changes
+    settings = EARLIER | config.dataset.to_dict() | {"pixel_um": config.plates.pixel_um} | changes
     return ImmuneCellsConfig(name="unnamed", **settings)  # `build` names it

@@ -161,7 +161,7 @@ def map_examples(
     held = device_data(examples)
 
     def prepared(params: Tree, raw: dict[str, Array]) -> dict[str, Tree]:
-        return function(params, prepare({}, raw) | {"counts": raw["image"]})
+        return function(params, prepare({}, raw, examples.levels) | {"counts": raw["image"]})
 
     def batches() -> Iterator[Batch]:
         done = 0

@@ -97,7 +97,8 @@ def make_predictor(
     settings, size = _settings(config, pixel_um), config.evaluation.batch_size
 
     def predict(params: Any, counts: Array) -> dict[str, Array]:
-        return estimates(run.models.regressor, params, {"image": scale(counts), "counts": counts})
+        batch = {"image": scale(counts, settings.levels), "counts": counts}
+        return estimates(run.models.regressor, params, batch)
 
     go_through = make_pass(predict, run.params["regressor"], size)
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxcell.plates.readers.planes import SAVE, BadImage
 
-# Numbers of 8 bits, and shares of the full scale, become counts of a camera of 12 bits: what the
-# rest of this program knows of light was set on one.
+# Numbers of 8 bits, and shares of the full scale, become counts of a camera of 12 bits, so that
+# plates of either can be told in one unit, and the study's constants mean what they meant.
 OF_8_BITS, OF_SHARES = 16, 4095
 MOST = np.iinfo(np.uint16).max
 # What a camera of 8 to 16 bits gives at most, one of 12 bits whose counts are shifted by four, and

@@ -41,8 +41,8 @@ class Plates(NamedTuple):
 
     Attributes:
       images: images table of the views that have a role, `path` absolute, with one more column
-        `role` (t_cell, dendritic_cell or another kind of cell, brightfield); `pixel_um` of opened
-        images as their files say it.
+        `role` (t_cell, dendritic_cell or another kind of cell, brightfield); of opened images
+        `pixel_um`, as their files say it, and `highest`, the most counts of the pixels looked at.
       wells: wells table of the plates that have images.
       findings: everything that was found, fatal or not; see `require_good` and `leave_out`.
     """
@@ -61,7 +61,7 @@ def read_plates(
     """`read_tables`, with each image opened too; writes nothing there."""
     plates = read_tables(folder, views, condition, keep_empty)
     seen, findings = inspect_images(plates.images)
-    images = plates.images.assign(pixel_um=seen["pixel_um"])
+    images = plates.images.assign(pixel_um=seen["pixel_um"], highest=seen["highest"])
     findings += pixels_that_differ(images)
     return plates._replace(images=images, findings=plates.findings + findings)
 

@@ -31,8 +31,6 @@ BAR_FROM = 50
 ROWS = 64
 # Of pixels that have the most that a camera gives: more is clipped light, less a speck.
 CLIPPED = 0.005
-# Masks of a patch are sought between the background of the study's camera, 255 counts, and above.
-FEW = 255
 
 
 class Look(NamedTuple):
@@ -137,7 +135,7 @@ def inspect_images(images: pd.DataFrame) -> tuple[pd.DataFrame, list[Finding]]:
     for group in fields.values():
         findings += _sizes(group) + _the_same(group)
     for group in plates.values():
-        findings += _copies(group) + _scales(group) + _few_counts(group)
+        findings += _copies(group) + _scales(group)
     return _seen(images, outcomes), findings
 
 
@@ -238,23 +236,29 @@ def _scales(group: Sequence[tuple]) -> list[Finding]:
     return findings
 
 
-def _few_counts(group: Sequence[tuple]) -> list[Finding]:
-    """Says of a plate that its light has as few counts as 8 bits, in files of 16."""
-    if any(look.highest > FEW for _, look in group) or all(
-        look.lowest == look.highest for _, look in group
-    ):
-        return []
-    row, _ = group[0]
-    most = max(look.highest for _, look in group)
-    message = (
-        f"no pixel looked at has more than {most} counts: masks by two_means and mean_sd, which "
-        f"take {FEW} counts for background, find no cells"
-    )
-    cure = (
-        "measure with --config.dataset.mask_method=instrument, its default, which goes by the "
-        "noise; or save the images as 8-bit files, which are read as counts of 12 bits"
-    )
-    return [Finding("few counts", row.plate, "", row.path, message, cure, fatal=False)]
+def too_dark(images: pd.DataFrame, background: float) -> list[Finding]:
+    """Plates without a pixel above a background that is fixed in counts: masks would be empty.
+
+    Args:
+      images: as `inspect_images` gives them, with `plate` and `path`.
+      background: counts, below which nothing is taken for a cell.
+
+    Returns:
+      A fatal finding for each such plate.
+    """
+    findings = []
+    for plate, group in images.groupby("plate"):
+        most = int(group["highest"].max())
+        if not 0 < most <= background:
+            continue
+        message = (
+            f"no pixel looked at has more than {most} counts, and {background:g} are taken for "
+            "background: no cell would be found"
+        )
+        cure = "use --config.dataset.background_counts=0, by which images say it themselves"
+        path = str(group["path"].iloc[0])
+        findings.append(Finding("few counts", str(plate), "", path, message, cure))
+    return findings
 
 
 def _try_look(path: str) -> Look | BadImage:

@@ -8,7 +8,7 @@ import pytest
 from jaxcell.analysis.scores.reconstruction import entropy_floor
 from jaxcell.cells.instrument import PROTOCOLS, protocol_mask
 from jaxcell.cells.kinds import VIEWS
-from jaxcell.cells.masks import Levels, cell_threshold, field_mask
+from jaxcell.cells.masks import BY_IMAGE, Levels, cell_threshold, field_mask
 from jaxcell.cells.methods import decoded, field_masks, patch_masks
 from jaxcell.dataset.patches import (
     darkest_light,
@@ -149,16 +149,46 @@ def test_masked_patches_hold_the_cells_and_nothing_else():
     np.testing.assert_array_equal(masked, np.where(patches > 280, patches, 0))
 
 
+STUDY = Levels(background=255.0, minimum_contrast=150.0)
+
+
 def test_scaling_is_min_max_above_the_background():
     patch = np.array([0, 255, 1255, 2255], np.uint16).reshape(1, 2, 2, 1)
-    np.testing.assert_allclose(scale(jnp.asarray(patch)).ravel(), [0, 0, 0.5, 1], rtol=1e-6)
+    np.testing.assert_allclose(scale(jnp.asarray(patch), STUDY).ravel(), [0, 0, 0.5, 1], rtol=1e-6)
 
 
-def test_scaling_does_not_blow_up_noise():
-    noise = np.random.default_rng(0).integers(256, 264, (1, 8, 8, 2), np.uint16)
-    scaled = scale(jnp.asarray(noise))
-    assert scaled.max() < 0.2 and scaled.min() == 0
-    assert not scale(jnp.zeros((1, 8, 8, 2), jnp.uint16)).any()
+def test_scaling_is_min_max_above_the_median_of_a_camera_of_any_counts():
+    patches = np.stack([_patch(5), _patch(0)])
+    patches += np.random.default_rng(0).integers(0, 40, patches.shape, np.uint16)
+    scaled = np.asarray(scale(jnp.asarray(patches)))
+    for patch, image in zip(patches, scaled):
+        for view in (0, 1):
+            counts = patch[..., view].astype(float)
+            middle = np.median(counts[::4, ::4])
+            expected = np.maximum(counts - middle, 0) / (counts.max() - middle)
+            np.testing.assert_allclose(image[..., view], expected, atol=1e-6)
+    for changed in (patches * 16, patches + 1000):
+        np.testing.assert_allclose(scale(jnp.asarray(changed)), scaled, atol=1e-6)
+    np.testing.assert_allclose(scale(jnp.asarray(patches // 16)), scaled, atol=0.02)
+
+
+def test_masked_cells_are_scaled_from_their_darkest_pixel():
+    patches = np.stack([_patch(5)])
+    patches[0, 22:26, 22:26] = 900
+    masked = remove_background(patches, label(patches)["masks"])
+    scaled = np.asarray(scale(jnp.asarray(masked)))
+    np.testing.assert_array_equal(scaled[0, 22:26, 22:26, 0], 0)
+    assert scaled.max() == 1 and np.count_nonzero(scaled[..., 0]) == 84
+    more = np.where(masked, masked + np.uint16(1000), masked)
+    np.testing.assert_allclose(scale(jnp.asarray(more)), scaled, atol=1e-6)
+
+
+@pytest.mark.parametrize("levels", [BY_IMAGE, STUDY])
+def test_scaling_does_not_blow_up_noise(levels):
+    noise = np.random.default_rng(0).normal(290, 8, (3, 64, 64, 2)).astype(np.uint16)
+    scaled = scale(jnp.asarray(noise), levels)
+    assert scaled.max() < 0.5 and scaled.min() == 0
+    assert not scale(jnp.zeros((1, 8, 8, 2), jnp.uint16), levels).any()
 
 
 def test_scaled_patches_stay_within_0_and_1_however_they_are_compiled():

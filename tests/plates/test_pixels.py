@@ -70,15 +70,14 @@ def test_plates_of_other_pixels_are_resampled_from_their_own(tmp_path, capsys):
     assert "--config" not in said  # neither predict nor evaluate has such a setting
 
 
-def test_counts_too_few_for_masks_stop_what_makes_such_masks(tmp_path):
-    """By the noise cells are found; 255 counts for background leave none, and no word."""
+def test_counts_too_few_for_a_background_in_counts_stop_what_asks_for_it(tmp_path):
+    """By each image cells are found; 255 counts for background leave none, and no word."""
     few = [plane._replace(counts=plane.counts // 20) for plane in planes()]
     write_opera(tmp_path, few)
     config = _config(tmp_path, PIXEL_UM)
-    config.dataset.mask_method = "instrument"
-    assert [found.problem for found in load_plates(config, "OVA").findings] == ["few counts"]
-    config.dataset.mask_method = "two_means"
-    with pytest.raises(BadPlates, match="take 255 counts for background"):
+    assert not load_plates(config, "OVA").findings
+    config.dataset.background_counts = 255.0
+    with pytest.raises(BadPlates, match="255 are taken for background.*background_counts=0"):
         load_plates(config, "OVA")
     config.plates.on_bad_image = "skip"
     assert load_plates(config, "OVA").images.empty

@@ -1,6 +1,7 @@
 """What each of a run's two networks is trained on: a task, its settings and its batches."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -86,7 +87,7 @@ def _training(
         device_data(examples),
         train_batches(examples, rows, batch_size, seed, augment, relit),
         evaluation_batches(examples, examples.rows("validation"), batch_size),
-        prepare_truth if truth else prepare,
+        prepare_truth if truth else partial(prepare, levels=examples.levels),
         describe(examples),
         start,
     )

@@ -162,11 +162,12 @@ def _interaction(run: Path, sheet: Sheet) -> Callable:
     import jax
 
     from jaxcell.dataset.patches import scale
+    from jaxcell.dataset.source import dataset_config
     from jaxcell.inference.trained import estimates, load
     from jaxcell.models.interaction_unet import AMOUNTS, TARGETS, InteractionUNet, share
 
     config, trained = load(run)
-    target = config.dataset.target
+    target, levels = config.dataset.target, dataset_config(config).levels
     knows_truth = isinstance(trained.models.regressor, InteractionUNet)
     if target.removeprefix(TRUE) not in QUANTITIES and not knows_truth:
         raise ValueError(
@@ -189,7 +190,7 @@ def _interaction(run: Path, sheet: Sheet) -> Callable:
 
     @jax.jit
     def predict(params: Any, counts: jax.Array) -> dict[str, jax.Array]:
-        batch = {"image": scale(counts), "counts": counts}
+        batch = {"image": scale(counts, levels), "counts": counts}
         found = estimates(trained.models.regressor, params, batch)
         said = {target.removeprefix(TRUE): found["predicted"]}
         if knows_truth:

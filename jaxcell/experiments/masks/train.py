@@ -1,5 +1,6 @@
 """The reference study's U-Net: a network that learns the masks which label the data sets."""
 
+from functools import partial
 from pathlib import Path
 
 from ml_collections import ConfigDict, FrozenConfigDict
@@ -68,7 +69,7 @@ def _fit(config: ConfigDict, workdir: Path, opened: tuple[dict, Examples]) -> di
         validation_batches=evaluation_batches(
             examples, examples.rows("validation"), settings.batch_size
         ),
-        prepare=prepare,
+        prepare=partial(prepare, levels=examples.levels),
         folder=workdir,
         name="unet",
         describe_batch=describe(examples),

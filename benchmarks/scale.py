@@ -40,8 +40,11 @@ class Change(NamedTuple):
     pixel_um: float
 
 
-def changes(pixel_um: float) -> dict[str, Change]:
-    """Name -> change, of images whose pixels have this size; the first leaves all as it is."""
+def changes(pixel_um: float, sizes_um: Sequence[float] = (0.3, 0.5, 1.0, 1.5)) -> dict[str, Change]:
+    """Name -> change, of images whose pixels have this size; the first leaves all as it is.
+
+    `sizes_um` are those that pixels are given, besides twice their own.
+    """
 
     def scaled(new_um: float) -> Change:
         def of(image: np.ndarray) -> np.ndarray:
@@ -60,9 +63,8 @@ def changes(pixel_um: float) -> dict[str, Change]:
         "8 bit: counts / 16": counted(lambda image: np.floor(image / 16)),
         "16 bit: counts x 16": counted(lambda image: image * 16),
         "offset + 1,000": counted(lambda image: image + 1000),
-        **{f"pixels of {um} µm": scaled(um) for um in (0.3, 0.5, 1.0)},
+        **{f"pixels of {um:.4g} µm": scaled(um) for um in sizes_um},
         f"{2 * pixel_um:.3f} µm: binned 2 x 2": scaled(2 * pixel_um),
-        "pixels of 1.5 µm": scaled(1.5),
     }
 
 

@@ -16,7 +16,7 @@ from jaxcell.cells.noise import pixel_noise
 # decides, at the threshold where count, area and overlap with the true masks are best (a quarter of
 # that light). So it is the same however much noise a camera, resampling or denoising leaves. The
 # noise keeps fields with no or dim cells free of false ones.
-NOISES_AT_SENSITIVITY_ONE = 255.0
+NOISES_AT_SENSITIVITY_ONE = 170.0
 LIGHT_AT_SENSITIVITY_ONE = 4.0
 _CORNERS_TOUCH = np.ones((3, 3), bool)
 

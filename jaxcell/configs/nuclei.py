@@ -17,7 +17,6 @@ def get_config() -> ConfigDict:
     config.plates.kind = "nucleus"
     # um; the Data Science Bowl does not say: so its nuclei, 14 pixels wide, have 9 um
     config.plates.pixel_um = 0.65
-    config.dataset.minimum_contrast = 5.0  # grey levels: the images are 8-bit and some are very dim
     config.dataset.minimum_area = 10
     config.training.epochs = 18
     # Share of the crops shown as if their pixels were twice as wide: images of a lower

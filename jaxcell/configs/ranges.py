@@ -291,7 +291,7 @@ FIELDS: dict[str, dict[str, Range]] = {
         "plates.pairs": FOLDER,
         "plates.kind": text("a kind of cell", empty=True),
         "dataset.split_seed": SEED,
-        "dataset.minimum_contrast": number(0, 65535, "counts", without_ends=True),
+        "dataset.minimum_contrast": number(0, 65535, "counts; 0: by the noise"),
         "dataset.minimum_area": whole(0, 10**6, "pixels"),
         "training.crop": WINDOW,
         "training.steps_per_epoch": whole(1, 10**6, "steps"),

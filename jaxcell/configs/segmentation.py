@@ -29,7 +29,9 @@ def get_config() -> ConfigDict:
     config.dataset = ConfigDict(
         {
             "split_seed": 0,  # of the split, by well (of `pairs`: by image)
-            "minimum_contrast": 150.0,  # counts, see dataset.labelled_fields.scale_view
+            # Counts between dark and bright, below which a view is not stretched; 0: by the noise
+            # of each view
+            "minimum_contrast": 0.0,  # counts
             "minimum_area": 12,  # pixels; smaller cells are dropped
         }
     )

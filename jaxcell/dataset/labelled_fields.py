@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from jaxcell.cells.instances import distance_map
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.cells.masks import MINIMUM_CONTRAST_IN_NOISES
+from jaxcell.cells.noise import pixel_noise
 from jaxcell.cells.numbering import check_numbers
 from jaxcell.dataset.batches import SYMMETRIES, padded, transform
 from jaxcell.dataset.config import ImmuneCellsConfig
@@ -170,7 +172,8 @@ def scale_view(view: np.ndarray, minimum_contrast: float) -> np.ndarray:
     Args:
       view: [H, W], raw counts.
       minimum_contrast: counts; a view with less between dark and bright is not stretched, so
-        that noise where there are no cells is not blown up to look like cells.
+        that noise where there are no cells is not blown up to look like cells. 0:
+        `MINIMUM_CONTRAST_IN_NOISES` times the noise of the view, of unsigned numbers.
 
     Returns:
       float32 [H, W], 0 at the dark and 1 at the bright percentile, a little beyond outside them.
@@ -181,7 +184,8 @@ def scale_view(view: np.ndarray, minimum_contrast: float) -> np.ndarray:
     if not np.isfinite(view).all():
         raise ValueError("the view has pixels that are not finite: export it again")
     dark, bright = np.percentile(view, (DARK_PERCENTILE, BRIGHT_PERCENTILE))
-    share = (view.astype(np.float32) - dark) / max(bright - dark, minimum_contrast)
+    least = minimum_contrast or max(MINIMUM_CONTRAST_IN_NOISES * pixel_noise(view), 1)
+    share = (view.astype(np.float32) - dark) / max(bright - dark, least)
     return np.arcsinh(COMPRESSION * share).astype(np.float32) / np.float32(np.arcsinh(COMPRESSION))
 
 

@@ -95,8 +95,8 @@ def _of_view(well: Mapping, own: Kind) -> Iterator[tuple[str, str, str]]:
             "no contrast",
             f"the edge of {own.plural} has {edge:.0f} % of their light, and {faint:.0f} % of those "
             "found hardly shine",
-            "the threshold is too low for images with so little noise: look at the outlines, and "
-            "find cells by another dataset.mask_method or by a U-Net",
+            "the masks reach too far: look at the outlines, and find cells by another "
+            "dataset.mask_method or by a U-Net",
         )
 
 

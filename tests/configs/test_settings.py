@@ -33,7 +33,7 @@ def test_settings_of_the_same_last_name_are_told_apart():
 def test_a_config_speaks_before_those_it_starts_from():
     assert "crops" in _meanings("segmentation")["training.seed"]
     assert "watershed" in _meanings("measure")["dataset.mask_method"]
-    assert "grey levels" in _meanings("nuclei")["dataset.minimum_contrast"]
+    assert "Data Science Bowl" in _meanings("nuclei")["plates.pixel_um"]
 
 
 def test_what_sections_share_is_described_in_each():

@@ -140,17 +140,28 @@ def test_simulated_plates_come_with_their_truth(tmp_path):
         read_simulated(plates, seed=0)
 
 
-def test_a_view_is_scaled_by_its_percentiles_and_noise_is_not_blown_up():
+@pytest.mark.parametrize("least", [150.0, 0.0])
+def test_a_view_is_scaled_by_its_percentiles_and_noise_is_not_blown_up(least):
     random = np.random.default_rng(0)
     cells = np.full((100, 100), 300.0)
     cells[:5] = 3000
-    scaled = scale_view((cells + random.normal(0, 5, cells.shape)).astype(np.uint16), 150.0)
+    scaled = scale_view((cells + random.normal(0, 5, cells.shape)).astype(np.uint16), least)
     assert abs(np.median(scaled[5:])) < 0.1 and 0.9 < np.median(scaled[:5]) < 1.1
-    noise = scale_view(random.normal(300, 5, (100, 100)).astype(np.uint16), 150.0)
-    assert np.abs(noise).max() < 0.6
-    assert (scale_view(np.full((8, 8), 4095, np.uint16), 150.0) == 0).all()
+    noise = scale_view(random.normal(300, 5, (100, 100)).astype(np.uint16), least)
+    assert np.abs(noise).max() < 0.75
+    assert (scale_view(np.full((8, 8), 4095, np.uint16), least) == 0).all()
     with pytest.raises(ValueError, match="not finite"):
-        scale_view(np.array([[np.nan, 1.0]]), 150.0)
+        scale_view(np.array([[np.nan, 1.0]]), least)
+
+
+def test_scaling_by_the_noise_knows_no_camera():
+    light = np.random.default_rng(0).normal(300, 9, (200, 200))
+    light[:10, :40] += 40  # no more than five times the noise
+    view = np.rint(light).astype(np.uint16)
+    faint = scale_view(view, 0.0)
+    assert faint.max() < 0.9
+    for changed in (view * 16, view + 1000):
+        np.testing.assert_allclose(scale_view(changed, 0.0), faint, atol=1e-5)
 
 
 def test_crops_are_cut_where_the_batch_says_image_and_cells_alike():

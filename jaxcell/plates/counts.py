@@ -10,9 +10,6 @@ from jaxcell.plates.readers.planes import SAVE, BadImage
 # plates of either can be told in one unit, and the study's constants mean what they meant.
 OF_8_BITS, OF_SHARES = 16, 4095
 MOST = np.iinfo(np.uint16).max
-# What a camera of 8 to 16 bits gives at most, one of 12 bits whose counts are shifted by four, and
-# one of 8 bits after `as_counts`.
-FULL = (255, 1023, 4080, 4095, 16383, 65520, 65535)
 
 
 class Counts(NamedTuple):

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from jaxcell.plates.addresses import Address, parse
-from jaxcell.plates.counts import FULL, as_counts
+from jaxcell.plates.counts import as_counts
 from jaxcell.plates.findings import Finding
 from jaxcell.plates.readers import ome_zarr, png, tiff
 from jaxcell.plates.readers.planes import BadImage, Header
@@ -29,8 +29,10 @@ THREADS = 8
 BAR_FROM = 50
 # Rows looked at of an image that need not be decoded.
 ROWS = 64
-# Of pixels that have the most that a camera gives: more is clipped light, less a speck.
-CLIPPED = 0.005
+# Clipped light piles up at the highest count that occurs, whatever the depth of the camera: there
+# are more pixels than of any of so many counts below, more than so many and more than this share,
+# or it is a speck.
+COUNTS_BELOW, LEAST_PIXELS, CLIPPED = 8, 10, 0.005
 
 
 class Look(NamedTuple):
@@ -40,7 +42,7 @@ class Look(NamedTuple):
       header: what its file says.
       scale: counts that one of the file's numbers became.
       lowest, highest: of the pixels looked at, in counts.
-      clipped: share of them at the most that a camera gives.
+      clipped: share of them at the highest count, where light piles up there.
       digest: of the content.
     """
 
@@ -283,8 +285,11 @@ def _look(address: Address) -> Look:
     if some is None or some.min() == some.max():
         some = _numbers(address)
     view, scale = as_counts(some)
-    highest = int(view.max())
-    clipped = float((view == highest).mean()) if highest in FULL else 0.0
+    pixels = np.bincount(view.ravel())
+    occurring = pixels.nonzero()[0]
+    lowest, highest, pixels = int(occurring[0]), int(occurring[-1]), pixels[occurring]
+    piled_up = pixels[-1] > pixels[-1 - COUNTS_BELOW : -1].max(initial=LEAST_PIXELS)
+    clipped = float(pixels[-1] / view.size) if piled_up else 0.0
     # Kept: whoever asks next what is in the files need not read them.
     digests = fingerprint(Address(address.files))
     # A number of focus in the name of a file of one plane does not make it another image.
@@ -294,7 +299,7 @@ def _look(address: Address) -> Look:
         if number is not None and (name in header.sizes or (name == "page" and number != 1))
     }
     digest = f"{digests} {chosen}"
-    return Look(header, scale, int(view.min()), highest, clipped, digest)
+    return Look(header, scale, lowest, highest, clipped, digest)
 
 
 def fingerprint(path: Path | str | Address) -> str:

@@ -209,7 +209,7 @@ def _one(*paths):
 def test_views_that_show_nothing_or_are_clipped_are_noted(tmp_path, compression):
     counts = STACK[0, 0].copy()
     clipped = np.minimum(counts * 3, 4095).astype(np.uint16)
-    named = {"dead": np.zeros_like(counts), "clipped": clipped, "good": np.minimum(counts, 4000)}
+    named = {"dead": np.zeros_like(counts), "clipped": clipped, "good": counts}
     for name, array in named.items():
         tifffile.imwrite(tmp_path / f"{name}.tif", array, compression=compression)
     found = check_images(_one(*(tmp_path / f"{name}.tif" for name in named)))
@@ -218,6 +218,21 @@ def test_views_that_show_nothing_or_are_clipped_are_noted(tmp_path, compression)
     ]  # fmt: skip
     share = (clipped == 4095).mean()
     assert f"{share:.1%}" in found[1].message
+
+
+@pytest.mark.parametrize("top", [255, 1023, 2000, 4095, 16383, 65535])
+@pytest.mark.parametrize("offset", [0, 48])
+def test_clipped_light_is_seen_at_any_depth_and_counts_that_are_few_are_none(tmp_path, top, offset):
+    light = np.random.default_rng(0).exponential(top / 5, (200, 200))
+    whole = light / light.max() * top
+    small = np.random.default_rng(0).normal(20, 1, (200, 200))  # few counts, none piled up
+    named = {"clipped": light.clip(0, top - offset) + offset, "whole": whole, "small": small}
+    kind = np.uint8 if top == 255 and not offset else np.uint16
+    for name, array in named.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.rint(array).astype(kind))
+    found = check_images(_one(*(tmp_path / f"{name}.tif" for name in named)))
+    assert [note.problem for note in found] == ["clipped view"]
+    assert f"clipped at {top * (16 if kind == np.uint8 else 1)} counts" in found[0].message
 
 
 @pytest.mark.parametrize("full", [1, 4095])

@@ -3,6 +3,7 @@
 A new measure is tried in tests/measures/test_catalogue.py.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -85,6 +86,17 @@ def test_a_kind_of_experiment_is_a_folder_a_page_and_a_config(toy, tmp_path):
     # The second call found the training done.
     assert (tmp_path / "run" / "fitted").read_text() == "once"
     assert "42" in lifecycle.evaluate(tmp_path / "run")
+
+
+def test_a_run_of_a_stranger_loads_no_package_that_it_names(toy, tmp_path):
+    (tmp_path / "run").mkdir()
+    ran = tmp_path / "ran"
+    (toy / "__init__.py").write_text(f"open({str(ran)!r}, 'w')")
+    for kind in ("toybox.toy", 5, "os.path"):
+        (tmp_path / "run" / "config.json").write_text(json.dumps({"experiment": kind}))
+        with pytest.raises(ValueError, match="not loaded because|says no kind|there is no module"):
+            lifecycle.evaluate(tmp_path / "run")
+    assert not ran.exists() and "toybox" not in sys.modules
 
 
 def test_an_analysis_is_a_function_a_figure_and_a_line_of_the_page(toy, tmp_path):

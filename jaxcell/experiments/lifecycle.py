@@ -5,6 +5,7 @@ and figures may change between two calls, so that a run can be gone on with on a
 """
 
 import importlib
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -71,7 +72,7 @@ def evaluate(workdir: Path, *, began: float | None = None, **options: Any) -> st
     path = workdir / "config.json"
     if not path.exists():
         raise ValueError(f"{workdir} is not a run, it has no {path.name}")
-    kind = read(path).get("experiment", "interaction")
+    kind = _kind_of(path)
     plates = options.get("plates")
     report = f"report-{Path(plates).resolve().name}" if plates else "report"
     require_place(workdir, what="the report")
@@ -95,9 +96,33 @@ def refuse(options: Mapping[str, Any], what: str) -> None:
         raise ValueError(f"{' and '.join(given)} cannot be given: {what}")
 
 
+def _kind_of(path: Path) -> str:
+    """The kind of a run by its config; a package is not loaded because a folder names it.
+
+    Raises:
+      ValueError: the config says none, or a package that nobody here has loaded.
+    """
+    config = read(path)
+    kind = config.get("experiment", "interaction") if isinstance(config, dict) else None
+    if not isinstance(kind, str):
+        raise ValueError(f"{path} is not the config of a run: it says no kind of experiment")
+    if "." in kind and kind not in sys.modules:
+        raise ValueError(
+            f"{path.parent} was made by the package {kind}, which is not loaded because a run's "
+            "folder names it: give the command that trained it again, with your own --config, or "
+            "import the package and call jaxcell.experiments.lifecycle.evaluate"
+        )
+    return kind
+
+
 def _module(kind: str, part: str) -> ModuleType:
     if "." in kind:  # a package of somebody else's
-        return importlib.import_module(f"{kind}.{part}")
+        try:
+            return importlib.import_module(f"{kind}.{part}")
+        except ModuleNotFoundError as error:
+            if error.name and not f"{kind}.{part}".startswith(error.name):
+                raise  # of the package's own
+            raise ValueError(f"experiment is {kind!r}: there is no module {error.name}") from error
     here = Path(__file__).parent
     kinds = sorted(path.parent.name for path in here.glob(f"*/{part}.py"))
     if kind not in kinds:

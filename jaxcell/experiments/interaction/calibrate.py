@@ -1,6 +1,5 @@
 """How far a run's predictions can be trusted, from wells that had no say in its regressor."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from jaxcell.analysis.intervals import by_group, conformal
 from jaxcell.dataset.batches import Examples
 from jaxcell.inference.patches import predict_patches
 from jaxcell.inference.trained import Run
-from jaxcell.storage.atomic import write
+from jaxcell.storage.atomic import read, write
 
 FILE = "calibration.json"
 # Training patches from which the usual size of an error is learnt.
@@ -39,7 +38,7 @@ def calibrate(
       The calibration of each half, of the other half, with that half's rows.
     """
     kept = workdir / FILE
-    scale = json.loads(kept.read_text())["scale"] if kept.exists() else None
+    scale = read(kept)["scale"] if kept.exists() else None
     if scale is None:
         train = examples.rows("train")
         count = min(SCALE_PATCHES, len(train))
@@ -58,7 +57,7 @@ def load(workdir: Path, count: int) -> Calibrations | None:
     One that an earlier version kept, without groups of wells, is none.
     """
     kept = workdir / FILE
-    calibration = json.loads(kept.read_text()) if kept.exists() else {}
+    calibration = read(kept) if kept.exists() else {}
     return [(calibration, np.ones(count, bool))] if "groups" in calibration else None
 
 

@@ -1,6 +1,5 @@
 """What each estimator says of the patches of a sheet: masks, trained runs, and the mean."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jaxcell.dataset.fields import read_field
 from jaxcell.dataset.truth import OTSU_BINS
 from jaxcell.experiments.labelling.sheet import QUANTITIES, Sheet, measure_labels
 from jaxcell.measures.patch import measure_patches
+from jaxcell.storage.atomic import read
 
 # How masks are found without anything learnt, of `ESTIMATORS`.
 MASKS = ("two_means", "mean_sd", "instrument", "otsu")
@@ -126,7 +126,7 @@ def _opened(
 ) -> tuple[str, Callable[[np.ndarray, np.ndarray, pd.DataFrame], Estimates]]:
     """Words for a trained run, and what gives its estimates of a field, its patches and rows."""
     path = run / "config.json"
-    kind = json.loads(path.read_text()).get("experiment") if path.exists() else "interaction"
+    kind = read(path).get("experiment") if path.exists() else "interaction"
     if kind == "segmentation":
         return f"cells of {run}", _segmentation(run, sheet)
     return f"prediction of {run}", _interaction(run, sheet)

@@ -1,6 +1,5 @@
 """Plates screened: from tables of wells, or plates measured first, to hits and a report."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from jaxcell.experiments.screening.tables import ScreenTable, read_screen_table
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.screening.page import write_screen_report
 from jaxcell.report.screening.sentences import summary_lines
-from jaxcell.storage.atomic import write, write_cells, write_csv
+from jaxcell.storage.atomic import read, write, write_cells, write_csv
 from jaxcell.storage.content import digest
 from jaxcell.storage.faults import require_place
 from jaxcell.storage.owner import LOCKS, owned
@@ -128,7 +127,7 @@ def _in_words(value: object) -> str:
 
 
 def _is_simulated(measured: Path) -> bool:
-    return json.loads((measured / "report" / "metrics.json").read_text())["simulated"]
+    return bool(read(measured / "report" / "metrics.json").get("simulated"))
 
 
 def _write_tables(folder: Path, found: Screened, table: ScreenTable) -> None:

@@ -246,9 +246,7 @@ def _words(name: str, wells: pd.DataFrame, path: Path) -> Quantity:
         return TARGETS[name].quantity
     if name == "predicted_mean":
         for folder in path.resolve().parents[:2]:
-            if (folder / "config.json").exists():
-                config = json.loads((folder / "config.json").read_text())
-                target = config.get("dataset", {}).get("target", "iou")
+            if target := _target_of(folder / "config.json"):
                 words = TARGETS[target].quantity
                 return words._replace(name=name, label=f"predicted {words.label}")
     values = wells[name].astype(float)
@@ -259,3 +257,12 @@ def _words(name: str, wells: pd.DataFrame, path: Path) -> Quantity:
     bounded = share and bool(((values >= 0) & (values <= highest)).all())
     ends = (0, highest) if bounded else (0 if (values >= 0).all() else None, None)
     return Quantity(name, name, "%" if percent else "", *ends)
+
+
+def _target_of(path: Path) -> str | None:
+    """What the run predicts whose config this is; None where it is no run's: names are not ours."""
+    try:
+        target = json.loads(path.read_text()).get("dataset", {}).get("target", "iou")
+        return target if target in TARGETS else None
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None

@@ -1,6 +1,5 @@
 """What the members of a sweep left on disk, as one table, and what the report shows beside it."""
 
-import json
 import math
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from jaxcell.experiments.sweep.measure import pictures
 from jaxcell.experiments.sweep.members import Member
 from jaxcell.inference.trained import load
 from jaxcell.report.sweep.page import write_sweep_report
+from jaxcell.storage.atomic import read
 
 # What a member leaves that is trained and measured.
 MEASURED = "measured.json"
@@ -43,7 +43,7 @@ def is_finished(folder: Path) -> bool:
 def reason(folder: Path) -> str | None:
     """Why a member diverged; None unless it did."""
     path = folder / DIVERGED
-    return json.loads(path.read_text())["reason"] if path.exists() else None
+    return read(path)["reason"] if path.exists() else None
 
 
 def members_table(members: list[Member], folder: Path) -> pd.DataFrame:
@@ -71,7 +71,7 @@ def members_table(members: list[Member], folder: Path) -> pd.DataFrame:
             "reason": why or "",
         }
         nothing = [{"latent_size": member.config.model.latent_dim or math.nan}]
-        measured = json.loads(path.read_text()) if path.exists() and not why else nothing
+        measured = read(path) if path.exists() and not why else nothing
         rows += [about | row for row in measured]
     return (
         pd.DataFrame(rows).reindex(columns=[*words, *NUMBERS]).astype(dict.fromkeys(NUMBERS, float))
@@ -122,7 +122,7 @@ def _examples(config: ConfigDict, folder: Path) -> Examples:
 
 
 def _dataset(folder: Path) -> dict:
-    return json.loads((folder / "dataset.json").read_text())
+    return read(folder / "dataset.json")
 
 
 def _pictures(shown: list[Member], folder: Path, examples: Examples) -> dict:

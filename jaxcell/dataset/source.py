@@ -131,7 +131,7 @@ def load_plates(
     said = config.plates.views.to_dict() | dict(views or {})
     known = {role: said.get(role, "") for role in (*OPTIONAL_ROLES, *kinds)}
     plates = read_plates(place, known, condition, keep_empty)
-    if background := config.dataset.get("background_counts", 0):
+    if background := config.get("dataset", {}).get("background_counts", 0):
         plates = plates._replace(findings=plates.findings + too_dark(plates.images, background))
     if not folder:
         # Of other plates than the run's, whoever reads them resamples.

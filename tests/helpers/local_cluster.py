@@ -21,7 +21,7 @@ def cluster(count: int) -> Iterator[Any]:
             n_workers=count,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address=":0",
             local_directory=scratch,
         ) as started,
     ):

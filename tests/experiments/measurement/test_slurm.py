@@ -41,8 +41,9 @@ def _script(name: str, shared: Path, out: str) -> Path:
     text = PAGE.read_text()
     script = re.search(rf"```text\n(#!/bin/bash\n# {name}\n.*?)```", text, re.DOTALL)[1]
     for old, new in (
-        ("/shared/measured", str(shared / out)),
+        ("/shared/measured", "RESULTS"),
         ("/shared", str(shared)),
+        ("RESULTS", str(shared / out)),
         ("array=1-32", "array=1-2"),
         ("ntasks=64", "ntasks=2"),
         ("cpus-per-task=4", "cpus-per-task=1"),

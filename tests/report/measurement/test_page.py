@@ -340,3 +340,12 @@ def test_every_well_stands_at_its_place():
     drawn = {text.get_text(): text.get_position() for text in axes.texts}
     assert drawn == {"0.0": (2, 1), "3.2": (6, 3)}
     assert len(axes.patches) == 3 and axes.get_xlim()[1] == 6.5 and axes.get_ylim()[0] == 3.5
+
+
+def test_the_page_says_by_whose_hands_its_tables_came_to_be(tmp_path, draw_nothing):
+    arguments = make_arguments(make_wells())
+    made = {"hash": "0123456789abcdef" * 4, "workers": 2, "tasks": 1384, "retries": 1}
+    arguments["metrics"]["certificate"] = made
+    page = read(write_measurement_report(tmp_path / "report", **arguments))
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{THIN SPACE}", " ")
+    assert "hash 0123456789abcdef, 2 workers, 1" in text and "384 tasks, 1 retry" in text

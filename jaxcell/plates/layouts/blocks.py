@@ -27,13 +27,15 @@ NAMES = {
     "stimulusugperml": "stimulus_ug_per_ml",
 }  # fmt: skip
 DOSE, STIMULUS = "concentration_um", "stimulus_ug_per_ml"
+# Of a block beside named ones whose own name means nothing here.
+UNREAD = "unread"
 
 
 class Block(NamedTuple):
     """A grid of a sheet, and what it says.
 
     Attributes:
-      name: column of a wells table; '' where its corner says nothing.
+      name: column of a wells table; '' where its corner says nothing, `UNREAD` where others do.
       unit: of doses, as its name says it; '' for none.
       corner: the cell left of column 1 and over row A.
       wells: name of a well -> its cell.
@@ -48,14 +50,14 @@ class Block(NamedTuple):
 
 
 def find_blocks(cells: Cells) -> list[Block]:
-    """The blocks of a sheet whose corners name a column of a wells table, in their order.
+    """The blocks of a sheet whose corners name a column of a wells table, then those unread.
 
-    Where none does, the one block without a name, if all that it holds are conditions.
+    Where none is named, the one block without a name, if all that it holds are conditions.
     """
     found = [block for place in sorted(cells) if (block := _block(cells, place)) is not None]
     named = [block for block in found if block.name]
     if named:
-        return named
+        return named + [block._replace(name=UNREAD) for block in found if not block.name]
     return found if len(found) == 1 and _all_conditions(found[0]) else []
 
 
@@ -67,12 +69,14 @@ def _block(cells: Cells, place: tuple[int, int]) -> Block | None:
         width += 1
     while _text(cells.get((row + height + 1, column))).upper() == row_name(height + 1):
         height += 1
-    if width < 3 or height < 2:
+    if width < 3 or height < 1:
         return None
     # Its name stands in the corner or over it.
     corner = cells[place]
     over = cells.get((row - 1, column))
     name, unit = _meaning(_text(corner)) or _meaning(_text(over)) or ("", "")
+    if height < 2 and not name:  # a named one that breaks off is a fault, any other no block
+        return None
     wells = {
         well_at(down, right): cells.get((row + down, column + right), corner._replace(value=None))
         for down in range(1, height + 1)
@@ -106,13 +110,16 @@ def read_blocks(blocks: list[Block]) -> tuple[list[dict], list[Finding]]:
     A well of which no block says anything is none. Its role is what a block of roles says, else
     what its compound or condition says: `e`, `DMSO`, `Control`, or a sample.
     """
+    left_out = [_unread(block) for block in blocks if block.name == UNREAD]
+    blocks = [block for block in blocks if block.name != UNREAD]
     findings = _wrong_shapes(blocks)
     if findings:
-        return [], findings
+        return [], findings + left_out
     columns: dict[str, dict[str, SheetCell]] = {}
     for block in blocks:
         columns[block.name or "condition"] = dict(block.wells)
     doses, findings = _doses(blocks)
+    findings += left_out
     rows = []
     for well in blocks[0].wells:
         said = {name: column[well] for name, column in columns.items() if _text(column[well])}
@@ -127,13 +134,25 @@ def read_blocks(blocks: list[Block]) -> tuple[list[dict], list[Finding]]:
     return rows, findings
 
 
+def _unread(block: Block) -> Finding:
+    name = _text(block.corner)
+    what = f"the block '{name}' means nothing here" if name else "the block has no name"
+    message = f"{block.corner.name}: {what}"
+    cure = (
+        "know that it is left out, or name it condition, compound, role, stimulus_ug_per_ml, or "
+        "dose with its unit"
+    )
+    return Finding("unread block", "", "", "", message, cure, fatal=False)
+
+
 def _wrong_shapes(blocks: list[Block]) -> list[Finding]:
     findings = []
     names = [block.name for block in blocks]
     for block in blocks:
         height, width = block.size
         if block.size not in PLATE_SIZES:
-            message = f"{block.corner.name}: the block has {height} rows and {width} columns"
+            rows = "1 row" if height == 1 else f"{height} rows"
+            message = f"{block.corner.name}: the block has {rows} and {width} columns"
             cure = "number the columns and letter the rows of the whole plate without a gap"
         elif block.size != blocks[0].size:
             message = f"{block.corner.name}: the block has another size than the first"

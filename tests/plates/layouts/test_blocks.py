@@ -136,6 +136,23 @@ def test_what_blocks_do_not_say_plainly_is_fatal_and_names_the_cell(tmp_path, li
     assert all(finding.path == str(path) for finding in fatal)
 
 
+def test_a_block_that_breaks_off_is_refused_and_not_passed_over(tmp_path):
+    """Doses of row A alone: without them the wells would have none, and no word."""
+    lines = _block("condition", (4, 6), lambda *_: "OVA") + [[]]
+    _write(tmp_path / "P1.csv", lines + _block("dose (nM)", (4, 6), lambda *_: 10)[:2])
+    wells, (finding,) = read_layouts(tmp_path, _images("P1"))
+    assert wells.empty and finding.fatal and "1 row and 6 columns" in finding.message
+    assert "A7" in finding.message
+
+
+def test_a_block_of_another_name_is_said(tmp_path):
+    lines = _block("condition", (4, 6), lambda *_: "OVA") + [[]]
+    _write(tmp_path / "P1.csv", lines + _block("dosis", (4, 6), lambda *_: 10))
+    wells, (note,) = read_layouts(tmp_path, _images("P1"))
+    assert len(wells) == 24 and not note.fatal and note.plate == "P1"
+    assert "'dosis' means nothing here" in note.message and "dose with its unit" in note.cure
+
+
 def test_whose_blocks_they_are(tmp_path):
     lines = _block("condition", (4, 6), lambda *_: "OVA")
     _write(tmp_path / "layout.csv", lines)

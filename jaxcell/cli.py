@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--run", dest="run_flag", default="", help="the run's folder")
     add("--images", default="", help="folder of images, or of plates")
     add("--out", default="", help="folder of the results; default: runs/segmented-IMAGES")
-    add("--pixel-um", type=float, default=0.0, help="edge of a pixel of these images in um")
+    add("--pixel-um", type=float, default=0.0, help=PIXEL)
     add("--views", type=_views, default={}, help="of plates: view that shows each kind of cell")
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)

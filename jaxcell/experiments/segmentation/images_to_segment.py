@@ -1,5 +1,6 @@
 """The images of a folder that a network is to find cells in: single files, or fields of plates."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,8 @@ from urllib.parse import quote
 import numpy as np
 
 from jaxcell.plates.folder import read_plates, require_good
-from jaxcell.plates.images import THREADS, read_view
+from jaxcell.plates.images import THREADS, read_view, reader_of
+from jaxcell.plates.pixels import one_size
 from jaxcell.plates.readers.grey import SUFFIXES, read_grey
 from jaxcell.plates.readers.labels import ENDINGS
 from jaxcell.plates.readers.tiff import BadImage
@@ -24,11 +26,13 @@ class Image(NamedTuple):
       name: path from the folder without its ending, or of a field `PLATE/B02_f1`.
       paths: its file, or one a view.
       plate: whether it is a field of a plate.
+      pixel_um: edge of a pixel as its files say it; NaN where they do not.
     """
 
     name: str
     paths: tuple[Path, ...]
     plate: bool
+    pixel_um: float
 
     def read(self) -> np.ndarray:
         """Its counts, uint8 or uint16 [H, W, C].
@@ -83,6 +87,24 @@ def find_images(
     return sorted(found)
 
 
+def own_pixel_um(images: Sequence[Image]) -> float:
+    """Edge of a pixel in um as the files say it; NaN where none does.
+
+    Raises:
+      ValueError: they say different sizes; names two images.
+    """
+    known = sorted((image.pixel_um, image.name) for image in images if image.pixel_um > 0)
+    if not known:
+        return math.nan
+    (least, one), (most, other) = known[0], known[-1]
+    if not one_size([least, most]):
+        raise ValueError(
+            f"the pixels of {one} are of {least:g} µm, those of {other} of {most:g} µm: give those "
+            "of one size as a folder of their own, or say by --pixel-um what holds for all"
+        )
+    return least
+
+
 def check_readable(images: Sequence[Image]) -> dict[str, str]:
     """Reads every image and says what is wrong with those that cannot be used: name -> sentence."""
 
@@ -114,10 +136,20 @@ def _files(folder: Path, out: Path) -> list[Image]:
         ]
     stems = {path.with_name(_stem(path)) for path in paths}
     return [
-        Image(path.relative_to(folder).with_name(_stem(path)).as_posix(), (path,), False)
+        Image(
+            path.relative_to(folder).with_name(_stem(path)).as_posix(), (path,), False,
+            _said_by(path),
+        )
         for path in paths
         if not _is_labels(path.with_name(_stem(path)), stems)
-    ]
+    ]  # fmt: skip
+
+
+def _said_by(path: Path) -> float:
+    try:
+        return reader_of(path).read_header(path).pixel_um
+    except BadImage:
+        return math.nan  # said when the image is read
 
 
 def _stem(path: Path) -> str:
@@ -141,7 +173,9 @@ def _fields(folder: Path, kinds: Sequence[str], views: Mapping[str, str]) -> lis
     if lacking := [kind for kind in kinds if kind not in paths]:
         raise ValueError(f"{folder} has no view that shows {lacking[0]}: name it by --views")
     paths = paths.dropna()
+    sizes = rows.groupby(["plate", "well", "field"])["pixel_um"].first()
     return [
-        Image(f"{quote(plate, safe=' ')}/{well}_f{field}", tuple(map(Path, own)), True)
+        Image(f"{quote(plate, safe=' ')}/{well}_f{field}", tuple(map(Path, own)), True,
+              float(sizes[plate, well, field]))
         for (plate, well, field), own in zip(paths.index, paths[list(kinds)].to_numpy())
-    ]
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,12 @@ from tqdm import tqdm
 from jaxcell.cells.kinds import kind_called
 from jaxcell.experiments.measurement.kept_wells import network_of
 from jaxcell.experiments.measurement.label_images import write_label_image
-from jaxcell.experiments.segmentation.images_to_segment import Image, check_readable, find_images
+from jaxcell.experiments.segmentation.images_to_segment import (
+    Image,
+    check_readable,
+    find_images,
+    own_pixel_um,
+)
 from jaxcell.inference.segmenter import Segmenter, load, segment
 from jaxcell.measures.field import percent
 from jaxcell.measures.morphology import measure_cells
@@ -57,7 +63,8 @@ def segment_folder(
       run: a trained segmentation.
       folder: of the images, see `find_images`.
       out: of the results; created, or one that the same command began.
-      pixel_um: width of the images' pixels; 0: that of the images that the run learnt from.
+      pixel_um: width of the images' pixels; 0: as their files say, else that of the images that the
+        run learnt from.
       views: kind of cell -> view that shows it, of plates.
       skip: whether images that cannot be used are left out and listed.
 
@@ -78,7 +85,7 @@ def segment_folder(
     bad = check_readable(images)
     if bad and not skip:
         raise ValueError("\n".join([f"{len(bad)} image(s) cannot be used:", *bad.values()]))
-    pixel_um = pixel_um or segmenter.pixel_um
+    pixel_um, origin = _pixel(images, pixel_um, segmenter.pixel_um)
     settings = {"experiment": "segmented", "network": network_of(run), "pixel_um": pixel_um}
     settings["views"] = dict(chosen)
     check_claim(out, IDENTITY, settings, "other settings")
@@ -98,8 +105,20 @@ def segment_folder(
         write_csv(out / "images.csv", rows)
         write_csv(out / "cells.csv", cells)
     return closing_table(
-        _lines(segmenter, rows, cells, bad, pixel_um, out), None, time.monotonic() - began
+        _lines(segmenter, rows, cells, bad, f"pixels of {pixel_um:g} µm, {origin}", out),
+        None,
+        time.monotonic() - began,
     )
+
+
+def _pixel(images: Sequence[Image], asked_um: float, run_um: float) -> tuple[float, str]:
+    """Edge of the images' pixels in um, and who says so; 0 where nobody asked for one."""
+    if asked_um:
+        return asked_um, "as --pixel-um says"
+    own = own_pixel_um(images)
+    if math.isnan(own):
+        return run_um, "as the run's; --pixel-um says others"
+    return own, "as the files say"
 
 
 def _keep_or_segment(
@@ -190,12 +209,10 @@ def _lines(
     rows: pd.DataFrame,
     cells: pd.DataFrame,
     bad: Mapping[str, str],
-    pixel_um: float,
+    pixels: str,
     out: Path,
 ) -> dict[str, str]:
-    lines = {"images": f"{rows['image'].nunique():,}, pixels of {pixel_um:g} µm"}
-    if pixel_um == segmenter.pixel_um:
-        lines["images"] += ", as the run's; --pixel-um says others"
+    lines = {"images": f"{rows['image'].nunique():,}, {pixels}"}
     for kind, learnt in zip(segmenter.kinds, segmenter.diameters_um or (0.0,) * len(rows)):
         own = cells[cells["kind"] == kind]["equivalent_diameter_um"]
         text = f"{len(own):,}"

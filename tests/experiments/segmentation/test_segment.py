@@ -67,6 +67,35 @@ def test_labels_and_tables_are_what_the_network_finds(run, folder, tmp_path):
     assert f"{len(cells)}" in said and "0.65 µm, as the run's" in said
 
 
+def _said(folder, *sizes_um):
+    """Eight images whose files say how wide their pixels are, each size in turn."""
+    folder.mkdir()
+    for number in range(8):
+        image = np.random.default_rng(number).integers(20, 110, (64, 64), np.uint8)
+        resolution = (1e4 / sizes_um[number % len(sizes_um)],) * 2
+        tifffile.imwrite(
+            folder / f"{number}.tif", image, resolution=resolution, resolutionunit="CENTIMETER"
+        )
+    return folder
+
+
+def test_pixels_are_as_wide_as_the_files_say_unless_a_person_says_otherwise(run, tmp_path):
+    root, _, segmenter = run
+    folder = _said(tmp_path / "images", 1.3)
+    said = segment_folder(root / "run", folder, tmp_path / "out")
+    assert "pixels of 1.3 µm, as the files say" in said
+    image = tifffile.imread(folder / "0.tif")[..., None]
+    labels = tifffile.imread(tmp_path / "out" / "labels" / "0_labels.tif")
+    np.testing.assert_array_equal(labels, segment(segmenter, image, 1.3)[..., 0])
+    said = segment_folder(root / "run", folder, tmp_path / "given", pixel_um=0.65)
+    assert "pixels of 0.65 µm, as --pixel-um says" in said
+    labels = tifffile.imread(tmp_path / "given" / "labels" / "0_labels.tif")
+    np.testing.assert_array_equal(labels, segment(segmenter, image)[..., 0])
+    two = _said(tmp_path / "two", 0.5, 1.0)
+    with pytest.raises(ValueError, match="of 0 are of 0.5 µm, those of 7 of 1 µm"):
+        segment_folder(root / "run", two, tmp_path / "none")
+
+
 def _f1(segmenter, images, truth, pixel_um=None):
     matches = [
         detection.match(labels, segment(segmenter, image[..., None], pixel_um)[..., 0])

@@ -25,10 +25,13 @@ from jaxcell.plates.readers.planes import (
     projected,
     sizes_of,
 )
+from jaxcell.storage import content
 
 # tifffile reports a damaged file line by line; here it becomes one finding.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 SUFFIXES = (".tif", ".tiff")
+# How files end that may be one of a set, and how its metadata names the others.
+SETS, NAMED = (".ome.tif", ".ome.tiff"), re.compile(r'FileName="([^"]+)"')
 # TIFF 6.0, section 8, PhotometricInterpretation: 0 is imaged as white.
 MIN_IS_WHITE = 0
 
@@ -73,6 +76,17 @@ def sample(path: Path | str, plane: Plane, rows: int) -> np.ndarray | None:
         return _bright(np.array(view[:: max(1, page.shape[0] // rows)]), page)
 
     return _opened(path, read)
+
+
+def digest(path: Path) -> str:
+    """Digest of a file's content and, of a set of OME-TIFF, of all files that hold its image."""
+    if not path.name.lower().endswith(SETS):
+        return content.digest(path)
+    metadata = _opened(path, lambda file: file.ome_metadata) or ""
+    # Of the first image, the only one that is read.
+    named = {path.with_name(name) for name in NAMED.findall(metadata.partition("</Image>")[0])}
+    files = sorted(file for file in named | {path} if file.is_file())
+    return " ".join(map(content.digest, files))
 
 
 def _opened(path: Path | str, act: Callable[[tifffile.TiffFile], Any]) -> Any:
@@ -195,7 +209,7 @@ def _checked(pages: list, file: tifffile.TiffFile) -> list:
     """Pages, all of which are there: tifffile reads one that is not as zeros."""
     there = [page for page in pages if page is not None]
     if len(there) < len(pages) or not there:
-        named = set(re.findall(r'FileName="([^"]+)"', file.ome_metadata or ""))
+        named = set(NAMED.findall(file.ome_metadata or ""))
         gone = sorted(name for name in named if not Path(file.filehandle.dirname, name).exists())
         if gone:
             more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""

@@ -6,7 +6,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from jaxcell.plates.images import check_images, image_shape, inspect_images, read_view
+from jaxcell.plates.images import (
+    check_images,
+    fingerprint,
+    image_shape,
+    inspect_images,
+    read_view,
+)
 from jaxcell.plates.readers import tiff
 from jaxcell.plates.readers.planes import BadImage
 
@@ -119,6 +125,19 @@ def test_a_set_of_files_by_uuid_and_one_that_is_gone(tmp_path):
     for channel in (1, 2):
         with pytest.raises(BadImage, match="lacks c1.ome.tif"):
             read_view(f"{path}#channel={channel}")
+
+
+def test_an_image_of_a_set_is_known_by_the_file_that_holds_it(tmp_path):
+    """Else what was measured once would stand for another image."""
+    path = _parts(tmp_path)
+    before = {channel: fingerprint(f"{path}#channel={channel}") for channel in (1, 2)}
+    assert before[1] != before[2]
+    # It is the same image, whichever file of the set names it.
+    (finding,) = check_images(_one(f"{path}#channel=2", f"{tmp_path / 'c1.ome.tif'}#channel=2"))
+    assert finding.problem == "same image"
+    other = tmp_path / "c1.ome.tif"
+    other.write_bytes(other.read_bytes() + b"\0")
+    assert fingerprint(f"{path}#channel=2") != before[2]
 
 
 def test_min_is_white_is_turned_and_said(tmp_path):

@@ -84,5 +84,5 @@ def first_file(path: Path | str) -> Path:
 
 
 def anchored(files: Iterable[str], folder: Path) -> tuple[str, ...]:
-    """Files as absolute paths, those without a folder of their own counted from `folder`."""
-    return tuple(str((folder / file.strip()).absolute()) for file in files)
+    """Files as absolute paths without `..`, relative ones counted from `folder`."""
+    return tuple(os.path.abspath(folder / file.strip()) for file in files)

@@ -279,7 +279,7 @@ def _image_row(row: dict[str, str], folder: Path) -> dict:
         "field": int(row["field"]),
         "view": _required(row, "view"),
         "path": str(Address(files, plane_of(row))),
-        "labels": row.get("labels") and str((folder / row["labels"]).absolute()) or "",
+        "labels": os.path.abspath(folder / row["labels"]) if row.get("labels") else "",
         **{name: _length(row.get(name, ""), name) for name in PLACE_COLUMNS},
     }
 

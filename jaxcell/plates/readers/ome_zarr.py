@@ -244,5 +244,5 @@ def _opened(folder: Path) -> Any:
     import tensorstore
 
     driver = "zarr3" if (folder / "zarr.json").is_file() else "zarr"
-    store = {"driver": "file", "path": str(folder)}
+    store = {"driver": "file", "path": str(folder.resolve())}  # `..` is none to tensorstore
     return tensorstore.open({"driver": driver, "kvstore": store}, open=True, read=True).result()

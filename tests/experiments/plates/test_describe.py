@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from vendor_plates import planes, write_opera
+from vendor_plates import planes, write_cq1, write_incell, write_ome_zarr, write_opera
 
 from jaxcell.experiments.plates.describe import describe_plates
 from jaxcell.plates.folder import read_plates
@@ -101,6 +101,23 @@ def test_stacks_of_channels_and_names_with_a_well(tmp_path):
     np.testing.assert_array_equal(
         read_view(rows["H12", "dendritic_cell"]), counts["H12"][1].astype(np.uint16) * 16
     )
+
+
+@pytest.mark.parametrize("write", [write_ome_zarr, write_incell, write_cq1])
+def test_tables_beside_the_folder_are_read_from_anywhere(tmp_path, monkeypatch, write):
+    """Paths with `..`, in the table and in the name of the folder."""
+    some = planes()
+    write(tmp_path / "raw", some)
+    _describe(tmp_path / "raw", tmp_path / "deep" / "tables", condition="OVA")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for folder in ("../deep/tables", "../raw"):
+        plates = read_plates(Path(folder), VIEWS, condition="OVA")
+        assert not [finding for finding in plates.findings if finding.fatal]
+        rows = plates.images.set_index(["well", "field", "role"])["path"]
+        for plane in some:
+            path = rows[plane.well, plane.field, list(VIEWS)[plane.channel - 1]]
+            np.testing.assert_array_equal(read_view(path), plane.counts)
 
 
 @pytest.mark.parametrize("ome", [False, True])

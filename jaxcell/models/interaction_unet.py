@@ -61,22 +61,32 @@ class InteractionUNet(nn.Module):
     sees = "counts"  # what of a batch it is shown
 
     def __call__(self, counts: Array, train: bool = False) -> Array:
-        """Counts [B, H, W, 2] -> the target in percent, float32 [B]."""
+        """Counts [B, H, W, 2] -> the target in percent, float32 [B], by a single look."""
         del train
         return share(expected_amounts(*self.logits(counts)), self.target)
 
     def amounts(self, counts: Array) -> tuple[Array, Array]:
-        """Counts [B, H, W, 2] -> amounts that are expected, float32 [B, 6], as `AMOUNTS`, and how
-        unsure of them the pixels are, `doubt`, float32 [B]."""
-        pixels, centres = self.logits(counts)
-        return expected_amounts(pixels, centres), doubt(pixels)
+        """Counts [B, H, W, 2], H equal to W -> amounts that are expected, float32 [B, 6], as
+        `AMOUNTS`, and how unsure of them the pixels are, `doubt`, float32 [B].
+
+        Means of two looks, at the patch and at its mirror image, whose errors differ.
+        """
+        looks = [self.logits(seen) for seen in (counts, mirrored(counts))]
+        amounts = [expected_amounts(*look) for look in looks]
+        doubts = [doubt(pixels) for pixels, _ in looks]
+        return (amounts[0] + amounts[1]) / 2, (doubts[0] + doubts[1]) / 2
 
     def labels(self, counts: Array) -> Array:
-        """Counts [B, H, W, 2] -> what each pixel most probably shows, uint8 [B, H, W]: 0 nothing,
-        1 a T cell, 2 a dendritic cell, 3 both."""
+        """Counts [B, H, W, 2], H equal to W -> what each pixel most probably shows by both looks,
+        uint8 [B, H, W]: 0 nothing, 1 a T cell, 2 a dendritic cell, 3 both."""
+        chances = self._chances(counts) + mirrored(self._chances(mirrored(counts)))
+        return jnp.argmax(chances, axis=-1).astype(jnp.uint8)
+
+    def _chances(self, counts: Array) -> Array:
+        """Counts [B, H, W, 2] -> probability of each class by one look, float32 [B, H, W, 4]."""
         pixels, _ = self.logits(counts)
-        likeliest = jnp.argmax(pixels, axis=-2).astype(jnp.uint8)
-        return depth_to_space(likeliest, SQUARE)[..., 0]
+        chances = jnp.swapaxes(jax.nn.softmax(pixels, axis=-2), -1, -2)
+        return depth_to_space(chances.reshape(*chances.shape[:3], -1), SQUARE)
 
     @nn.compact
     def logits(self, counts: Array) -> tuple[Array, Array]:
@@ -109,6 +119,11 @@ class InteractionUNet(nn.Module):
         x = Conv(pixels + CENTRES, (1, 1), rest, self.dtype)(nn.relu(x)).astype(jnp.float32)
         shown = x[..., :pixels].reshape(*x.shape[:3], CLASSES, SQUARE**2)
         return shown + jnp.array(USUAL)[None, None, None, :, None], x[..., pixels:] - 3.0
+
+
+def mirrored(image: Array) -> Array:
+    """Images [B, H, W, C] at their second diagonal, [B, W, H, C]; its own inverse."""
+    return jnp.swapaxes(image[:, ::-1, ::-1], 1, 2)
 
 
 def relative(counts: Array) -> Array:

@@ -12,6 +12,7 @@ from jaxcell.models.interaction_unet import (
     InteractionUNet,
     doubt,
     expected_amounts,
+    mirrored,
     relative,
     share,
 )
@@ -108,10 +109,33 @@ def test_every_parameter_learns_and_the_loss_of_the_truth_is_least():
 def test_labels_are_where_the_pixels_are():
     class Known(InteractionUNet):
         def logits(self, counts):
-            return _certain(_truth_map())
+            # What is seen of the mirror image is the mirror image of the truth.
+            turned = bool((counts == mirrored(_counts())).all())
+            return _certain(np.asarray(_turned(_truth_map())) if turned else _truth_map())
 
     labels = Known().apply({}, _counts(), method="labels")
     assert np.array_equal(labels[0], _truth_map() & 3)
+
+
+def _turned(truth_map):
+    return mirrored(truth_map[None, ..., None])[0, ..., 0]
+
+
+def test_a_patch_and_its_mirror_image_are_answered_alike():
+    counts, model = _counts(), InteractionUNet(features=(8, 8))
+    params = model.init(jax.random.key(0), counts)
+    ours, others = (
+        model.apply(params, each, method="amounts") for each in (counts, mirrored(counts))
+    )
+    for one, other in zip(ours, others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    # Which a single look does not.
+    one, other = (model.apply(params, each) for each in (counts, mirrored(counts)))
+    assert abs(one - other) > 1e-4 * abs(one)
+    labels, turned = (
+        model.apply(params, each, method="labels") for each in (counts, mirrored(counts))
+    )
+    assert (labels == mirrored(turned[..., None])[..., 0]).mean() > 0.999
 
 
 def test_the_doubt_is_the_variance_of_shared_pixels_over_those_of_cells():

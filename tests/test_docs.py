@@ -42,6 +42,10 @@ def test_every_setting_and_config_that_a_page_names_exists(page):
     named |= set(re.findall(r"`((?:plates|dataset|training|evaluation|machine)\.[a-z_.]+)`", text))
     # Modules of the package stand in backticks too.
     named = {name for name in named if not _module(name).exists()}
+    # Of kinds of cells there are any.
+    of_kinds = {name for name in named if name.startswith("kinds.")}
+    assert {name.rpartition(".")[2] for name in of_kinds} <= set(settings.OF_A_KIND)
+    named -= of_kinds
     assert not named - _settings()
     assert not set(re.findall(r"--config[ =]([a-z_]+)\b", text)) - set(settings.names())
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from ml_collections import ConfigDict
+from threadpoolctl import threadpool_limits
 
 from jaxcell.cells.kinds import Population
 from jaxcell.configs import ranges
@@ -151,7 +152,9 @@ def measure(well: Well, *, pairs: Sequence[str] = (), **settings: float | str | 
     else:
         made = trained.stat().st_mtime_ns if trained.exists() else 0
         find = _cell_finder(config.to_json(), made)
-    measures, cells, _, labels = measure_one_well(config, fields, flat={}, find=find)
+    # One thread adds up in one order: the same as the command, to the last digit.
+    with threadpool_limits(1, "blas"):
+        measures, cells, _, labels = measure_one_well(config, fields, flat={}, find=find)
     words = quantities(config.measurement.contact_um, config.measurement.near_um, population)
     series = pd.Series(
         {name: measures[name] for name in words}, dtype=float, name=f"{well.plate} {well.name}"

@@ -174,11 +174,12 @@ def test_scaling_is_min_max_above_the_median_of_a_camera_of_any_counts():
 
 def test_masked_cells_are_scaled_from_their_darkest_pixel():
     patches = np.stack([_patch(5)])
-    patches[0, 22:26, 22:26] = 900
-    masked = remove_background(patches, label(patches)["masks"])
+    masks = label(patches)["masks"]
+    patches[0, 22:26, 22:26] = 900  # in the T cell, beside the dendritic cell
+    masked = remove_background(patches, masks)
     scaled = np.asarray(scale(jnp.asarray(masked)))
     np.testing.assert_array_equal(scaled[0, 22:26, 22:26, 0], 0)
-    assert scaled.max() == 1 and np.count_nonzero(scaled[..., 0]) == 84
+    assert scaled[..., 0].max() == 1 and np.count_nonzero(scaled[..., 0]) == 84
     more = np.where(masked, masked + np.uint16(1000), masked)
     np.testing.assert_allclose(scale(jnp.asarray(more)), scaled, atol=1e-6)
 
@@ -197,7 +198,7 @@ def test_scaled_patches_stay_within_0_and_1_however_they_are_compiled():
 
     @jax.jit
     def scaled_with_entropy(counts):
-        image = scale(counts)
+        image = scale(counts, STUDY)
         return image, entropy_floor(image)
 
     image, floor = scaled_with_entropy(counts)

@@ -132,6 +132,8 @@ def _save_figure(path: Path, draw: Callable[[], Figure]) -> dict[str, str]:
         figure.set_layout_engine("none")
         figure.savefig(png, dpi=FIGURE_DPI)
         figure.savefig(svg, dpi=FIGURE_DPI, metadata={"Date": None})
+    except OSError:  # A disk that is full is no fault of a figure, and others would not fit either.
+        raise
     except Exception as error:  # One figure that cannot be drawn must not cost the rest.
         logging.getLogger(__name__).warning("figure %s: %s", path.name, error, exc_info=True)
         return {"failure": f"This figure could not be drawn: {error}"}

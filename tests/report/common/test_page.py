@@ -1,5 +1,6 @@
 """A page is whole or not there, and says what made it and whether its plates were simulated."""
 
+import errno
 import json
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from jaxcell.analysis.conditions import conditions, of_shown, shown_conditions
 from jaxcell.report.common import page as writer
 from jaxcell.report.common import style
 from jaxcell.report.common.page import save_figures
@@ -71,6 +73,30 @@ def test_what_fails_leaves_the_earlier_report_as_it_was(write, tmp_path):
     write(title="Third")
     assert "Third" in page.read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_disk_that_fills_while_a_figure_is_drawn_ends_the_report(write, monkeypatch):
+    page = write()
+
+    def full(self, *given, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(title="Second", figures={"empty": lambda: Figure()})
+    assert "A page" in page.read_text(encoding="utf-8")
+
+
+def test_very_many_conditions_are_said_not_to_be_drawn_all(write):
+    names = [f"condition {number:03d}" for number in range(500)] + ["OVA", "condition 499"]
+    table = pd.DataFrame({"condition": names})
+    shown = shown_conditions(table)
+    assert len(shown) == 24 and {"OVA", "condition 499"} <= set(shown)
+    assert shown == [name for name in conditions(table) if name in shown]
+    assert set(of_shown(table)["condition"]) == set(shown)
+    page = write(not_drawn=writer.on_shown(table))
+    assert "Figures show 24 of 501 conditions" in page.read_text(encoding="utf-8")
+    assert writer.on_shown(table.head(20)) == ""
 
 
 def test_a_folder_that_is_no_report_is_left_alone(write, tmp_path):

@@ -59,8 +59,9 @@ def _plate(plate: str, images: pd.DataFrame, seen: Overview) -> str:
     """A paragraph on a plate."""
     fields = images.groupby("well")["field"].nunique()
     few, many = fields.min(), fields.max()
-    sizes = images.groupby(["height", "width"]).size()
-    kinds = ", ".join(sorted(set(images["kind"])))
+    readable = images[images["height"] > 0]
+    sizes = readable.groupby(["height", "width"]).size()
+    kinds = ", ".join(sorted(set(readable["kind"])))
     pixels = sorted(images["pixel_um"].dropna().round(4).unique())
     views = images.groupby("view").size()
     said = {
@@ -69,7 +70,9 @@ def _plate(plate: str, images: pd.DataFrame, seen: Overview) -> str:
         "fields": f"{few} a well" if few == many else f"{few} to {many} a well",
         "views": ", ".join(f"{view} ({number})" for view, number in views.items()),
         "pixels": ", ".join(f"{height} x {width}" for height, width in sizes.index)
-        + f", {kinds}, up to {images['highest'].max():,} counts",
+        + f", {kinds}, up to {readable['highest'].max():,} counts"
+        if len(readable)
+        else "no image can be read",
         "pixel size": ", ".join(f"{pixel:g} µm" for pixel in pixels) or "not said by the files",
         "layout": f"{count((seen.wells['plate'] == plate).sum(), 'well')} described",
     }

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,11 +55,11 @@ class Image(NamedTuple):
 
 
 def read_plate(group: Path) -> tuple[list[dict], list[Finding]]:
-    """Rows of the images of a plate, a row a plane; nothing of a group that is no plate."""
+    """Rows of the images of a plate, a row a plane; of any other image a note alone."""
     try:
         about = _attributes(group)
         if "plate" not in about:
-            return [], []
+            return [], [_no_plate(group)] if "multiscales" in about else []
         plate: Any = _validated(about).plate
         name = plate.name or group.name.removesuffix(".zarr").removesuffix(".ome")
         rows, lacking = [], []
@@ -74,6 +75,15 @@ def read_plate(group: Path) -> tuple[list[dict], list[Finding]]:
         return [], [damaged(_metadata_file(group) or group, why)]
     findings = [without_images(name, lacking, group)] if lacking else []
     return rows, findings
+
+
+def _no_plate(group: Path) -> Finding:
+    file = _metadata_file(group) or group
+    message = f"{group.name} is an image of OME-Zarr and no plate, and is left out"
+    cure = (
+        f"list it in images.csv, with the path {group.name}/{file.name}, if it belongs to a plate"
+    )
+    return Finding("unknown file name", "", "", str(file), message, cure, fatal=False)
 
 
 def _well_rows(group: Path) -> list[dict]:
@@ -235,7 +245,10 @@ def _validated(about: dict[str, Any]) -> Any:
     """The same as yaozarrs' model of its version; ValueError where it breaks the specification."""
     import yaozarrs  # a second to import, and few plates are of this kind
 
-    return yaozarrs.validate_ome_object(about)
+    with warnings.catch_warnings():
+        # It warns of names such as `field_0`, which are read all the same.
+        warnings.simplefilter("ignore")
+        return yaozarrs.validate_ome_object(about)
 
 
 @lru_cache(maxsize=256)

@@ -28,6 +28,17 @@ def test_it_says_what_it_sees(tmp_path):
         assert words in said
 
 
+def test_images_that_cannot_be_read_have_no_size(tmp_path):
+    write_opera(tmp_path, planes())
+    paths = sorted(tmp_path.rglob("*.tiff"))
+    paths[0].write_bytes(paths[0].read_bytes()[:-10])  # its heading is whole
+    said = _describe(tmp_path)
+    assert "pixels      20 x 30, 24 x 30, uint16, up to" in said and "truncated" in said
+    for path in paths[1:]:
+        path.write_bytes(path.read_bytes()[:-10])
+    assert "no image can be read" in _describe(tmp_path)
+
+
 def test_its_tables_are_read_as_the_folder_is(tmp_path):
     some = planes(z=3)
     write_opera(tmp_path / "raw", some)

@@ -352,3 +352,27 @@ def test_acquisitions_of_a_well_do_not_pass_for_its_fields(tmp_path):
     images, (finding,) = find_images(tmp_path)
     assert images.empty and finding.fatal and "well B/2 has 2 acquisitions" in finding.message
     assert "images.csv" in finding.cure
+
+
+def test_an_image_of_ome_zarr_that_is_no_plate_is_said(tmp_path):
+    group = vendor.write_ome_zarr(tmp_path / "raw", planes())
+    shutil.copytree(group / "B" / "2" / "0", tmp_path / "alone" / "one.zarr")
+    images, (note,) = find_images(tmp_path / "alone")
+    assert images.empty and not note.fatal and "one.zarr/zarr.json" in note.cure
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_of_fields_beyond_the_specification_are_read_without_a_warning(tmp_path):
+    some = planes()
+    group = vendor.write_ome_zarr(tmp_path, some)
+    for well in ("B/2", "C/11"):
+        (group / well / "0").rename(group / well / "field_0")
+
+    def change(ome):
+        for image in ome.get("well", {}).get("images", ()):
+            image["path"] = image["path"].replace("0", "field_0")
+
+    _described_anew(group, change)
+    images, findings = find_images(tmp_path)
+    assert not findings
+    _check(images, _expected(some))

@@ -1,10 +1,12 @@
 """A disk that fills, or may not be written to: one sentence, and what was there stays."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from every_command import COMMANDS, prepare, start_command
 from tiny_plates import SETTINGS, finish, start
 
 from jaxcell.simulator.plates import simulate_plates
@@ -61,6 +63,50 @@ def test_a_disk_that_fills_at_any_stage_is_one_sentence_and_goes_on_once_there_i
     (folder / "filler").unlink()
     finish(_train(folder, **settings), 900)
     assert (folder / "run" / "report" / "index.html").exists()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """What the commands take, on a disk with room."""
+    home = tmp_path_factory.mktemp("full")
+    prepare(home)
+    return home
+
+
+def _home_on(disk: Path, home: Path, name: str) -> Path:
+    """The same on a small disk: what a command writes beside is copied, the rest lies elsewhere."""
+    beside = {"evaluate": "made-train", "evaluate plates": "made-train", "score": "made-label"}
+    for path in home.iterdir():
+        if path.name == beside.get(name):
+            shutil.copytree(path, disk / path.name)
+        elif path.name == "plates" or path.name.startswith("made-"):
+            (disk / path.name).symlink_to(path)
+    return disk
+
+
+@pytest.mark.parametrize("left", [0.2, 1.3, 3])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_that_a_disk_is_full_and_ends_once_there_is_room(disk, home, name, left):
+    folder = _home_on(disk(40 if name.startswith("evaluate") else 20), home, name)
+    filler = folder / "filler"
+    with filler.open("wb") as file:
+        file.write(bytes(shutil.disk_usage(folder).free - int(left * 1e6)))
+    process = start_command(name, folder, folder / "out")
+    output, errors = process.communicate(timeout=900)
+    assert "Traceback" not in errors, errors
+    if process.returncode:
+        assert "is full" in errors or " left and " in errors, errors
+    filler.unlink()
+    if not (name in ("plates", "label") and not process.returncode):  # are never replaced
+        finish(start_command(name, folder, folder / "out"), 900)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_that_a_disk_may_not_be_written_to(disk, home, name):
+    folder = _home_on(disk(40 if name.startswith("evaluate") else 20), home, name)
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    said = _said(start_command(name, folder, folder / "out"))
+    assert "may not be" in said, said
 
 
 def test_a_disk_that_may_not_be_written_to_is_said_before_anything_is_computed(disk, tmp_path):

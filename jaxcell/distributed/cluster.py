@@ -131,7 +131,7 @@ def _given(job: Job) -> _Given:
 
 def _require_fit(client: Any, given: _Given) -> None:
     """Asks all workers that are there, and waits until there is one."""
-    if not client.scheduler_info(n_workers=-1)["workers"]:
+    if not client.scheduler_info()["workers"]:
         print("waiting for the first worker of the cluster", file=sys.stderr, flush=True)
         client.wait_for_workers(1)
     answers = client.run(_unfit, given, on_error="return")
@@ -220,7 +220,8 @@ def _do_all(
             if tries[number] < TRIES:
                 tries[number], retries = tries[number] + 1, retries + 1
                 key = (f"{group}-{tries[number]}", number)
-                completed.add(client.submit(_do, items[number], given=shared, key=key, pure=False))
+                # With what it needs: what all share may be what was lost.
+                completed.add(client.submit(_do, items[number], given=given, key=key, pure=False))
             else:
                 failures[number] = Failure(names[number], error)
                 bar.update()
@@ -237,11 +238,13 @@ def _error(future: Any, client: Any) -> str:
     """
     from distributed import KilledWorker
 
-    if future.status != "error":  # cancelled or lost, with the scheduler
+    if client.status != "running":
         raise ValueError(
             f"the Dask scheduler at {client.scheduler.address} does not answer any more: what was "
             "finished is kept; start it and then the same command again"
         )
+    if future.status != "error":  # which happens where many workers are lost at once
+        return "the scheduler forgot it"
     error = future.exception()
     if isinstance(error, UnfitWorker):
         raise error
@@ -254,7 +257,9 @@ def _lost(client: Any, began: float, token: str) -> tuple[int, int]:
     """Workers lost since a time, and how many of our tasks they had begun."""
     lost = tasks = 0
     for when, event in client.get_events("all"):
-        if when >= began and event.get("action") == "remove-worker" and not event["expected"]:
+        if when < began or event.get("action") != "remove-worker":
+            continue
+        if not event.get("expected", False):
             lost += 1
             tasks += sum(token in str(key) for key in event["processing-tasks"])
     return lost, tasks

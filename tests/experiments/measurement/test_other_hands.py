@@ -188,4 +188,5 @@ def test_fifty_kills_at_random_and_any_number_of_workers_give_one_hash(tmp_path,
         found = _same(tmp_path / "alone", out)
         assert len(list((out / "kills").iterdir())) == limit
         assert found["lost_workers"] >= limit - 1  # the last may come when all is done
-        assert found["failed"] == 0 and found["tasks"] == 24
+        # A well that was whole when its worker was killed is found by the next.
+        assert found["failed"] == 0 and found["tasks"] + found["calls"][0]["found"] == 24

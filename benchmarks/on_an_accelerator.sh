@@ -13,9 +13,10 @@ OUT=${1:?"a new folder for the results"}
 PYTHON=${PYTHON:-python3}
 mkdir -p "$(dirname "$OUT")" && mkdir "$OUT" || exit 1
 if [ "${SMALL:-}" ]; then
-  batch=4 few="--repeats=1" study="--patches=32 --epochs=1" seeds=2 wells="--wells=4"
+  batch=4 few="--repeats=1" study="--patches=128 --epochs=1" seeds=2 wells="--wells=4"
   demo="--config.plates.simulate.rows=6 --config.plates.simulate.field_size=384
-    --config.training.autoencoder.epochs=1 --config.training.regressor.epochs=1"
+    --config.training.autoencoder.epochs=1 --config.training.autoencoder.optimizer.warmup_steps=2
+    --config.training.regressor.epochs=1 --config.training.regressor.optimizer.warmup_steps=2"
 else
   batch=256 few="" study="" seeds=5 wells="" demo=""
 fi

@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.timing import arguments, keep
 from jaxcell.analysis.scores import detection
-from jaxcell.dataset.fields import resampled
+from jaxcell.cells.resampling import nearest, resampled
 from jaxcell.experiments.segmentation.evaluate import baselines
 from jaxcell.experiments.segmentation.train import read_fields
 from jaxcell.inference.segmenter import load, segment
@@ -30,11 +30,7 @@ def shown(image: np.ndarray, labels: np.ndarray, zoom: float) -> tuple[np.ndarra
     if zoom == 1:
         return image, labels
     large = resampled(image, zoom).astype(image.dtype)
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(int)
-        for new, old in zip(large.shape[:2], labels.shape)
-    )
-    return large, labels[np.ix_(rows, columns)]
+    return large, nearest(labels, large.shape[:2])
 
 
 def scored(run: Path) -> Iterator[dict[str, Any]]:

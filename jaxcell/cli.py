@@ -31,6 +31,8 @@ PIXEL = "edge of a pixel of these images in um, where the files do not say it or
 SCHEDULER = "address of a Dask scheduler whose workers do the work"
 SCHEDULER_FILE = "the file that dask scheduler --scheduler-file wrote, in place of it"
 SHARD = "i/n: do the i-th of n shares; n calls on a shared disk, then one without, which collects"
+PROCESSES = "how many train together, each started by this command, or slurm: as srun says"
+COORDINATOR = "where process 0 can be reached: a free port of its machine"
 REREAD = "read every image again, also those whose size and times are unchanged"
 CONDITION = "condition of wells that no layout describes"
 
@@ -60,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 from jaxcell.storage import content
 
                 content.forget()
-            print(options.run(options, changes))
+            if said := options.run(options, changes):
+                print(said)
     except Exception as error:
         said = faults.sentence(error, _written_to(options))
         if said is None and not isinstance(error, SAID):
@@ -117,6 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--views", type=_views, default={}, help=VIEWS)
     add("--skip", action="store_true", help=SKIP)
     add("--reread", action="store_true", help=REREAD)
+    add("--processes", default="", metavar="N|slurm", help=PROCESSES)
+    add("--process", default="", metavar="I", help="which of them this one is, from 0")
+    add("--coordinator", default="", metavar="HOST:PORT", help=COORDINATOR)
 
     add = command(
         "build", _build, "build the data set that a training would" + configured
@@ -273,11 +279,14 @@ def _set_up() -> None:
 
 
 def _train(options: argparse.Namespace, changes: dict[str, str]) -> str:
-    from jaxcell.experiments import lifecycle
+    from jaxcell.compute import processes
 
-    config = _config(options, changes)
-    name = Path(options.config.partition(":")[0]).stem
-    return lifecycle.run(config, Path(options.workdir or f"runs/{name}"))
+    with processes.together(options.processes, options.process, options.coordinator):
+        from jaxcell.experiments import lifecycle
+
+        config = _config(options, changes)
+        name = Path(options.config.partition(":")[0]).stem
+        return lifecycle.run(config, Path(options.workdir or f"runs/{name}"))
 
 
 def _build(options: argparse.Namespace, changes: dict[str, str]) -> str:

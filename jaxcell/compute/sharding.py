@@ -1,4 +1,4 @@
-"""Data parallelism over the local devices: parameters everywhere, a share of the batch on each."""
+"""Data parallelism over devices: parameters everywhere, a share of the batch on each."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,11 +18,25 @@ class Shardings(NamedTuple):
 def make_shardings(batch_size: int, devices: Sequence[jax.Device] | None = None) -> Shardings:
     """Shardings for a batch over as many of the devices (None: all local ones) as divide it.
 
-    An accelerator that stays idle is warned of; the cores of a CPU, each of which may be a device,
+    Each process gives as many as any other, and has its rows of a batch in one piece. An
+    accelerator that stays idle is warned of; the cores of a CPU, each of which may be a device,
     help each other out.
+
+    Raises:
+      ValueError: the batch cannot be divided among the processes whose devices these are.
     """
     devices = jax.local_devices() if devices is None else list(devices)
-    used = dividing(batch_size, devices)
+    of_process: dict[int, list[jax.Device]] = {}
+    for device in devices:
+        of_process.setdefault(device.process_index, []).append(device)
+    if batch_size % len(of_process):
+        raise ValueError(
+            f"a batch of {batch_size} cannot be divided among {len(of_process)} processes: use a "
+            f"batch_size that is a multiple of {len(of_process)}"
+        )
+    fewest = min(map(len, of_process.values()))
+    each = len(dividing(batch_size // len(of_process), devices[:fewest]))
+    used = [device for process in sorted(of_process) for device in of_process[process][:each]]
     if len(used) < len(devices) and devices[0].platform != "cpu":
         warnings.warn(
             f"a batch of {batch_size} is split over {len(used)} of {len(devices)} devices: "

@@ -16,6 +16,7 @@ from jaxcell.dataset.light import relight
 from jaxcell.dataset.patches import scale
 
 SYMMETRIES = 8
+WHOLE = slice(None)
 # Files are read by several threads. Of examples in memory there are only numbers to be drawn: more
 # than one thread would wait for the others.
 READING = grain.ReadOptions(num_threads=4, prefetch_buffer_size=8)
@@ -112,6 +113,7 @@ def train_batches(
     seed: int,
     augment: bool = False,
     relit: bool = False,
+    own: slice = WHOLE,
 ) -> Callable[[int], Iterator[dict]]:
     """Endless shuffled batches; the batch of a step depends on nothing but seed and step.
 
@@ -123,6 +125,8 @@ def train_batches(
       augment: whether each patch is turned and mirrored; measures hardly change by it (counts of
         cells may, where a watershed meets a tie).
       relit: whether each patch is shown in another light, see `relight`.
+      own: the rows of each batch that are wanted, which stay what they are in the whole batch;
+        only these are read.
 
     Returns:
       A function of the first step wanted, so that a resumed run needs only its step. Each batch
@@ -141,9 +145,9 @@ def train_batches(
 
     def load(index: np.ndarray, random: np.random.Generator) -> dict:
         symmetry = random.integers(SYMMETRIES if augment else 1, size=batch_size, dtype=np.int32)
-        raw = _batch(examples, index, np.ones(batch_size, np.float32), symmetry)
+        raw = _batch(examples, index[own], np.ones(batch_size, np.float32)[own], symmetry[own])
         if relit:
-            raw["light"] = random.integers(1, 2**32, batch_size, dtype=np.uint32)
+            raw["light"] = random.integers(1, 2**32, batch_size, dtype=np.uint32)[own]
         return raw
 
     batches = (
@@ -158,7 +162,7 @@ def train_batches(
 
 
 def evaluation_batches(
-    examples: Examples, rows: np.ndarray, batch_size: int
+    examples: Examples, rows: np.ndarray, batch_size: int, own: slice = WHOLE
 ) -> Callable[[], Iterator[dict]]:
     """Each row once, in order; the last batch is filled up with examples of weight 0.
 
@@ -166,6 +170,7 @@ def evaluation_batches(
       examples: where to read from.
       rows: int32, the rows to read.
       batch_size: examples a batch.
+      own: as for `train_batches`.
 
     Returns:
       A function that starts anew. Batches as in `train_batches`, `symmetry` 0.
@@ -173,6 +178,7 @@ def evaluation_batches(
     rows, weight = padded(rows.astype(np.int32), batch_size)
 
     def load(position: np.ndarray) -> dict:
+        position = position[own]
         symmetry = np.zeros(len(position), np.int32)
         return _batch(examples, rows[position], weight[position], symmetry)
 

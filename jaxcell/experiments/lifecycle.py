@@ -5,15 +5,20 @@ and figures may change between two calls, so that a run can be gone on with on a
 """
 
 import importlib
+import json
+import platform
 import sys
 import time
+import zlib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from jaxcell.compute import processes
 from jaxcell.configs import ranges
 from jaxcell.configs.settings import nearest
 from jaxcell.storage.atomic import read, write
@@ -43,7 +48,8 @@ def run(config: ConfigDict, workdir: Path) -> str:
       workdir: the run's folder.
 
     Returns:
-      What to tell the person who started it.
+      What to tell the person who started it. Several processes train together; then the first
+      goes on alone, and the others have nothing to say.
 
     Raises:
       ValueError: a setting is out of its range, or whatever the kind says.
@@ -51,6 +57,8 @@ def run(config: ConfigDict, workdir: Path) -> str:
     began = time.monotonic()
     ranges.check(config)
     said = _module(config.experiment, "train").train(config, workdir)
+    if not processes.first_goes_on_alone():
+        return ""
     return said or evaluate(workdir, began=began)
 
 
@@ -147,6 +155,8 @@ def train(
 ) -> None:
     """Trains a run, or goes on where it was cut off; does nothing where it has ended.
 
+    Of several processes the first one makes the data set and owns the folder.
+
     Args:
       config: of the run.
       workdir: the run's folder; created, or one of the same run.
@@ -160,15 +170,28 @@ def train(
       ValueError: a setting does not fit, or the folder belongs to another run.
       FloatingPointError: a loss is not finite.
     """
-    require_place(workdir, what="the run")
-    check_claim(workdir, IDENTITY, identity(config), "other settings")
-    check_free(workdir)
-    check(config)
-    data = open_data(config)
-    with owned(workdir, "training it"):
-        begin(config, workdir, notes(data))
+    with processes.first_before_others():
+        if first := processes.is_first():
+            require_place(workdir, what="the run")
+            check_claim(workdir, IDENTITY, identity(config), "other settings")
+            check_free(workdir)
+        check(config)
+        data = open_data(config)
+    with owned(workdir, "training it") if first else nullcontext():
+        if first:
+            begin(config, workdir, notes(data))
+        processes.wait()
+        settings = json.dumps(identity(config), sort_keys=True, default=list).encode()
+        processes.require_same(zlib.crc32(settings), "other settings: start all by one command")
+        if not (workdir / IDENTITY).exists():
+            raise ValueError(
+                f"{platform.node()} does not see {workdir}, where the first process has begun: "
+                "give a folder on a disk that all share"
+            )
         if not (workdir / TRAINED).exists():
-            write(workdir / TRAINED, fit(config, workdir, data))
+            trained = fit(config, workdir, data)
+            if first:
+                write(workdir / TRAINED, trained)
 
 
 def begin(config: ConfigDict, workdir: Path, notes: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 Saving is synchronous. Measured, a state of 12 MB takes 0.1 s; in exchange nothing is ever read
 from a buffer that the next step was given to overwrite, and an error appears where it happens.
+
+A state is whole on every device. So of several processes the first one saves, and each reads for
+itself: a checkpoint does not say how many there were.
 """
 
 import math
@@ -17,7 +20,9 @@ import orbax.checkpoint as ocp
 import xxhash
 from jax.sharding import Sharding, SingleDeviceSharding
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+from orbax.checkpoint.options import MultiprocessingOptions
 
+from jaxcell.compute import processes
 from jaxcell.storage import content
 from jaxcell.training.state import TrainState
 from jaxcell.training.tasks import Params
@@ -36,10 +41,17 @@ def open(folder: Path) -> ocp.CheckpointManager:
         checkpoint that is damaged, which is said: a run then goes on from the one before.
 
     Returns:
-      Orbax' manager; close it after use.
+      Orbax' manager; close it after use. Only the first of several processes can save with it.
     """
-    folder = Path(folder).absolute()
-    _set_aside_damaged(folder)
+    with processes.first_before_others():
+        return _open(Path(folder).absolute())
+
+
+def _open(folder: Path) -> ocp.CheckpointManager:
+    first = processes.is_first()
+    if first:
+        folder.mkdir(parents=True, exist_ok=True)
+        _set_aside_damaged(folder)
     options = ocp.CheckpointManagerOptions(
         # best_fn as well as the policy: without it no metric is written and `best_step` is the
         # latest.
@@ -53,10 +65,20 @@ def open(folder: Path) -> ocp.CheckpointManager:
         todelete_subdir=_DISCARDED,
         cleanup_tmp_directories=True,
         enable_async_checkpointing=False,
+        read_only=not first,
+        create=False,
+        multiprocessing_options=_by_itself(),
     )
     manager = ocp.CheckpointManager(folder, options=options)
-    _empty(manager)
+    if first:
+        _empty(manager)
     return manager
+
+
+def _by_itself() -> MultiprocessingOptions:
+    """Has Orbax wait for no other process."""
+    own = jax.process_index()
+    return MultiprocessingOptions(primary_host=own, active_processes={own})
 
 
 def save(
@@ -74,8 +96,12 @@ def save(
     """
     # Infinite rather than absent: Orbax warns, at every save, of a checkpoint without metrics.
     metrics = {"validation_loss": math.inf if validation_loss is None else float(validation_loss)}
-    step = int(state.step)
-    if not manager.save(step, args=ocp.args.StandardSave(_storable(state)), metrics=metrics):
+    step, state = int(state.step), _storable(state)
+    if not processes.is_first():
+        return
+    if jax.process_count() > 1:
+        state = jax.device_get(state)
+    if not manager.save(step, args=ocp.args.StandardSave(state), metrics=metrics):
         raise RuntimeError(f"checkpoint of step {step} was not saved in {manager.directory}")
     content.list_content(Path(manager.directory) / str(step))
     _empty(manager)
@@ -98,13 +124,16 @@ def restore_latest(
       ValueError: the checkpoint does not fit the abstract state.
     """
     step = manager.latest_step()
+    processes.require_same(-1 if step is None else step, "another checkpoint: share one disk")
     if step is None:
         return None
+    own = sharding if sharding.is_fully_addressable else _one_device()
     target = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=own),
         jax.eval_shape(_storable, abstract_state),
     )
     state = manager.restore(step, args=ocp.args.StandardRestore(target))
+    state = processes.put(state, sharding)
     return state.replace(rng=jax.random.wrap_key_data(state.rng))
 
 
@@ -134,7 +163,11 @@ def best_params(folder: Path) -> Params:
 def _best_params(folder: Path) -> Params:
     # Read only: a run that is still going on in this folder must not be disturbed.
     options = ocp.CheckpointManagerOptions(
-        best_fn=_validation_loss, best_mode="min", read_only=True, create=False
+        best_fn=_validation_loss,
+        best_mode="min",
+        read_only=True,
+        create=False,
+        multiprocessing_options=_by_itself(),
     )
     handler = ocp.StandardCheckpointHandler()
     with closing(ocp.CheckpointManager(folder, options=options, item_handlers=handler)) as manager:
@@ -143,7 +176,7 @@ def _best_params(folder: Path) -> Params:
             raise ValueError(f"{folder} holds no evaluated checkpoint: train at least one epoch")
         if wrong := _damage(folder / str(step)):
             raise ValueError(f"{wrong}: {_CURE}")
-        device = SingleDeviceSharding(jax.devices()[0])
+        device = _one_device()
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device),
             dict(manager.item_metadata(step)),
@@ -192,6 +225,10 @@ def _set_aside_damaged(folder: Path) -> None:
             print(f"{wrong}: training goes on from the checkpoint before it", file=sys.stderr)
             (folder / _DISCARDED).mkdir(exist_ok=True)
             step.rename(folder / _DISCARDED / step.name)
+
+
+def _one_device() -> Sharding:
+    return SingleDeviceSharding(jax.local_devices()[0])
 
 
 def _storable(state: TrainState) -> TrainState:

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental.multihost_utils import process_allgather
 from ml_collections import ConfigDict, FrozenConfigDict
 from tqdm import tqdm
 
+from jaxcell.compute import processes
 from jaxcell.training import checkpoint
 from jaxcell.training.optimizer import make_optimizer
 from jaxcell.training.program import Program, one_run, several_runs, side_by_side
@@ -130,7 +132,7 @@ def fit_together(
         program = one_run(*how, config.batch_size, config.early_stopping_epochs)
     else:
         program = several_runs(*how, len(lanes), config.early_stopping_epochs, side_by_side())
-    data = jax.device_put(data, program.whole)
+    data = processes.put(data, program.whole)
     init = make_init(task, optimizer, prepare, program.whole)
     init = functools.partial(init, data, next(iter(lanes[0].batches(0))))
     with ExitStack() as stack:
@@ -177,6 +179,7 @@ def fit_together(
                     state = program.own(states, run.index)
                     checkpoint.save(run.manager, state, losses.get(run.index))
                     run.ended = bool(state.stopped) or step == total_steps
+        processes.wait()  # until all is written
     return [FitResult(program.own(states, run.index), run.history, run.failure) for run in runs]
 
 
@@ -190,8 +193,13 @@ def _finite(program: Program, runs: list[Run], describe_batch: Callable[[Any], s
         bad = [number for number, each in enumerate(metrics) if not each["finite"]]
         if bad:
             what = f"training is not finite (loss {metrics[bad[0]]['loss']})"
-            fail(run, what, steps[bad[0]], describe_batch(raws[bad[0]]))
+            fail(run, what, steps[bad[0]], describe_batch(_whole(raws[bad[0]])))
     return [run for run in runs if not run.failure]
+
+
+def _whole(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Whose a batch is, of which each process has its rows."""
+    return {"index": process_allgather(raw["index"], tiled=True)}
 
 
 def _validate(
@@ -219,7 +227,7 @@ def _validate(
         bad = [raw for raw, some in zip(raws, real) if not np.all(np.isfinite(some))]
         if bad:
             what = "the validation loss is not finite"
-            fail(run, what, run.step, describe_batch(bad[0]))
+            fail(run, what, run.step, describe_batch(_whole(bad[0])))
         else:
             losses[run.index] = float(sum(some.sum() for some in real) / examples)
     return losses

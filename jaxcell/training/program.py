@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from jaxcell.compute import processes
 from jaxcell.compute.sharding import dividing, make_shardings, over_devices
 from jaxcell.training.optimizer import Optimizer
 from jaxcell.training.state import TrainState
@@ -64,7 +65,9 @@ def one_run(
     batch_size: int,
     early_stopping_epochs: int,
 ) -> Program:
-    """The program of one run: `states` is its state.
+    """The program of one run, over the devices of all processes: `states` is its state.
+
+    A raw batch may be whole, or this process's rows of it.
 
     Args:
       task: what is trained.
@@ -73,15 +76,24 @@ def one_run(
       batch_size: examples a step.
       early_stopping_epochs: as for `epoch_step`.
     """
-    shardings = make_shardings(batch_size)
-    train = make_train_step(task, optimizer, prepare, shardings)
+    shardings = make_shardings(batch_size, jax.devices())
+    train = processes.compiled_by_all(make_train_step(task, optimizer, prepare, shardings))
+    evaluate = processes.compiled_by_all(make_eval_step(task, prepare, shardings))
     end = make_epoch_step(optimizer, shardings, early_stopping_epochs)
+
+    def put(raw: Any) -> Any:
+        if shardings.batch.is_fully_addressable:
+            return raw
+        whole = len(raw["index"]) == batch_size
+        own = processes.own_rows(batch_size) if whole else slice(None)
+        return processes.put(jax.tree.map(lambda leaf: leaf[own], raw), shardings.batch)
+
     return Program(
         joined=lambda states: states[0],
         own=lambda tree, member: tree,
-        train=lambda state, data, raws: train(state, data, raws[0]),
-        evaluate=make_eval_step(task, prepare, shardings),
-        end_epoch=lambda state, losses: end(state, jnp.float32(losses[0])),
+        train=lambda state, data, raws: train(state, data, put(raws[0])),
+        evaluate=lambda params, data, raw: evaluate(params, data, put(raw)),
+        end_epoch=lambda state, losses: end(state, np.float32(losses[0])),
         whole=shardings.replicated,
     )
 

@@ -13,6 +13,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Sharding
 from tensorboardX import SummaryWriter
 
+from jaxcell.compute import processes
 from jaxcell.storage.atomic import whole
 from jaxcell.training import checkpoint
 from jaxcell.training.state import TrainState
@@ -94,13 +95,15 @@ def open_run(
     """
     folder = Path(lane.folder) / name
     manager = stack.enter_context(closing(checkpoint.open(folder / "checkpoints")))
-    first = (np.int32(lane.seed), jax.device_put(lane.init_params or {}, sharding))
+    first = (np.int32(lane.seed), processes.put(lane.init_params or {}, sharding))
     state = checkpoint.restore_latest(manager, jax.eval_shape(init, *first), sharding)
     state = init(*first) if state is None else state
     step = int(state.step)
     ended = bool(state.stopped) or step >= total_steps
     history = _rewind(folder / "metrics.jsonl", step)
-    writer = SummaryWriter(str(folder), purge_step=step + 1, write_to_disk=not ended)
+    writer = SummaryWriter(
+        str(folder), purge_step=step + 1, write_to_disk=processes.is_first() and not ended
+    )
     events = stack.enter_context(writer)
     batches = iter(()) if ended else iter(lane.batches(step))
     loss = history[-1]["train_loss"] if history else None
@@ -110,6 +113,8 @@ def open_run(
 def write_row(run: Run, row: dict[str, float]) -> None:
     """Adds an epoch's row to a run's history, metrics.jsonl and TensorBoard events."""
     run.history.append(row)
+    if not processes.is_first():
+        return
     with (run.folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(row) + "\n")
     for name, value in row.items():
@@ -135,6 +140,8 @@ def _rewind(path: Path, step: int) -> list[dict]:
     # A killed run may have left half a line; it is always the last, and no checkpoint knows it.
     rows = [json.loads(line) for line in lines if line.endswith("\n")]
     rows = [row for row in rows if row["step"] <= step]
+    if not processes.is_first():
+        return rows
     with whole(path) as rewound:
         rewound.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return rows

@@ -100,12 +100,15 @@ def train_step(
 
 
 def make_eval_step(task: Task, prepare: Prepare, shardings: Shardings) -> EvalStep:
-    """The jitted evaluation step of one run; as `eval_step`, nothing is donated."""
+    """The jitted evaluation step of one run; as `eval_step`, nothing is donated.
+
+    Each of several processes has the values of all examples.
+    """
     replicated, batch = shardings
     return jax.jit(
         eval_step(task, prepare, batch.mesh),
         in_shardings=(replicated, replicated, batch),
-        out_shardings=batch,
+        out_shardings=batch if batch.is_fully_addressable else replicated,
     )
 
 

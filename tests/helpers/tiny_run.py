@@ -1,6 +1,6 @@
 """A small run of the training loop, as a module for the tests and as a program to kill.
 
-Usage: python tiny_run.py FOLDER [seconds to sleep at every batch]
+Usage: python tiny_run.py FOLDER [seconds to sleep at every batch [processes process coordinator]]
 """
 
 import sys
@@ -13,6 +13,7 @@ import numpy as np
 from flax import linen as nn
 from ml_collections import ConfigDict
 
+from jaxcell.compute import processes
 from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import FitResult, fit
 from jaxcell.training.tasks import Task, regressor_task
@@ -124,10 +125,16 @@ def run(
     return fit(task or make_task(), config, folder=folder, name="tiny", **arguments)
 
 
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    result = run(folder, float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+def _main(folder: Path, seconds_a_batch: float) -> None:
+    result = run(folder, seconds_a_batch)
     best = best_params(folder / "tiny" / "checkpoints")
+    if not processes.first_goes_on_alone():
+        return
     for name, params in (("last", result.state.params), ("best", best)):
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
         np.savez(folder / f"{name}.npz", *leaves)
+
+
+if __name__ == "__main__":
+    with processes.together(*sys.argv[3:] or [""]):
+        _main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from jaxcell.compute.processes import own_rows
 from jaxcell.dataset.batches import (
     Examples,
     device_data,
@@ -79,14 +80,15 @@ def _training(
     seed, augment, relit = config.training.seed, settings.augment, settings.get("relit", False)
     loop = ConfigDict(settings.to_dict())
     loop.seed, loop.steps_per_epoch = seed, len(rows) // batch_size
+    own = own_rows(batch_size)
     if not truth:
         examples = examples.without_masks()
     return Training(
         task,
         loop,
         device_data(examples),
-        train_batches(examples, rows, batch_size, seed, augment, relit),
-        evaluation_batches(examples, examples.rows("validation"), batch_size),
+        train_batches(examples, rows, batch_size, seed, augment, relit, own),
+        evaluation_batches(examples, examples.rows("validation"), batch_size, own),
         prepare_truth if truth else partial(prepare, levels=examples.levels),
         describe(examples),
         start,

@@ -6,6 +6,7 @@ from pathlib import Path
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.compute.processes import own_rows
 from jaxcell.dataset.batches import (
     Examples,
     device_data,
@@ -58,16 +59,17 @@ def _notes(opened: tuple[dict, Examples]) -> dict:
 def _fit(config: ConfigDict, workdir: Path, opened: tuple[dict, Examples]) -> dict:
     _, examples = opened
     rows, settings = examples.rows("train"), ConfigDict(config.training.to_dict())
+    own = own_rows(settings.batch_size)
     settings.steps_per_epoch = len(rows) // settings.batch_size
     result = fit(
         mask_task(make_unet(config)),
         settings,
         data=device_data(examples),
         train_batches=train_batches(
-            examples, rows, settings.batch_size, settings.seed, augment=True
+            examples, rows, settings.batch_size, settings.seed, augment=True, own=own
         ),
         validation_batches=evaluation_batches(
-            examples, examples.rows("validation"), settings.batch_size
+            examples, examples.rows("validation"), settings.batch_size, own
         ),
         prepare=partial(prepare, levels=examples.levels),
         folder=workdir,

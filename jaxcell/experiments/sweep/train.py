@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import jax
 from ml_collections import ConfigDict
 
 from jaxcell.dataset.source import Opened, open_data
@@ -58,6 +59,11 @@ def train(config: ConfigDict, workdir: Path) -> str:
     own = share(members, config.sweep.shard)
     for group in groups(members):
         interaction.check(group[0].config)
+    if jax.process_count() > 1:
+        raise ValueError(
+            "the members of a sweep are trained by one process each: start it on each machine "
+            "without --processes, with --config.sweep.shard=i/n"
+        )
     check_claim(workdir, "sweep.json", identity(config), "other settings")
     if not own:
         return f"No member of the sweep falls to share {config.sweep.shard}."

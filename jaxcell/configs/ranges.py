@@ -6,6 +6,7 @@ test. What two settings must be to each other is a function in `AGREEMENTS`.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxcell.configs.kinds import population_in
@@ -359,6 +360,21 @@ def check(config: Any) -> None:
         wrong = [said for agree in AGREEMENTS if (said := agree(values))]
     if wrong:
         raise ValueError("\n".join(wrong))
+
+
+def check_of_run(config: Any, workdir: Path) -> None:
+    """As `check`, of the config that a run's folder holds: it may be a stranger's, or old.
+
+    Raises:
+      ValueError: as `check`, with the file and what to do.
+    """
+    try:
+        check(config)
+    except ValueError as error:
+        raise ValueError(
+            f"{workdir / 'config.json'} does not fit this version of jaxcell: use the version that "
+            f"trained the run, or train again in another folder\n{error}"
+        ) from error
 
 
 def _wrong(values: Mapping[str, Any], kind: Any) -> Iterator[str]:

@@ -15,13 +15,14 @@ from jaxcell.analysis.scores import detection
 from jaxcell.cells.instances import Separation, separate_cells
 from jaxcell.cells.numbering import close_up
 from jaxcell.cells.resampling import SAME_PIXEL, nearest, resampled
-from jaxcell.configs import ranges
+from jaxcell.configs.ranges import check_of_run
 from jaxcell.dataset.labelled_fields import Labelled, scale_field
 from jaxcell.inference.tiling import apply_in_tiles
+from jaxcell.models.build import parameters_of
 from jaxcell.models.unet import UNet
 from jaxcell.storage.atomic import read
-from jaxcell.storage.run_folder import TRAINED, load_config
-from jaxcell.training.checkpoint import best_params
+from jaxcell.storage.run_folder import TRAINED, load_config, notes_of
+from jaxcell.training.checkpoint import best_params, require_fit
 
 # Longest side of a tile in pixels: four tiles to a field of 2048, at some 1.5 GiB.
 TILE = 1152
@@ -74,17 +75,22 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Segmenter]:
       Its config and the segmenter.
 
     Raises:
-      ValueError: the folder is not a segmentation run, or its training has not ended.
+      ValueError: the folder is not a segmentation run, its training has not ended, it is damaged,
+        or another version of the program made it.
     """
     config = load_config(workdir, "segmentation")
-    ranges.check(config)  # it may be a stranger's
-    kinds = tuple(read(workdir / "dataset.json")["kinds"])
-    trained = read(workdir / TRAINED)
+    check_of_run(config, workdir)
+    with notes_of(workdir):
+        kinds = tuple(read(workdir / "dataset.json")["kinds"])
+        trained = read(workdir / TRAINED)
+        diameters = tuple(trained.get("diameters_um", ()))
+        # Earlier runs chose necks alone.
+        chosen = trained.get("separations") or [{"neck": neck} for neck in trained["necks"]]
+        separations = tuple(Separation(**how) for how in chosen)
     params = best_params(workdir / "unet" / "checkpoints")
-    diameters = tuple(trained.get("diameters_um", ()))
-    # Earlier runs chose necks alone.
-    chosen = trained.get("separations") or [{"neck": neck} for neck in trained["necks"]]
-    separations = tuple(Separation(**how) for how in chosen)
+    model = make_unet(config, len(kinds))
+    made = parameters_of(model, model.multiple, channels=len(kinds))
+    require_fit(params, made, workdir / "unet")
     return config, make_segmenter(config, kinds, params, separations, diameters)
 
 

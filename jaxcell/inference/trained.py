@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 from ml_collections import FrozenConfigDict
 
-from jaxcell.configs import ranges
+from jaxcell.configs.ranges import check_of_run
 from jaxcell.dataset.source import Place
-from jaxcell.models.build import Models, make_models
+from jaxcell.models.build import Models, make_models, parameters_of
 from jaxcell.models.interaction_unet import (
     AMOUNTS,
     OF_AREAS,
@@ -18,10 +18,12 @@ from jaxcell.models.interaction_unet import (
 )
 from jaxcell.plates.findings import Finding
 from jaxcell.storage.atomic import read
-from jaxcell.storage.run_folder import history, load_config
-from jaxcell.training.checkpoint import best_params
+from jaxcell.storage.run_folder import history, load_config, notes_of
+from jaxcell.training.checkpoint import best_params, require_fit
 
 NETWORKS = ("autoencoder", "regressor")
+# What dataset.json says of every run.
+NOTED = ("name", "training_mean", "training_sd", "simulated")
 
 
 class Run(NamedTuple):
@@ -56,18 +58,26 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Run]:
       Its config, and the run.
 
     Raises:
-      ValueError: the folder is not a run, or its training has not ended.
+      ValueError: the folder is not a run, its training has not ended, it is damaged, or another
+        version of the program made it.
     """
     config = load_config(workdir, "interaction")
-    ranges.check(config)  # it may be a stranger's
-    histories = {name: history(workdir, name) for name in NETWORKS}
+    check_of_run(config, workdir)
+    with notes_of(workdir):
+        histories = {name: history(workdir, name) for name in NETWORKS}
+        dataset, findings, files = (
+            read(workdir / f"{name}.json") for name in ("dataset", "findings", "images")
+        )
+        images = {tuple(place): {**views} for *place, views in files}
+        findings = [Finding(*entry) for entry in findings]
+        for name in NOTED:
+            dataset[name]  # a run of an earlier version lacks some
+        models = make_models(config, dataset)
     params = {name: best_params(workdir / name / "checkpoints") for name in NETWORKS}
-    dataset, findings, files = (
-        read(workdir / f"{name}.json") for name in ("dataset", "findings", "images")
-    )
-    images = {tuple(place): views for *place, views in files}
-    findings = [Finding(*entry) for entry in findings]
-    return config, Run(make_models(config, dataset), params, histories, dataset, findings, images)
+    for name, model in models._asdict().items():
+        made = parameters_of(model, config.dataset.window, channels=2)
+        require_fit(params[name], made, workdir / name)
+    return config, Run(models, params, histories, dataset, findings, images)
 
 
 def estimates(regressor: Any, params: Any, batch: dict[str, Array]) -> dict[str, Array]:

@@ -1,8 +1,9 @@
 """The networks that a config names, proved to fit its windows and its target."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
@@ -80,9 +81,20 @@ def make_models(config: ConfigDict, dataset: dict | None = None) -> Models:
             f"{model.regression} does not know ({error}): start from the config dissertation for "
             "plain and dense, from default for residual and soft_overlap"
         ) from error
-    image = jax.ShapeDtypeStruct((1, window, window, 2), jnp.float32)
-    jax.eval_shape(autoencoder.init, jax.random.key(0), image)
+    parameters_of(autoencoder, window, 2)
     return models
+
+
+def parameters_of(model: nn.Module, side: int, channels: int) -> Any:
+    """What parameters a network has, as shapes; nothing is computed.
+
+    Args:
+      model: of images.
+      side: of an image, pixels.
+      channels: of an image.
+    """
+    image = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), image)["params"]
 
 
 def learns_truth(config: ConfigDict) -> bool:

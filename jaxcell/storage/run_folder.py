@@ -1,6 +1,8 @@
 """Whose a run folder is: written once, checked ever after, so that no run meets another's files."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ml_collections import FrozenConfigDict
@@ -102,6 +104,22 @@ def load_config(workdir: Path, kind: str) -> FrozenConfigDict:
     if config["experiment"] != kind:
         raise ValueError(f"{workdir} is a run of {config['experiment']}, not of {kind}")
     return FrozenConfigDict(config)
+
+
+@contextmanager
+def notes_of(workdir: Path) -> Iterator[None]:
+    """Has what is missing or odd in a run's notes of itself said in a sentence.
+
+    Raises:
+      ValueError: they are of another version of the program, or were changed by hand.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"the notes in {workdir} are not those of this version of jaxcell ({error}): use the "
+            "version that trained the run, copy its folder again, or train again in another one"
+        ) from error
 
 
 def history(workdir: Path, name: str) -> list[dict]:

@@ -31,6 +31,7 @@ _DISCARDED = "discarded"
 # What Orbax writes into a checkpoint that is whole.
 _COMMITTED = "_CHECKPOINT_METADATA"
 _CURE = "copy the run's folder again, or train again in another one"
+_OTHER_CODE = "use the version of jaxcell that trained it, or train again in another folder"
 
 
 def open(folder: Path) -> ocp.CheckpointManager:
@@ -69,7 +70,9 @@ def _open(folder: Path) -> ocp.CheckpointManager:
         create=False,
         multiprocessing_options=_by_itself(),
     )
-    manager = ocp.CheckpointManager(folder, options=options)
+    # With its handler, a manager knows what a checkpoint holds before it restores any.
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=_by_itself())
+    manager = ocp.CheckpointManager(folder, options=options, item_handlers=handler)
     if first:
         _empty(manager)
     return manager
@@ -121,20 +124,61 @@ def restore_latest(
       The state.
 
     Raises:
-      ValueError: the checkpoint does not fit the abstract state.
+      ValueError: the checkpoint is of another network or optimizer than the abstract state.
     """
     step = manager.latest_step()
     processes.require_same(-1 if step is None else step, "another checkpoint: share one disk")
     if step is None:
         return None
     own = sharding if sharding.is_fully_addressable else _one_device()
+    where = Path(manager.directory) / str(step)
+    require_fit(manager.item_metadata(step)["params"], abstract_state.params, where)
     target = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=own),
         jax.eval_shape(_storable, abstract_state),
     )
-    state = manager.restore(step, args=ocp.args.StandardRestore(target))
+    try:
+        state = manager.restore(step, args=ocp.args.StandardRestore(target))
+    except ValueError as error:  # its words are a page
+        raise ValueError(
+            f"{where} was saved by another version of jaxcell or of its libraries, whose optimizer "
+            f"kept other numbers: {_OTHER_CODE}"
+        ) from error
     state = processes.put(state, sharding)
     return state.replace(rng=jax.random.wrap_key_data(state.rng))
+
+
+def require_fit(trained: Params, made: Params, where: Path) -> None:
+    """Finds out whether trained parameters are those of a network as it is made here.
+
+    Args:
+      trained: what has been read, or what is known of it: anything with shapes.
+      made: what the network's `init` returns, or its shapes.
+      where: they were read from, for the message.
+
+    Raises:
+      ValueError: they are of another network, as an earlier version of the program made it.
+    """
+    there, here = _shapes(trained), _shapes(made)
+    differing = [name for name in sorted(there | here) if there.get(name) != here.get(name)]
+    if differing:
+        name = differing[0]
+        shapes = [of.get(name, "not there") for of in (there, here)]
+        raise ValueError(
+            f"{where} holds another network than this version of jaxcell makes of the run's config "
+            f"({len(differing)} arrays differ; {name} is {shapes[0]} in the folder and {shapes[1]} "
+            f"here): {_OTHER_CODE}"
+        )
+
+
+def _shapes(params: Params) -> dict[str, str]:
+    """Name of each array, such as `Conv_0/kernel` -> its shape, in words."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {
+        "/".join(str(getattr(key, "key", key)) for key in path): " x ".join(map(str, leaf.shape))
+        or "a number"
+        for path, leaf in leaves
+    }
 
 
 def best_params(folder: Path) -> Params:

@@ -91,7 +91,7 @@ def test_half_written_and_half_deleted_checkpoints_are_ignored(tmp_path):
     assert _folders(tmp_path) == ["2"]
 
 
-def test_a_checkpoint_of_another_model_is_an_error(tmp_path):
+def test_a_checkpoint_of_another_model_or_optimizer_is_an_error_in_a_sentence(tmp_path):
     shardings = make_shardings(tiny_run.BATCH_SIZE)
     state, abstract = _state(shardings)
     manager = checkpoint.open(tmp_path)
@@ -100,8 +100,13 @@ def test_a_checkpoint_of_another_model_is_an_error(tmp_path):
         lambda leaf: jax.ShapeDtypeStruct((*leaf.shape[:-1], leaf.shape[-1] + 1), leaf.dtype),
         abstract.params,
     )
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="holds another network .* train again") as error:
         checkpoint.restore_latest(manager, abstract.replace(params=wider), shardings.replicated)
+    assert "4 arrays differ; encoder/bias is 4 in the folder and 5 here" in str(error.value)
+    with pytest.raises(ValueError, match="whose optimizer kept other numbers") as error:
+        other = abstract.replace(plateau_state=())
+        checkpoint.restore_latest(manager, other, shardings.replicated)
+    assert len(str(error.value)) < 300
     with pytest.raises(RuntimeError, match="not saved"):
         checkpoint.save(manager, state, 1.0)
     manager.close()

@@ -11,7 +11,7 @@ from jax import Array
 from ml_collections import FrozenConfigDict
 
 from jaxcell.cells.kinds import VIEWS
-from jaxcell.configs import ranges
+from jaxcell.configs.ranges import check_of_run
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.immune_cells import open_built
 from jaxcell.dataset.source import dataset_config, tfds_folder
@@ -19,10 +19,11 @@ from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.masks.train import make_unet
 from jaxcell.inference.mapping import Seconds, map_examples
 from jaxcell.measures import overlap
+from jaxcell.models.build import parameters_of
 from jaxcell.report.segmentation.page import Example, summary_lines, write_segmentation_report
 from jaxcell.storage.atomic import read
-from jaxcell.storage.run_folder import history, load_config
-from jaxcell.training.checkpoint import best_params
+from jaxcell.storage.run_folder import history, load_config, notes_of
+from jaxcell.training.checkpoint import best_params, require_fit
 
 EXAMPLES = 3  # patches shown in the report
 
@@ -54,11 +55,15 @@ def evaluate_masks(workdir: Path) -> dict:
       ValueError: the training has not ended, or its data set is not there any more.
     """
     config = load_config(workdir, "masks")
-    ranges.check(config)  # it may be a stranger's
-    dataset = read(workdir / "dataset.json")
-    builder = open_built(dataset_config(config), dataset["name"], tfds_folder(config))
+    check_of_run(config, workdir)
+    with notes_of(workdir):
+        dataset = read(workdir / "dataset.json")
+        name, simulated = dataset["name"], dataset["simulated"]
+    builder = open_built(dataset_config(config), name, tfds_folder(config))
     examples = open_examples(builder, memory_gib=0, with_masks=True)
     params = best_params(workdir / "unet" / "checkpoints")
+    made = parameters_of(make_unet(config), config.dataset.window, channels=len(VIEWS))
+    require_fit(params, made, workdir / "unet")
     table, rate = _compare(config, params, examples)
     metrics = {
         "experiment": "masks",
@@ -72,7 +77,7 @@ def evaluate_masks(workdir: Path) -> dict:
     write_segmentation_report(
         workdir / "report",
         title=f"{workdir.resolve().name}: masks by a U-Net",
-        simulated=dataset["simulated"],
+        simulated=simulated,
         metrics=metrics,
         fields=table.drop(columns="true_pixels"),
         examples=_fullest(config, params, examples, table),

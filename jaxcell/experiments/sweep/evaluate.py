@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxcell.configs import ranges
+from jaxcell.configs.ranges import check_of_run
 from jaxcell.experiments.lifecycle import Outcome, refuse
 from jaxcell.experiments.sweep.members import grid
 from jaxcell.experiments.sweep.results import members_table, report
@@ -21,7 +21,7 @@ def evaluate(workdir: Path, **options: Any) -> Outcome:
     """
     refuse(options, f"{workdir} is a sweep; evaluate one of its runs, {workdir}/members/NAME")
     config = ConfigDict(read(workdir / "config.json"))
-    ranges.check(config)  # it may be a stranger's
+    check_of_run(config, workdir)
     members = grid(config)
     table = members_table(members, workdir / "members")
     metrics = report(config, workdir, members, table)

@@ -92,15 +92,17 @@ def drawn_accuracy(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) 
 
 
 def drawn_auroc(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """`auroc` in bootstrap samples; float64 [draws]."""
-    result = []
-    for label in range(scores.shape[1]):
-        positive = labels == label
-        difference = scores[positive, label][:, None] - scores[~positive, label]
-        better = 0.5 * (1 + np.sign(difference))
-        above = ((weights[:, positive] @ better) * weights[:, ~positive]).sum(axis=1)
-        result.append(above / better.size)
-    return np.mean(result, axis=0)
+    """`auroc` in bootstrap samples; float64 [draws].
+
+    As there, wells are compared in the score of their own class: one product for all classes.
+    """
+    of_class = scores.T[labels]  # [W, W], the scores of all wells in the class of each
+    better = 0.5 * (1 + np.sign(np.diagonal(of_class)[:, None] - of_class, dtype=np.float64))
+    better[labels[:, None] == labels] = 0
+    above = (weights @ better.T) * weights
+    counts = np.bincount(labels, minlength=scores.shape[1])
+    of_classes = above @ (labels[:, None] == np.arange(len(counts)))
+    return (of_classes / (counts * (len(labels) - counts))).mean(axis=1)
 
 
 def interval(draws: np.ndarray) -> list[float]:

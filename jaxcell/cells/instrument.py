@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from jaxcell.cells.grey_values import count_values
 from jaxcell.cells.noise import pixel_noise
 
 # The threshold, times the sensitivity: of the field's noise, and of the light of its cells. The
@@ -90,7 +91,7 @@ def bright_level(image: np.ndarray) -> float:
     The square of the mean root of the brighter class: roots are split by exact 2-means (Otsu 1979),
     so that glaring debris, a few pixels, makes no class by itself. 0 in an image of one value.
     """
-    counts = np.bincount(image.ravel())
+    counts = count_values(image)
     values = np.flatnonzero(counts)
     if len(values) < 2:
         return 0.0

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcell.cells.grey_values import count_values
 from jaxcell.cells.noise import pixel_noise
 
 # A mask is empty unless its two classes stand this many standard deviations of the darker one
@@ -169,7 +170,7 @@ def _histograms(images: np.ndarray) -> list[Histogram]:
         )
     if len(images) and not images[0].size:
         raise ValueError(f"images {list(images.shape)} hold no pixels: leave empty ones out")
-    counts = [np.bincount(image.ravel()) for image in images]
+    counts = map(count_values, images)
     return [Histogram(grey, each[grey]) for each in counts for grey in each.nonzero()]
 
 

@@ -19,6 +19,8 @@ from jaxcell.measures.field import Field, percent
 SQUARE_UM = 3.0
 # Mean light of squares so wide is the background's: a lamp's, a droplet's, a well's rim.
 SMOOTH_UM = 90.0
+# Pixels summed at a time, two fields of 2048 x 2048: each is a number of 8 bytes meanwhile.
+AT_A_TIME = 2**23
 
 
 def record_light(field: Field, view: int) -> np.ndarray:
@@ -62,8 +64,14 @@ def record_spread(field: Field) -> np.ndarray:
     """
     for view in field.views:
         _require_finite(view)
-    first, second = map(_centred, field.views)
-    return np.array([first @ first, second @ second, first @ second])
+    means = [_mean(view) for view in field.views]
+    sums = np.zeros(3)
+    lines = max(1, AT_A_TIME // max(1, field.views[0].shape[1]))
+    for start in range(0, len(field.views[0]), lines):
+        part = slice(start, start + lines)
+        first, second = (_centred(view[part], mean) for view, mean in zip(field.views, means))
+        sums += first @ first, second @ second, first @ second
+    return sums
 
 
 def pearson(records: Sequence[np.ndarray]) -> float:
@@ -128,16 +136,19 @@ def pearson_beyond_chance(records: Sequence[np.ndarray]) -> tuple[float, float]:
     return beyond_chance(np.array(products) / scale) if scale > 0 else (0.0, 0.0)
 
 
-def _centred(view: np.ndarray) -> np.ndarray:
-    """Deviations from the mean, float64 [P].
+def _mean(view: np.ndarray) -> float:
+    """Mean of a view; of a constant one its very value, so that no deviation is left."""
+    if view.size == 0 or view.min() == view.max():
+        return float(view.flat[0]) if view.size else 0.0
+    return float(view.mean(dtype=np.float64))
+
+
+def _centred(part: np.ndarray, mean: float) -> np.ndarray:
+    """Deviations of a part of a view from the mean of the view, float64 [P].
 
     Centred before anything is squared: the digits of a high, nearly constant level would cancel.
     """
-    if view.size == 0 or view.min() == view.max():
-        return np.zeros(view.size)
-    values = view.ravel().astype(np.float64)
-    values -= values.mean()
-    return values
+    return part.ravel().astype(np.float64) - mean
 
 
 def _require_finite(view: np.ndarray) -> None:

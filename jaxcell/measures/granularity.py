@@ -21,6 +21,8 @@ BACKGROUND_SUBSAMPLE, BACKGROUND_RADIUS = 0.25, 10
 # rise, which are then followed one by one; never more than so many rounds, since light that winds
 # through noise gains less from every further one.
 FEW, ROUNDS = 0.02, 12
+# Places sampled at a time: each is two numbers of 8 bytes meanwhile.
+AT_A_TIME = 2**21
 
 
 def record(field: Field, view: int, step: int) -> np.ndarray:
@@ -98,13 +100,23 @@ def _subsample(image: np.ndarray, share: float) -> np.ndarray:
     """Reads an image at every 1 / share pixels, bilinearly; float32."""
     if share == 1:
         return image.astype(np.float32)
-    grid = [np.arange(np.ceil(side * share)) / share for side in image.shape]
-    return _sample(image, np.stack(np.meshgrid(*grid, indexing="ij")))
+    rows, columns = (np.arange(np.ceil(side * share)) / share for side in image.shape)
+    return _sample_grid(image, rows, columns)
 
 
 def _sample(image: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Bilinear interpolation at `places`, float [2, ...]; the border's value beyond it."""
     return ndimage.map_coordinates(image, places, np.float32, order=1, mode="nearest")
+
+
+def _sample_grid(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """`_sample` where rows and columns cross, float32 [R, C], some lines at a time."""
+    result = np.empty((len(rows), len(columns)), np.float32)
+    lines = max(1, AT_A_TIME // max(1, len(columns)))
+    for start in range(0, len(rows), lines):
+        part = slice(start, start + lines)
+        result[part] = _sample(image, np.stack(np.meshgrid(rows[part], columns, indexing="ij")))
+    return result
 
 
 def _ratio(shape: tuple[int, ...], share: float) -> np.ndarray:
@@ -123,8 +135,8 @@ def _foreground(image, subsample, background_subsample, background_radius) -> np
     # Sides before rounding up, as in CellProfiler.
     shape = np.array(image.shape) * subsample
     ratio = _ratio(tuple(shape), background_subsample)
-    grid = np.meshgrid(*(np.arange(n) * r for n, r in zip(pixels.shape, ratio)), indexing="ij")
-    return np.maximum(pixels - _sample(back, np.stack(grid)), 0)
+    rows, columns = (np.arange(n) * r for n, r in zip(pixels.shape, ratio))
+    return np.maximum(pixels - _sample_grid(back, rows, columns), 0)
 
 
 def _reconstruct(marker: np.ndarray, mask: np.ndarray) -> np.ndarray:

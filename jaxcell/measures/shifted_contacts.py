@@ -66,10 +66,8 @@ def record(field: Field) -> Shifted:
     close = _dilated(others, field.contact_um / field.pixel_um + 1 + TOLERANCE)
     step = max(1, round(GRID_UM / field.pixel_um))
     far = _distance(others, step, field.pixel_um)
-    touching = np.logical_or.reduceat(_looked_up(close, 1, edges, shifts, others.shape),
-                                      edges.first, axis=1)  # fmt: skip
-    distance = np.minimum.reduceat(_looked_up(far, step, edges, shifts, others.shape),
-                                   edges.first, axis=1)  # fmt: skip
+    touching = _of_cells(np.logical_or, close, 1, edges, shifts, others.shape)
+    distance = _of_cells(np.minimum, far, step, edges, shifts, others.shape)
     near = (distance <= field.near_um) & (distance < MAXIMUM_UM)
     return Shifted(touching.sum(axis=1), near.sum(axis=1), distance)
 
@@ -145,14 +143,22 @@ def _distance(mask: np.ndarray, step: int, pixel_um: float) -> np.ndarray:
     return np.clip(edges * pixel_um, 0, MAXIMUM_UM).astype(np.float32)
 
 
-def _looked_up(
-    values: np.ndarray, step: int, edges: _Edges, shifts: np.ndarray, shape: tuple[int, int]
+def _of_cells(
+    choose: np.ufunc,
+    values: np.ndarray,
+    step: int,
+    edges: _Edges,
+    shifts: np.ndarray,
+    shape: tuple[int, int],
 ) -> np.ndarray:
-    """What a grid of so many pixels holds where the edges come to lie at each shift, [S, Q]."""
+    """What of a grid of so many pixels the edges of each cell come to lie on at each shift, and
+    `choose` keeps, [S, T]."""
     reach = int(np.abs(shifts).max())
     rows, columns = ((np.arange(-reach, side + reach) % side) // step for side in shape)
     rows = rows * values.shape[1]
-    flat, found = values.ravel(), np.empty((len(shifts), len(edges.y)), values.dtype)
+    flat, found = values.ravel(), np.empty((len(shifts), len(edges.first)), values.dtype)
     for place, (dy, dx) in enumerate(shifts + reach):
-        found[place] = flat[rows[edges.y + dy] + columns[edges.x + dx]]
+        found[place] = choose.reduceat(
+            flat[rows[edges.y + dy] + columns[edges.x + dx]], edges.first
+        )
     return found

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxcell.measures import chance
 from jaxcell.measures.chance import (
     ANSWERS,
     MINIMUM_CELLS,
@@ -58,6 +59,18 @@ def test_every_count_is_exact():
                 shifted = np.roll(dendritic_cell, (-dy, -dx), axis=(0, 1))
                 expected.append(np.count_nonzero(t_cell & shifted))
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(70, 61), (23, 90), (96, 24)])
+def test_a_large_field_is_counted_square_by_square_to_the_same_counts(monkeypatch, shape):
+    t_cell, dendritic_cell = np.random.default_rng(0).random((2, *shape)) < 0.3
+    options = {"pixel_um": 1.0, "nearest_shift_um": 2.0, "farthest_shift_um": 9.0}
+    whole = shift_overlaps(t_cell, dendritic_cell, **options)
+    monkeypatch.setattr(chance, "WHOLE", 40)
+    monkeypatch.setattr(chance, "SQUARE", 24)
+    np.testing.assert_array_equal(
+        shift_overlaps(t_cell, dendritic_cell, **options), whole, strict=True
+    )
 
 
 @pytest.mark.parametrize("share", [0.12, 0.45, 1.0])

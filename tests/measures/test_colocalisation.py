@@ -5,6 +5,7 @@ import pytest
 from skimage import measure
 from skimage.io import imread
 
+from jaxcell.measures import colocalisation
 from jaxcell.measures.colocalisation import manders, pearson, record_light, record_spread
 from jaxcell.measures.field import Field
 
@@ -55,6 +56,15 @@ def test_pearson_is_scikit_images_in_any_type(views):
         for first, second in np.swapaxes(views[0], 0, 1).astype(cast):
             expected = measure.pearson_corr_coeff(first, second)[0]
             assert pearson_of(first, second) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_large_field_is_summed_in_parts_about_its_own_mean(views, monkeypatch):
+    monkeypatch.setattr(colocalisation, "AT_A_TIME", 130)
+    for first, second in views[0]:
+        lit = first + (40 * np.arange(len(first), dtype=np.uint16))[:, None]  # parts differ
+        expected = measure.pearson_corr_coeff(lit, second)[0]
+        assert pearson_of(lit, second) == pytest.approx(expected, rel=1e-6)
+        assert pearson_of(lit, np.full_like(lit, 700)) == 0
 
 
 def test_pearson_of_the_benchmark_image(shared_data):

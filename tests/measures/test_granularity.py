@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 from skimage.morphology import dilation, disk, erosion, reconstruction
 
+from jaxcell.measures import granularity
 from jaxcell.measures.granularity import _reconstruct, cell_granularity
 
 
@@ -69,6 +70,12 @@ def test_spectra_are_those_of_cell_profiler(parameters):
     cells = cell_granularity(image, labels, *parameters)
     assert cells.dtype == np.float32 and cells.shape == expected.shape
     np.testing.assert_allclose(cells, expected, atol=1e-3)
+
+
+def test_places_are_sampled_in_parts_to_the_same_spectra(monkeypatch):
+    whole = cell_granularity(*_field(2))
+    monkeypatch.setattr(granularity, "AT_A_TIME", 200)
+    np.testing.assert_array_equal(cell_granularity(*_field(2)), whole)
 
 
 def test_defaults_are_the_ones_described():

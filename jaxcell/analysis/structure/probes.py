@@ -77,19 +77,19 @@ def whitening(features: np.ndarray, well_of: np.ndarray) -> tuple[np.ndarray, np
 
 
 class Discriminant(NamedTuple):
-    """Linear discriminants of P labellings: means [P, C, D], correction [P, C, C], norms [P, C]."""
+    """Linear discriminants of P labellings: weights [P, C, D], and what is taken off, [P, C]."""
 
-    means: np.ndarray
-    correction: np.ndarray
-    norms: np.ndarray
+    weights: np.ndarray
+    offsets: np.ndarray
 
 
 def discriminant(trained: np.ndarray, labels: np.ndarray, kept: float) -> Discriminant:
     """Linear discriminants with equal priors, for many labellings at once.
 
     In whitened space the covariance inside classes is I - kept * (that of class means), so its
-    inverse needs a matrix of C x C only (Woodbury's identity). With the covariance of all wells
-    in its place a strong effect would be taken for noise in its own direction.
+    inverse needs a matrix of C x C only (Woodbury's identity), or, of more classes than features,
+    one of D x D. With the covariance of all wells in its place a strong effect would be taken for
+    noise in its own direction.
 
     Of means of training wells [T, D] and their one-hot labels [P, T, C].
 
@@ -97,11 +97,17 @@ def discriminant(trained: np.ndarray, labels: np.ndarray, kept: float) -> Discri
     """
     counts = np.maximum(labels.sum(axis=1), 1).astype(np.float64)
     means = (np.swapaxes(labels, 1, 2) @ trained.astype(np.float32)) / counts[..., None]
-    products = means @ np.swapaxes(means, 1, 2)
-    priors = np.eye(labels.shape[2]) * (len(trained) / counts)[:, None]
-    correction = np.linalg.solve(priors - kept * products, kept * products)
-    norms = np.einsum("pcc->pc", products) + np.einsum("pcd,pdc->pc", products, correction)
-    return Discriminant(means, correction, norms)
+    turned = np.swapaxes(means, 1, 2)
+    classes, features = means.shape[1:]
+    if features < classes:
+        between = turned @ (means * (counts / len(trained))[..., None])
+        weights = np.swapaxes(np.linalg.solve(np.eye(features) - kept * between, turned), 1, 2)
+    else:
+        products = means @ turned
+        priors = np.eye(classes) * (len(trained) / counts)[:, None]
+        correction = np.linalg.solve(priors - kept * products, kept * products)
+        weights = means + np.swapaxes(correction, 1, 2) @ means
+    return Discriminant(weights, 0.5 * np.einsum("pcd,pcd->pc", weights, means))
 
 
 def linear_scores(points: np.ndarray, learnt: Discriminant) -> np.ndarray:
@@ -109,13 +115,13 @@ def linear_scores(points: np.ndarray, learnt: Discriminant) -> np.ndarray:
 
     A few points at a time, which are many where they are patches.
     """
-    labellings, classes = learnt.norms.shape
+    labellings, classes = learnt.offsets.shape
     result = np.empty((labellings, len(points), classes))
     step = max(1, VALUES_AT_ONCE // (labellings * classes))
     for start in range(0, len(points), step):
-        scores = points[start : start + step] @ np.swapaxes(learnt.means, 1, 2)
-        result[:, start : start + step] = scores + scores @ learnt.correction
-    return result - 0.5 * learnt.norms[:, None]
+        some = points[start : start + step]
+        result[:, start : start + step] = some @ np.swapaxes(learnt.weights, 1, 2)
+    return result - learnt.offsets[:, None]
 
 
 def log_odds(scores: np.ndarray) -> np.ndarray:

@@ -50,6 +50,7 @@ from jaxcell.measures.chance import CANNOT_SAY, TOO_FEW
 from jaxcell.measures.doubts import doubts
 from jaxcell.plates.findings import gathered
 from jaxcell.plates.folder import Plates, is_simulated
+from jaxcell.report.common.outlines import fullest_square
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.measurement.page import ExampleField, summary_lines, write_measurement_report
 from jaxcell.storage import anndata
@@ -63,6 +64,8 @@ from jaxcell.storage.source import check_source, note_source
 # Columns of the tables that a simulation leaves beside its plates.
 TRUE_CELLS = ("well", "field", "cell", "type", "area_um2")
 TRUE_CONTACTS = ("well", "field", "t_cell")
+# Side in pixels of what is kept of a field to be shown: one of every condition is in memory.
+LARGEST_SHOWN = 2160
 
 
 def measure_plates(
@@ -327,6 +330,8 @@ def _examples(
         row = next(rows.itertuples())
         views = read_field(row, flat, kinds=kinds)
         labels = cells_of_field(row, views, find, kinds).labels
+        shown = fullest_square(labels.any(axis=0), LARGEST_SHOWN)
+        views, labels = views[shown].copy(), labels[(slice(None), *shown)].copy()
         place = f"{chosen.plate} {chosen.well}"
         examples.append(ExampleField(str(name), place, views, labels))
     return examples

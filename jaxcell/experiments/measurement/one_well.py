@@ -61,15 +61,15 @@ def measure_one_well(
         for row in fields.itertuples():
             views = read_field(row, flat, kinds=population.keys)
             masks, labels, numbers = cells_of_field(row, views, find, population.keys)
-            stacked = np.ascontiguousarray(np.moveaxis(views, -1, 0))
-            of_pairs = _record_pairs(stacked, masks, labels, config, population)
+            views = np.ascontiguousarray(np.moveaxis(views, -1, 0))  # and the first are let go of
+            of_pairs = _record_pairs(views, masks, labels, config, population)
             steps, pixel_um = config.measurement.granularity_steps, config.plates.pixel_um
-            table = cell_table(stacked, labels, of_pairs, pixel_um, steps, population)
+            table = cell_table(views, labels, of_pairs, pixel_um, steps, population)
             if numbers is not None:
                 table.insert(2, "label", np.concatenate(numbers).astype(np.int64))
             record = (of_pairs, [int(own.max(initial=0)) for own in labels])
             records.append(record)
-            lights.append(record_light(stacked, labels, find))
+            lights.append(record_light(views, labels, find))
             tables.append(table.assign(plate=row.plate, well=row.well, field=row.field))
             about = {"plate": row.plate, "well": row.well, "field": row.field}
             rows.append(about | _measured([record], population) | _means(table, population))

@@ -21,7 +21,9 @@ def fullest_square(inside: np.ndarray, side: int) -> tuple[slice, slice]:
       Slices of `side` pixels, or of the image's side where that is less.
     """
     height, width = np.minimum(side, inside.shape)
-    sums = np.pad(inside.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    sums = np.zeros(np.add(inside.shape, 1), np.int32)
+    np.cumsum(inside, axis=0, dtype=np.int32, out=sums[1:, 1:])
+    np.cumsum(sums[1:, 1:], axis=1, dtype=np.int32, out=sums[1:, 1:])
     held = sums[height:, width:] - sums[:-height, width:]
     held += sums[:-height, :-width] - sums[height:, :-width]
     y, x = (int(corner) for corner in np.unravel_index(held.argmax(), held.shape))

@@ -53,6 +53,24 @@ def test_probe_is_the_textbook_discriminant_trained_anew_for_every_labelling(pla
     assert balanced_accuracy(patches, labellings[0][well_of]) > 0.4
 
 
+@pytest.mark.parametrize("classes, features", [(3, 8), (8, 8), (20, 8)])
+def test_scores_are_those_of_the_covariance_inside_classes_few_or_many(classes, features):
+    random = np.random.default_rng(0)
+    means = random.normal(size=(60, features))
+    means -= means.mean(axis=0)
+    means /= np.sqrt(60) * np.linalg.svd(means)[1].max() / 60  # their covariance is at most I
+    labels = random.permutation(np.arange(60) % classes)
+    learnt = probes.discriminant(means, probes.one_hot(labels[None], classes), 0.8)
+    found = probes.linear_scores(means[:5], learnt)[0]
+    of_class = np.stack([means[labels == label].mean(axis=0) for label in range(classes)])
+    shares = np.bincount(labels) / 60
+    inside = np.eye(features) - 0.8 * (of_class.T * shares) @ of_class
+    expected = [multivariate_normal(mean, inside).logpdf(means[:5]) for mean in of_class]
+    difference = found - np.stack(expected, axis=1)
+    np.testing.assert_allclose(difference, np.broadcast_to(difference[:, :1], found.shape),
+                               atol=1e-5)  # fmt: skip
+
+
 def test_log_odds_of_many_classes_are_those_of_shares():
     scores = np.random.default_rng(0).normal(0, 20, (3, 7, 400))
     shares = softmax(scores, axis=-1)

@@ -61,6 +61,7 @@ def get_config() -> ConfigDict:
             "minimum_contrast_counts": 0.0,  # counts
             # Fields corrected for uneven light, estimated over each plate; the study did not
             "flat_field": False,
+            "dark_counts": 0.0,  # counts of the camera in the dark, unshaded; 0: estimated too
             # To learn: the truth of simulated plates (`true_iou`, `true_overlap_share`,
             # `true_contact_share`, `bound_share`), or what masks say, a measure of interaction
             # (`iou`) or of cells (`t_cell_area_um2`); jaxcell/measures/catalogue.py has all names

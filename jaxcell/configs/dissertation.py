@@ -20,6 +20,7 @@ def get_config() -> ConfigDict:
     config.dataset.minimum_contrast_counts = (
         150.0  # counts; not the study's, which had no such test
     )
+    config.dataset.dark_counts = 48.0  # counts; under the droplet of the study's field
     config.model.architecture = "plain"
     config.model.autoencoder = ConfigDict(
         {

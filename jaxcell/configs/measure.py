@@ -26,6 +26,7 @@ def get_config() -> ConfigDict:
             "mask_scope": "field",  # or `patch` (the study's): what a threshold is made from
             "window": 192,  # pixels, side of these patches (reference study)
             "flat_field": False,  # fields corrected for uneven light, estimated over each plate
+            "dark_counts": 0.0,  # counts of the camera in the dark, unshaded; 0: estimated too
         }
     )
     config.measurement = ConfigDict(

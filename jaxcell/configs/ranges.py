@@ -128,6 +128,7 @@ DISTANCE = Range(
     lambda value: number(0, MAXIMUM_UM).fits(value) and value < MAXIMUM_UM,
 )
 FOLDER = text("a folder", empty=True)
+ESTIMATED = number(0, 65535, "counts; 0: estimated from the images")
 
 
 def optimizer(section: str) -> dict[str, Range]:
@@ -192,10 +193,7 @@ DATASET = {
     "dataset.mask_scope": MASK_SCOPE,
     # Earlier runs have none.
     **optional(
-        {
-            f"dataset.{name}_counts": number(0, 65535, "counts; 0: estimated from the images")
-            for name in ("background", "minimum_contrast")
-        }
+        {f"dataset.{name}_counts": ESTIMATED for name in ("background", "minimum_contrast", "dark")}
     ),
     "dataset.flat_field": true_or_false(),
     "dataset.target": one_of(*TARGETS),
@@ -317,6 +315,7 @@ FIELDS: dict[str, dict[str, Range]] = {
         "dataset.mask_scope": MASK_SCOPE,
         "dataset.window": WINDOW,
         "dataset.flat_field": true_or_false(),
+        **optional({"dataset.dark_counts": ESTIMATED}),
         "measurement.segmentation": FOLDER,
         "measurement.labels_from": FOLDER,
         "measurement.minimum_area_um2": number(0, 1e6, "µm²"),

@@ -37,6 +37,8 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
       minimum_contrast_counts: between cells and background; 0: a multiple of each image's noise.
       flat_field: whether fields are corrected for uneven light first, by an estimate over all
         fields of their plate; images of examples are then corrected counts.
+      dark_counts: of the camera in the dark, which uneven light leaves alone; 0: estimated for
+        each plate and view.
       pixel_um: µm, edge of a pixel.
       from_um: µm, edge of a pixel of the files where it is another: fields are then resampled to
         `pixel_um`; 0: the same.
@@ -56,6 +58,7 @@ class ImmuneCellsConfig(tfds.core.BuilderConfig):
     background_counts: float = 0.0
     minimum_contrast_counts: float = 0.0
     flat_field: bool = False
+    dark_counts: float = 0.0
     pixel_um: float = 0.741
     from_um: float = 0.0
     target: str = "iou"

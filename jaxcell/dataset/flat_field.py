@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,15 +10,13 @@ from scipy import ndimage
 from scipy.stats import trim_mean
 from tqdm import tqdm
 
+from jaxcell.dataset.dark_level import bright_cells, dark_level
 from jaxcell.plates.images import read_view
 from jaxcell.storage.atomic import whole
 
 FILE = "flat_fields.npz"
 # Fields that an estimate is made from at most: more hardly change it, and take time to read.
 MOST_FIELDS = 100
-# Counts of the camera in the dark, added to the light and not shaded by the lamp. The simulator's
-# camera; under the droplet of a real field the darkest hundredth of the pixels has it too.
-DARK = 48.0
 MINIMUM_FIELDS = 8
 # The field is looked at in blocks of this many pixels, at as many places a side.
 BLOCK, SAMPLES = 16, 8
@@ -27,11 +26,30 @@ SMOOTHING = 3.0
 OUTLIERS = 5
 # A lamp that leaves less light than this share is not divided by.
 FAINTEST = 0.05
-# (plate, view) -> float32 [H, W], mean 1.
-FlatFields = Mapping[tuple[str, str], np.ndarray]
+# Array of the dark levels in a file of estimates, in their order, and the level that those had in
+# mind that say none.
+LEVELS, EARLIER_LEVEL = "dark_counts", 48.0
 
 
-def estimate_flat_fields(images: pd.DataFrame) -> dict[tuple[str, str], np.ndarray]:
+class FlatField(NamedTuple):
+    """How the fields of a plate are lit in one view.
+
+    Attributes:
+      light: float32 [H, W], positive, mean 1: what falls on a pixel, relative to the mean.
+      dark: counts of the camera in the dark, added to the light and not shaded by the lamp.
+    """
+
+    light: np.ndarray
+    dark: float
+
+
+# (plate, view) -> how it is lit.
+FlatFields = Mapping[tuple[str, str], FlatField]
+
+
+def estimate_flat_fields(
+    images: pd.DataFrame, dark_counts: float = 0.0
+) -> dict[tuple[str, str], FlatField]:
     """One flat field for each plate and view, from fields spread evenly over the plate.
 
     All wells of the images table serve, whichever split they are in: it is the light of the
@@ -39,9 +57,10 @@ def estimate_flat_fields(images: pd.DataFrame) -> dict[tuple[str, str], np.ndarr
 
     Args:
       images: images table, the stained views alone.
+      dark_counts: of the camera in the dark; 0: estimated for each plate and view.
 
     Returns:
-      (plate, view) -> float32 [H, W], relative illumination, mean 1.
+      (plate, view) -> how it is lit.
 
     Raises:
       ValueError: a plate has too few fields, or fields of different sizes; says which.
@@ -55,7 +74,7 @@ def estimate_flat_fields(images: pd.DataFrame) -> dict[tuple[str, str], np.ndarr
     with tqdm(total=total, desc="flat fields", unit=" images", dynamic_ncols=True) as bar:
         for (plate, view), paths in groups.items():
             try:
-                estimates[plate, view] = estimate_flat_field(_read(paths, bar))
+                estimates[plate, view] = estimate_flat_field(_read(paths, bar), dark_counts)
             except ValueError as error:
                 raise ValueError(
                     f"plate {plate}, view {view}: {error}. Or leave the fields as they are: "
@@ -97,19 +116,26 @@ def correct(views: np.ndarray, plate: str, names: tuple[str, ...], flat: FlatFie
 
 def write_flat_fields(folder: Path, flat: FlatFields) -> None:
     """Writes estimates into a folder; the file is whole or not there."""
+    arrays = {f"{plate} {view}": field.light for (plate, view), field in flat.items()}
+    arrays[LEVELS] = np.array([field.dark for field in flat.values()])
     with whole(folder / FILE) as partial, partial.open("wb") as file:
-        np.savez(file, **{f"{plate} {view}": field for (plate, view), field in flat.items()})
+        np.savez(file, **arrays)
 
 
-def read_flat_fields(folder: Path) -> dict[tuple[str, str], np.ndarray]:
+def read_flat_fields(folder: Path) -> dict[tuple[str, str], FlatField]:
     """The estimates that `write_flat_fields` left in a folder; none where it left none."""
     if not (folder / FILE).exists():
         return {}
     with np.load(folder / FILE) as arrays:
-        return {tuple(key.rsplit(" ", 1)): arrays[key] for key in arrays.files}
+        keys = [key for key in arrays.files if key != LEVELS]
+        levels = arrays[LEVELS] if LEVELS in arrays.files else np.full(len(keys), EARLIER_LEVEL)
+        return {
+            tuple(key.rsplit(" ", 1)): FlatField(arrays[key], float(level))
+            for key, level in zip(keys, levels, strict=True)
+        }
 
 
-def estimate_flat_field(fields: Iterable[np.ndarray]) -> np.ndarray:
+def estimate_flat_field(fields: Iterable[np.ndarray], dark_counts: float = 0.0) -> FlatField:
     """Estimates the illumination that many fields of one view have in common.
 
     Each field is reduced to the background of blocks of 16 x 16 pixels (the mean of the middle half
@@ -121,9 +147,10 @@ def estimate_flat_field(fields: Iterable[np.ndarray]) -> np.ndarray:
     Args:
       fields: uint8 or uint16 [H, W] each, raw counts of one view, at least `MINIMUM_FIELDS`; an
         array [N, H, W] or an iterable that reads one after the other.
+      dark_counts: of the camera in the dark; 0: estimated, see `dark_level`.
 
     Returns:
-      float32 [H, W], positive, mean 1: the light that falls on a pixel, relative to the mean.
+      How they are lit.
 
     Raises:
       ValueError: the fields differ in size or are not raw counts, or fewer than `MINIMUM_FIELDS`
@@ -132,55 +159,61 @@ def estimate_flat_field(fields: Iterable[np.ndarray]) -> np.ndarray:
     Source: retrospective correction by the median over images, as CellProfiler's
     CorrectIlluminationCalculate ("Background", block size, median filter over all images).
     """
-    shape, backgrounds, seen = None, [], 0
-    for field in fields:
+    shape, backgrounds, cells = None, [], []
+    for number, field in enumerate(fields, 1):
         _require_counts(field)
-        shape, seen = shape or field.shape, seen + 1
+        shape = shape or field.shape
         if field.shape != shape:
             raise ValueError(
-                f"field {seen} has {field.shape[0]} x {field.shape[1]} pixels, those before it "
+                f"field {number} has {field.shape[0]} x {field.shape[1]} pixels, those before it "
                 f"{shape[0]} x {shape[1]}: estimate each size on its own"
             )
-        background = _background(field) - DARK
-        level = np.median(background)
-        if level > 0:
-            backgrounds.append((background / level).astype(np.float32))
-    if len(backgrounds) < MINIMUM_FIELDS:
+        backgrounds.append(_background(field))
+        if not dark_counts:
+            cells.append(bright_cells(field, backgrounds[-1]))
+    dark = dark_counts or (dark_level(np.stack(backgrounds), cells) if backgrounds else 0.0)
+    light = [
+        (above / level).astype(np.float32)
+        for above in (background - dark for background in backgrounds)
+        if (level := np.median(above)) > 0
+    ]
+    if len(light) < MINIMUM_FIELDS:
         raise ValueError(
-            f"{len(backgrounds)} of {seen} fields are brighter than the dark level of {DARK:g} "
-            f"counts, {MINIMUM_FIELDS} are needed to tell illumination from cells: give more "
-            "fields of this view"
+            f"{len(light)} of {len(backgrounds)} fields are brighter than the dark level of "
+            f"{dark:.4g} counts, {MINIMUM_FIELDS} are needed to tell illumination from cells: give "
+            "more fields of this view"
         )
-    flat = _smooth(np.median(backgrounds, axis=0), shape)
+    flat = _smooth(np.median(light, axis=0), shape)
     flat = np.maximum(flat, FAINTEST * flat.mean())
-    return (flat / flat.mean(dtype=np.float64)).astype(np.float32)
+    return FlatField((flat / flat.mean(dtype=np.float64)).astype(np.float32), dark)
 
 
-def correct_field(field: np.ndarray, flat: np.ndarray) -> np.ndarray:
-    """Divides uneven illumination out of a field: `(field - DARK) / flat + DARK`.
+def correct_field(field: np.ndarray, flat: FlatField) -> np.ndarray:
+    """Divides uneven illumination out of a field: `(field - dark) / light + dark`.
 
     The dark level is the camera's and stays where it is; only light above it was shaded. Pixels
     that were saturated are divided like the others and may end above the camera's full scale.
 
     Args:
       field: uint8 or uint16 [H, W], raw counts.
-      flat: float [H, W], positive, from `estimate_flat_field`.
+      flat: from `estimate_flat_field`.
 
     Returns:
       uint16 [H, W], rounded and clipped to 0..65535.
 
     Raises:
-      ValueError: the field is not raw counts, the sizes differ, or `flat` is not positive.
+      ValueError: the field is not raw counts, the sizes differ, or `light` is not positive.
     """
     _require_counts(field)
-    if field.shape != flat.shape:
+    if field.shape != flat.light.shape:
         raise ValueError(
             f"the field has {field.shape[0]} x {field.shape[1]} pixels, its illumination "
-            f"{' x '.join(map(str, flat.shape))}: estimate it from fields of this size"
+            f"{' x '.join(map(str, flat.light.shape))}: estimate it from fields of this size"
         )
-    if not (flat > 0).all():  # NaN is not, either
+    if not (flat.light > 0).all():  # NaN is not, either
         raise ValueError("illumination must be positive everywhere: estimate_flat_field gives such")
-    even = (field - np.float32(DARK)) / flat.astype(np.float32) + np.float32(DARK)
+    dark = np.float32(flat.dark)
+    even = (field - dark) / flat.light.astype(np.float32) + dark
     return np.clip(np.rint(even), 0, np.iinfo(np.uint16).max).astype(np.uint16)
 
 

@@ -50,6 +50,7 @@ CODE = (
     "jaxcell.cells",
     "jaxcell.measures",
     "jaxcell.plates.readers",
+    "jaxcell.dataset.dark_level",
     "jaxcell.dataset.fields",
     "jaxcell.dataset.flat_field",
     "jaxcell.dataset.patches",
@@ -154,7 +155,7 @@ class ImmuneCells(FileReaderBuilder):
             return {}
         fields, images = self._fields(), self._plates.images
         images = images[images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])]
-        flat = estimate_flat_fields(images)
+        flat = estimate_flat_fields(images, self.builder_config.dark_counts)
         write_flat_fields(folder, flat)
         return flat
 

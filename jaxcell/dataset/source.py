@@ -36,7 +36,7 @@ from jaxcell.storage.owner import lock_beside, locked, say_freed
 
 Config = ConfigDict | FrozenConfigDict
 # What runs learnt that say nothing of it: earlier ones knew no other.
-EARLIER = {"background_counts": 255.0, "minimum_contrast_counts": 150.0}
+EARLIER = {"background_counts": 255.0, "minimum_contrast_counts": 150.0, "dark_counts": 48.0}
 # Plate, well and field.
 Place = tuple[str, str, int]
 

@@ -122,12 +122,11 @@ def fields_to_predict(config: ConfigDict, plates: Plates) -> pd.DataFrame:
 def plates_light(config: ConfigDict, plates: Plates, fields: pd.DataFrame) -> FlatFields:
     """How the plates are lit, estimated from what a data set of them would be estimated from;
     nothing where the run corrects nothing."""
-    if not _settings(config).flat_field:
+    settings, images = _settings(config), plates.images
+    if not settings.flat_field:
         return {}
-    images = plates.images
-    return estimate_flat_fields(
-        images[images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])]
-    )
+    stained = images["role"].isin(VIEWS) & images["plate"].isin(fields["plate"])
+    return estimate_flat_fields(images[stained], settings.dark_counts)
 
 
 def _patches(fields: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:

@@ -106,7 +106,7 @@ def even_light(monkeypatch):
     monkeypatch.setattr(
         flat_field,
         "estimate_flat_field",
-        lambda fields: np.ones_like([*fields][0], np.float32),
+        lambda fields, dark: flat_field.FlatField(np.ones_like([*fields][0], np.float32), dark),
     )
 
 
@@ -188,6 +188,7 @@ def test_a_changed_file_well_option_or_measure_is_another_data_set(
         name(mask_method="mean_sd"),
         name(mask_scope="field"),
         name(flat_field=True),
+        name(flat_field=True, dark_counts=100.0),
         name(pixel_um=0.65),
         name(target="overlap_share"),
         name(plates=plates._replace(wells=wells)),

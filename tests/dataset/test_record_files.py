@@ -10,6 +10,7 @@ import pytest
 from local_cluster import cluster, once
 
 from jaxcell.dataset import immune_cells, record_files
+from jaxcell.dataset.flat_field import FlatField
 from jaxcell.dataset.immune_cells import ImmuneCellsConfig, build, build_share
 from jaxcell.distributed.certificate import CERTIFICATE
 from jaxcell.distributed.workers import Workers
@@ -76,11 +77,11 @@ def test_a_cluster_makes_the_same_bytes_though_a_worker_is_killed(plates, tmp_pa
     assert certificate["lost_workers"] == 1 and certificate["retries"] >= 1
 
 
-def _half_lit(images):
+def _half_lit(images, dark_counts):
     """A light that no other function gives, so that it is seen whether it is used."""
     light = np.ones((200, 200), np.float32)
     light[:100] = 0.5
-    return {key: light for key in images.groupby(["plate", "role"]).groups}
+    return {key: FlatField(light, 48.0) for key in images.groupby(["plate", "role"]).groups}
 
 
 def test_a_file_that_cannot_be_made_is_said_by_its_wells(plates, tmp_path):

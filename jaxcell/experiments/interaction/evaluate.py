@@ -250,7 +250,9 @@ def _evaluate(
         config=config.to_dict(),
         title=title,
         simulated=simulated,
-        flat_fields=read_flat_fields(Path(builder.data_path)),
+        flat_fields={
+            key: field.light for key, field in read_flat_fields(Path(builder.data_path)).items()
+        },
     )
     return metrics | answers.numbers
 

@@ -39,6 +39,7 @@ CODE = (
     "jaxcell.configs.kinds",
     "jaxcell.measures",
     "jaxcell.plates.readers",
+    "jaxcell.dataset.dark_level",
     "jaxcell.dataset.fields",
     "jaxcell.dataset.flat_field",
     "jaxcell.inference.segmenter",

@@ -209,7 +209,7 @@ def _report(
         wells=wells,
         cells=cells,
         examples=_examples(fields, wells, flat, find, population),
-        flat_fields=flat,
+        flat_fields={key: field.light for key, field in flat.items()},
         measures={name: quantity._asdict() for name, quantity in described.items()},
         findings=[finding[:6] for finding in gathered(plates.findings)],
         config=config.to_dict(),
@@ -247,7 +247,7 @@ def _flat_fields(
     # Plates that have come since; the estimates that kept wells were corrected by stay.
     new = fields[~fields["plate"].isin({plate for plate, _ in kept})]
     images = new.melt(["plate", "well", "field"], list(kinds), var_name="role", value_name="path")
-    return kept | estimate_flat_fields(images)
+    return kept | estimate_flat_fields(images, config.dataset.get("dark_counts", 0.0))
 
 
 def _agreement(

@@ -197,6 +197,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--uncorrected", action="store_true", help="leave in what wells owe to their place")
     add("--config", default="measure", help="name of a config, or its file, to measure with")
     add("--segmentation", default="", help="run of a U-Net that finds the cells")
+    add("--kinds", type=_views, default={}, help=KINDS)
+    add("--pairs", default="", help=PAIRS)
     add("--views", type=_views, default={}, help=VIEWS)
     add("--condition", help=CONDITION)
     add("--skip", action="store_true", help=SKIP)

@@ -70,7 +70,7 @@ def screen(
       wells: plate, well, row, column (from 1), condition, compound, concentration_um (µM), role,
         the measure and the counts, one row a well.
       measure: the words of the column that is screened; its name is the column's.
-      counts: columns of counts of cells, T cells first.
+      counts: columns of counts of cells, the first kind first.
       correct: whether wells are freed of what they owe to their place.
       seed: of all draws.
 

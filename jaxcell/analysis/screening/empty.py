@@ -20,7 +20,7 @@ def empty_wells(wells: pd.DataFrame, value: str, counts: list[str]) -> dict:
     Args:
       wells: plate, well, condition, role, the value and the counts.
       value: column of the measure.
-      counts: columns of counts, T cells first; may be empty.
+      counts: columns of counts, the first kind first; may be empty.
 
     Returns:
       `named` (wells called empty), `measured` (of these, with a value), `holding` (with cells),

@@ -9,6 +9,8 @@ from ml_collections import ConfigDict
 from threadpoolctl import threadpool_limits
 
 from jaxcell.analysis.screening.answers import Screened, screen
+from jaxcell.cells.kinds import USUAL
+from jaxcell.configs.kinds import population_of
 from jaxcell.distributed.workers import HERE, Workers
 from jaxcell.experiments.measurement.measure import measure_plates
 from jaxcell.experiments.screening.tables import ScreenTable, read_screen_table
@@ -45,7 +47,8 @@ def screen_plates(
       folder: of the results; created, or that of an earlier screen of the same wells, whose tables
         are replaced.
       tables: of wells; none: the plates that the config names are measured first.
-      config: as `configs/measure.py` describes; not looked at where there are tables.
+      config: as `configs/measure.py` describes; where there are tables it says which kinds of
+        cells they are of.
       layouts, plate, measure, views, counts: as for `read_screen_table`.
       correct: whether wells are freed of what they owe to their place.
       condition: of wells that no layout describes, where plates are measured.
@@ -69,16 +72,24 @@ def screen_plates(
             return said
         simulated = _is_simulated(folder / MEASURED)
         tables = [folder / MEASURED / "wells.csv"]
+    population = population_of(config) if config else USUAL
     table = read_screen_table(
-        tables, layouts=layouts, plate=plate, measure=measure, views=views, counts=counts
+        tables,
+        layouts=layouts,
+        plate=plate,
+        measure=measure,
+        views=views,
+        counts=counts,
+        population=population,
     )
+    columns = [kind.counts for kind in table.kinds]
     # Many small products of matrices: threads of the linear algebra would wait for each other.
     with threadpool_limits(1, "blas"):
-        found = screen(table.wells, table.measure, table.counts, correct=correct)
+        found = screen(table.wells, table.measure, columns, correct=correct)
     made_from = {
         "tables": [path.name for path in tables],
         "measure": table.measure.name,
-        "counts": table.counts,
+        "counts": columns,
         "corrected": correct,
     }
     with owned(folder, "screening into it"):
@@ -93,8 +104,9 @@ def screen_plates(
             measure=table.measure,
             findings=[finding[:6] for finding in table.findings],
             made={name: _in_words(value) for name, value in made_from.items()},
+            kinds=table.kinds,
         )
-    lines = summary_lines(found, table.measure)
+    lines = summary_lines(found, table.measure, table.kinds)
     lines |= {"tables": f"compounds.csv, wells.csv (and .parquet) in {folder}"}
     return closing_table(lines, page, time.monotonic() - began)
 

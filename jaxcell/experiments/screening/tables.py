@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from ml_collections import ConfigDict
 
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import USUAL, Kind, Population, kind_called
+from jaxcell.configs.kinds import population_of
 from jaxcell.configs.settings import nearest
-from jaxcell.measures.catalogue import TARGETS, Quantity
+from jaxcell.measures.catalogue import TARGETS, Quantity, quantities
 from jaxcell.plates.findings import BadPlates, Finding
 from jaxcell.plates.layouts.choose import read_layouts
 from jaxcell.plates.layouts.instrument_table import read_instrument_table
@@ -22,9 +24,8 @@ from jaxcell.plates.tables import WELL_COLUMNS, place_of, read_wells
 OF_A_WELL = {*WELL_COLUMNS, "row", "column", "fields", "seconds", "answer", "patches", "faulty"}
 # Channels of the instrument's table beside the names of its views.
 CHANNELS = {"TexasRed": ("TexasRed", "Texas Red", "TR")}
-COUNTS = {kind.key: f"{kind.key}s" for kind in KINDS.values()}
 # What is screened where nobody says: the first of these that the table has.
-USUAL = ("overlap_share", "predicted_mean")
+USUALLY = ("overlap_share", "predicted_mean")
 
 
 class ScreenTable(NamedTuple):
@@ -34,14 +35,15 @@ class ScreenTable(NamedTuple):
       wells: plate, well, row, column (from 1), condition, compound, concentration_um (µM), role,
         and every column of numbers.
       measure: the words of the column that is screened; its name is that of the column.
-      counts: columns of counts, T cells first; may be empty.
+      kinds: of cells that were counted, those of the measurement first; their columns are
+        `Kind.counts`. May be empty.
       findings: what was noticed, none of it fatal.
       columns: that could be screened.
     """
 
     wells: pd.DataFrame
     measure: Quantity
-    counts: list[str]
+    kinds: tuple[Kind, ...]
     findings: list[Finding]
     columns: list[str]
 
@@ -54,6 +56,7 @@ def read_screen_table(
     measure: str = "",
     views: Mapping[str, str] | None = None,
     counts: Mapping[str, str] | None = None,
+    population: Population = USUAL,
 ) -> ScreenTable:
     """Reads tables of wells, with the layouts of their plates where they do not say it themselves.
 
@@ -64,6 +67,7 @@ def read_screen_table(
       measure: column to screen; '': a usual one, or the only one.
       views: kind of cell -> name of its channel in the instrument's table.
       counts: kind of cell -> column of its count.
+      population: which cells the tables are of, where no measurement's config beside them says it.
 
     Raises:
       BadPlates: a table or a layout cannot be read for certain.
@@ -72,8 +76,9 @@ def read_screen_table(
     if plate and len(paths) > 1:
         raise ValueError("--plate names the plate of one table: give one table, or none of --plate")
     parts, findings = [], []
+    population = _measured(paths[0]) or population
     for path in paths:
-        wells, said = _read(path, plate, dict(views or {}))
+        wells, said = _read(path, plate, dict(views or {}), population)
         if "role" not in wells:
             wells, more = _with_layout(wells, path, layouts, plate)
             said = said + more
@@ -92,13 +97,16 @@ def read_screen_table(
         )
     places = wells["well"].map(place_of)
     wells["row"], wells["column"] = map(list, zip(*places))
-    wells, found = _counted(wells, dict(counts or {}))
+    wells, kinds = _counted(wells, dict(counts or {}), population)
     columns = [name for name in wells if name not in OF_A_WELL and _is_numeric(wells[name])]
-    chosen = _chosen(measure, columns, found)
-    return ScreenTable(wells, _words(chosen, wells, paths[0]), found, findings, columns)
+    chosen = _chosen(measure, columns, [kind.counts for kind in kinds])
+    words = _words(chosen, wells, paths[0], population)
+    return ScreenTable(wells, words, kinds, findings, columns)
 
 
-def _read(path: Path, plate: str, views: dict[str, str]) -> tuple[pd.DataFrame, list[Finding]]:
+def _read(
+    path: Path, plate: str, views: dict[str, str], population: Population
+) -> tuple[pd.DataFrame, list[Finding]]:
     """A table with `plate` and `well`, and what was found; with `role` where it says all itself."""
     if not path.exists():
         beside = [other.name for other in path.parent.glob("*")] if path.parent.is_dir() else []
@@ -107,7 +115,7 @@ def _read(path: Path, plate: str, views: dict[str, str]) -> tuple[pd.DataFrame, 
         found = read_instrument_table(path)
         if found is not None:
             table, findings = found
-            table = _instrument_columns(table, path, views)
+            table = _instrument_columns(table, path, views, population)
             name = plate or _id_of(path)
             return table.assign(plate=name), [item._replace(plate=name) for item in findings]
     table = read_results(path)
@@ -123,7 +131,9 @@ def _id_of(path: Path) -> str:
     return match[0] if match else path.stem
 
 
-def _instrument_columns(table: pd.DataFrame, path: Path, views: dict[str, str]) -> pd.DataFrame:
+def _instrument_columns(
+    table: pd.DataFrame, path: Path, views: dict[str, str], population: Population
+) -> pd.DataFrame:
     """The instrument's counts and overlap share under this program's names too."""
     found = {}
     for kind, view in views.items():
@@ -133,10 +143,11 @@ def _instrument_columns(table: pd.DataFrame, path: Path, views: dict[str, str]) 
                 None,
             ))  # fmt: skip
             if found[kind]:
-                table[COUNTS[kind]] = table[_same(table, f"count {found[kind]}")]
+                table[kind_called(kind).counts] = table[_same(table, f"count {found[kind]}")]
                 break
             found.pop(kind)
-    share = found.get("t_cell") and _same(table, f"area overlap/area {found['t_cell']}")
+    first = found.get(population.kinds[0].key)
+    share = first and _same(table, f"area overlap/area {first}")
     if share:
         values = table[share]
         if (values > 1).any() or (values < 0).any():
@@ -206,15 +217,22 @@ def _one_sided(joined: pd.DataFrame, path: Path) -> list[Finding]:
     return findings
 
 
-def _counted(wells: pd.DataFrame, counts: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
-    """Wells with the counts of cells under this program's names, and these names."""
-    for kind, column in counts.items():
-        if kind not in COUNTS:
-            raise ValueError(f"{kind} is no kind of cell{nearest(kind, list(COUNTS))}")
+def _counted(
+    wells: pd.DataFrame, counts: dict[str, str], population: Population
+) -> tuple[pd.DataFrame, tuple[Kind, ...]]:
+    """Wells with the counts of cells under this program's names, and the kinds that have any."""
+    kinds = {kind.key: kind for kind in population.kinds}
+    for name, column in counts.items():
+        if name not in kinds:
+            raise ValueError(
+                f"{name} is no kind of cell of these tables{nearest(name, list(kinds))}; "
+                f"--kinds {name}=VIEW,... says which kinds of cells are"
+            )
         if column not in wells:
             raise ValueError(f"there is no column {column}{nearest(column, list(wells))}")
-        wells[COUNTS[kind]] = wells[column]
-    return wells, [name for name in COUNTS.values() if name in wells and _is_numeric(wells[name])]
+        wells[kinds[name].counts] = wells[column]
+    found = (kind for kind in kinds.values() if kind.counts in wells)
+    return wells, tuple(kind for kind in found if _is_numeric(wells[kind.counts]))
 
 
 def _is_numeric(column: pd.Series) -> bool:
@@ -231,7 +249,7 @@ def _chosen(measure: str, columns: list[str], counts: list[str]) -> str:
                 f"{listed}"
             )
         return measure
-    usual = [name for name in USUAL if name in columns]
+    usual = [name for name in USUALLY if name in columns]
     others = [name for name in columns if name not in counts]
     if usual or len(others) == 1:
         return (usual or others)[0]
@@ -240,8 +258,10 @@ def _chosen(measure: str, columns: list[str], counts: list[str]) -> str:
     raise ValueError(f"say which column is screened, --measure NAME: {', '.join(others)}")
 
 
-def _words(name: str, wells: pd.DataFrame, path: Path) -> Quantity:
+def _words(name: str, wells: pd.DataFrame, path: Path, population: Population) -> Quantity:
     """The words of a measure: of the catalogue, of the run that predicted it, or its own name."""
+    if (measured := quantities(population=population)) and name in measured:
+        return measured[name]
     if name in TARGETS:
         return TARGETS[name].quantity
     if name == "predicted_mean":
@@ -257,6 +277,15 @@ def _words(name: str, wells: pd.DataFrame, path: Path) -> Quantity:
     bounded = share and bool(((values >= 0) & (values <= highest)).all())
     ends = (0, highest) if bounded else (0 if (values >= 0).all() else None, None)
     return Quantity(name, name, "%" if percent else "", *ends)
+
+
+def _measured(path: Path) -> Population | None:
+    """The kinds of cells of the measurement whose table this is; None where it is of none."""
+    try:
+        config = ConfigDict(json.loads((path.resolve().parent / "config.json").read_text()))
+        return population_of(config) if config.experiment == "measurement" else None
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return None
 
 
 def _target_of(path: Path) -> str | None:

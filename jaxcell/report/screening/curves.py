@@ -10,14 +10,15 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 from jaxcell.analysis.screening.curves import value_at
 from jaxcell.analysis.screening.doses import FOUND, NO_EFFECT, Response
 from jaxcell.analysis.screening.scale import Scale
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import USUAL, Kind
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
 from jaxcell.report.screening.sentences import on_series
 
 # Panels of a figure, and where dose 0 stands left of the lowest dose, in decades.
 PANELS, COLUMNS, ZERO = 12, 3, 1.0
-LINES = {"t_cell": "--", "dendritic_cell": ":"}
+# Of the numbers of each kind of cells in turn.
+LINES = ("--", ":", "-.", (0, (1, 3)), (0, (6, 2)), (0, (3, 1, 1, 1, 1, 1)))
 
 
 def parts(responses: Sequence[Response]) -> list[list[str]]:
@@ -80,6 +81,7 @@ def beside_cells(
     counts: Mapping[str, Sequence[Response]],
     measure: Quantity,
     palette: Mapping[str, style.Mark],
+    kinds: Sequence[Kind] = USUAL.kinds,
 ) -> Figure:
     """Curves of the measure and of the numbers of cells, each in percent of its controls.
 
@@ -88,14 +90,15 @@ def beside_cells(
       counts: column of counts -> responses of the same series.
       measure: what was screened.
       palette: marks of the conditions.
+      kinds: of cells that were counted.
     """
     figure, grid = _panels(len(responses))
     for axes, item in zip(grid, responses):
         over = _over([item])
         colour = palette[item.series.condition].colour
         _percent(axes, item, over, {"color": colour, "lw": 1.8, "ls": "-"})
-        for kind, line in LINES.items():
-            same = [other for other in counts.get(f"{kind}s", ()) if other.curve is not None and
+        for kind, line in zip(kinds, LINES):
+            same = [other for other in counts.get(kind.counts, ()) if other.curve is not None and
                     (other.series.condition, other.series.compound)
                     == (item.series.condition, item.series.compound)]  # fmt: skip
             for other in same:
@@ -107,9 +110,9 @@ def beside_cells(
     figure.supxlabel("dose, µM (controls at 0)", size=10)
     figure.supylabel("% of the controls", size=10)
     handles = [style.handle(style.Mark(style.MUTED, ""), measure.label, ls="-", lw=1.8)]
-    for kind, line in LINES.items():
-        if f"{kind}s" in counts:
-            label = f"number of {KINDS[kind].plural}"
+    for kind, line in zip(kinds, LINES):
+        if kind.counts in counts:
+            label = f"number of {kind.plural}"
             handles.append(style.handle(style.Mark(style.INK, ""), label, ls=line, lw=1.3))
     figure.legend(handles=handles, loc="outside upper left", ncols=3)
     return figure

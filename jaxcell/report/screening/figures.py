@@ -17,7 +17,7 @@ from jaxcell.analysis.screening.hits import (
     NO_EFFECT,
     from_controls,
 )
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import USUAL, Kind
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
 from jaxcell.report.screening.sentences import has_doses, named
@@ -235,16 +235,22 @@ def controls(wells: pd.DataFrame, measure: Quantity) -> Figure:
 
 
 @style.legible
-def cells(effects: pd.DataFrame, counts: Sequence[str], measure: Quantity) -> Figure:
+def cells(
+    effects: pd.DataFrame,
+    counts: Sequence[str],
+    measure: Quantity,
+    kinds: Sequence[Kind] = USUAL.kinds,
+) -> Figure:
     """Effect on the measure against what happens to the number of cells, a panel a kind.
 
     Args:
       effects: as `Screened.effects`.
       counts: columns of counts that were compared.
       measure: what was screened.
+      kinds: of cells that were counted.
     """
     figure = style.new_figure(7.2, 3.6)
-    kinds = {f"{kind.key}s": kind.plural for kind in KINDS.values()}
+    names = {kind.counts: kind.plural for kind in kinds}
     doses = has_doses(effects)
     for axes, name in zip(np.ravel(figure.subplots(1, len(counts), sharey=True, squeeze=False)),
                           counts):  # fmt: skip
@@ -264,7 +270,7 @@ def cells(effects: pd.DataFrame, counts: Sequence[str], measure: Quantity) -> Fi
             words = [f"{named(row, doses)}, {row['condition']}" for row in toxic.to_dict("records")]
             points = toxic[[f"{name}_ratio", "difference"]].to_numpy()
             _write_names(axes, words, points, axes.get_xlim()[0] * 1.02, 1)
-        axes.set_xlabel(f"number of {kinds[name]},\ntimes that of the controls")
+        axes.set_xlabel(f"number of {names[name]},\ntimes that of the controls")
     label = style.with_unit(f"difference in {measure.label}", measure.difference_unit)
     figure.axes[0].set_ylabel(textwrap.fill(label, 34))
     handles = [style.handle(mark, call) for call, mark in CALLS.items()]

@@ -14,7 +14,7 @@ from jaxcell.analysis.screening.doses import BELOW, BEYOND, FOUND, UNKNOWN, Resp
 from jaxcell.analysis.screening.doses import NO_EFFECT as NO_RESPONSE
 from jaxcell.analysis.screening.hits import FALSE_DISCOVERIES, NO_EFFECT, from_controls
 from jaxcell.analysis.screening.position import CLEAR
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import USUAL, Kind
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
 from jaxcell.report.common.page import on_shown, write_page
@@ -38,6 +38,7 @@ def write_screen_report(
     measure: Quantity,
     findings: Sequence[Sequence],
     made: Mapping,
+    kinds: Sequence[Kind] = USUAL.kinds,
 ) -> Path:
     """Writes the page, its numbers and figures into a report folder, whole or not at all.
 
@@ -50,6 +51,7 @@ def write_screen_report(
       measure: what was screened.
       findings: problem, plate, well, path, message, cure of each.
       made: what the screen was made from, by name.
+      kinds: of cells that were counted, in the order of their columns.
 
     Returns:
       Path of index.html.
@@ -61,10 +63,10 @@ def write_screen_report(
     plates = [str(name) for name in sorted(wells["plate"].astype(str).unique())]
     palette = style.palette(shown_conditions(found.hits.wells))
     drawn = [item for item in found.curves if item.series.condition in palette]
-    kinds = {f"{kind.key}s": kind for kind in KINDS.values() if f"{kind.key}s" in found.counts}
+    counted = {kind.counts: kind for kind in kinds if kind.counts in found.counts}
     content = {
         "measure": measure,
-        "kinds": kinds,
+        "kinds": counted,
         "level": FALSE_DISCOVERIES,
         "clear": CLEAR,
         "doses": sentences.has_doses(effects),
@@ -77,12 +79,12 @@ def write_screen_report(
         "hits": _rows(effects[effects["call"] != NO_EFFECT].sort_values("p"), effects),
         "named": NAMED_HITS,
         "everything": _rows(effects, effects),
-        "series": _series_rows(found.series, kinds),
+        "series": _series_rows(found.series, counted),
         "lines": _line_rows(found),
         "drawn": plates[:PLATES_DRAWN],
         "plates": len(plates),
-        "empty": sentences.on_empty(found.empty),
-        "doubts": sentences.doubts(found, wells),
+        "empty": sentences.on_empty(found.empty, kinds),
+        "doubts": sentences.doubts(found, wells, kinds),
         "open_rows": OPEN_ROWS,
         "curve_figures": len(curves.parts(drawn)),
         "scale": found.scale.name,
@@ -93,7 +95,7 @@ def write_screen_report(
         title=title,
         metrics=_metrics(found, effects, measure),
         simulated=simulated,
-        figures=_figures(found, drawn, effects, wells, measure, palette, plates),
+        figures=_figures(found, drawn, effects, wells, measure, palette, plates, kinds),
         files={},
         content=plain_content(content),
         made=made,
@@ -117,6 +119,7 @@ def _figures(
     measure: Quantity,
     palette: Mapping[str, style.Mark],
     plates: Sequence[str],
+    kinds: Sequence[Kind],
 ) -> dict[str, Callable[[], Figure]]:
     builders: dict[str, Callable[[], Figure]] = {
         "ranks": partial(figures.ranks, effects, measure),
@@ -125,7 +128,7 @@ def _figures(
         "replicates": partial(figures.replicates, found.hits.wells, found.scale, measure, palette),
     }
     if found.counts:
-        builders["cells"] = partial(figures.cells, effects, list(found.counts), measure)
+        builders["cells"] = partial(figures.cells, effects, list(found.counts), measure, kinds)
     for number, compounds in enumerate(curves.parts(drawn), 1):
         builders[f"curves_{number}"] = partial(
             curves.dose_curves, drawn, compounds, found.scale, measure, palette
@@ -134,7 +137,7 @@ def _figures(
     if acting and found.of_counts:
         acting = sorted(acting, key=lambda item: item.row["q"])[: curves.PANELS]
         builders["beside_cells"] = partial(
-            curves.beside_cells, acting, found.of_counts, measure, palette
+            curves.beside_cells, acting, found.of_counts, measure, palette, kinds
         )
     table = _mapped(found, wells)
     for number, plate in enumerate(plates[:PLATES_DRAWN], 1):

@@ -1,7 +1,7 @@
 """What a screen came to, in words, for the page and the terminal."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from jaxcell.analysis.conditions import conditions
 from jaxcell.analysis.screening.answers import Screened
 from jaxcell.analysis.screening.doses import BELOW, BEYOND, FOUND, NO_EFFECT, UNKNOWN
 from jaxcell.analysis.screening.hits import ENHANCER, FALSE_DISCOVERIES, INHIBITOR
-from jaxcell.cells.kinds import Kind
+from jaxcell.cells.kinds import USUAL, Kind
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common.words import count, joined, number
 
@@ -116,14 +116,14 @@ def on_absolute(row: Mapping) -> str:
 
 def on_cells(row: Mapping, kind: Kind) -> str:
     """What the number of a kind of cells does in a dose series; '' where nothing is known."""
-    cells = row.get(f"{kind.key}s_cells")
+    cells = row.get(f"{kind.counts}_cells")
     if not isinstance(cells, str):
         return ""
     words = f"{kind.plural} {cells}"
-    ratio = row[f"{kind.key}s_ratio"]
+    ratio = row[f"{kind.counts}_ratio"]
     if ratio is None or not math.isfinite(ratio):
         return words
-    low, high = (f"{row[f'{kind.key}s_ratio_{end}']:.2g}" for end in ("low", "high"))
+    low, high = (f"{row[f'{kind.counts}_ratio_{end}']:.2g}" for end in ("low", "high"))
     return f"{words} ({ratio:.2g} × the IC50, {low} to {high})"
 
 
@@ -162,12 +162,17 @@ def on_quality(row: Mapping) -> str:
     )
 
 
-def on_empty(empty: Mapping) -> str:
-    """What is in wells that are called empty; '' where they are."""
+def on_empty(empty: Mapping, kinds: Sequence[Kind] = USUAL.kinds) -> str:
+    """What is in wells that are called empty; '' where they are.
+
+    Args:
+      empty: as `Screened.empty`.
+      kinds: of cells that were counted.
+    """
     if not empty["holding"]:
         return ""
     cells = empty["median_cells"]
-    middle = "" if cells is None else f", a median of {number(cells, 0)} T cells"
+    middle = "" if cells is None else f", a median of {number(cells, 0)} {kinds[0].plural}"
     like = [f"the controls of {name} ({many})" for name, many in empty["like"].items() if name]
     looks = f" By their values they resemble {joined(like)}." if like else ""
     what = "hold cells" if cells is not None else "have a value"
@@ -210,10 +215,10 @@ def verdict(found: Screened) -> list[str]:
     return said
 
 
-def doubts(found: Screened, wells: pd.DataFrame) -> list[str]:
+def doubts(found: Screened, wells: pd.DataFrame, kinds: Sequence[Kind] = USUAL.kinds) -> list[str]:
     """What a reader must know before believing the page, sentences."""
     said = []
-    if told := on_empty(found.empty):
+    if told := on_empty(found.empty, kinds):
         said.append(told)
     if blocks := in_blocks(wells):
         said.append(
@@ -245,12 +250,15 @@ def in_blocks(wells: pd.DataFrame) -> list[str]:
     return found
 
 
-def summary_lines(found: Screened, measure: Quantity) -> dict[str, str]:
+def summary_lines(
+    found: Screened, measure: Quantity, kinds: Sequence[Kind] = USUAL.kinds
+) -> dict[str, str]:
     """What a screen came to, for the terminal.
 
     Args:
       found: the screen.
       measure: what was screened.
+      kinds: of cells that were counted.
 
     Returns:
       Name -> text.
@@ -275,7 +283,7 @@ def summary_lines(found: Screened, measure: Quantity) -> dict[str, str]:
     ]
     if agree:
         lines["replicates"] = ", ".join(agree)
-    if said := on_empty(found.empty):
+    if said := on_empty(found.empty, kinds):
         lines["empty wells"] = said
     if found.hits.reasons:
         lines["not compared"] = "\n".join(found.hits.reasons)

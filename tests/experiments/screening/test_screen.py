@@ -16,7 +16,7 @@ FOUND = {"7", "9", "10", "11", "18", "36"}
 def test_the_laboratorys_plate_gives_the_compounds_that_it_took_on(shared_data):
     path = shared_data / "layouts" / "CK19 BTCure exp 19 INCell data 24h.xlsx"
     table = read_screen_table([path], views=VIEWS)
-    found = screen(table.wells, table.measure, table.counts)
+    found = screen(table.wells, table.measure, [kind.counts for kind in table.kinds])
     effects = found.effects
     for name in ("ConA", "OVA"):
         own = effects[effects["condition"] == name].set_index("compound")

@@ -3,6 +3,8 @@ import json
 import pandas as pd
 import pytest
 
+from jaxcell.configs import measure
+from jaxcell.configs.kinds import with_kinds
 from jaxcell.experiments.screening.tables import read_screen_table
 from jaxcell.measures.catalogue import TARGETS
 from jaxcell.plates.findings import BadPlates
@@ -20,6 +22,10 @@ def _files(tmp_path, table="well,value,t_cells\nA1,0.5,900\nA2,0.6,800\nA3,0.2,9
     return tmp_path / "P1.csv"
 
 
+def _counts(found):
+    return [kind.counts for kind in found.kinds]
+
+
 def test_the_layout_beside_a_table_says_what_is_in_its_wells(tmp_path):
     found = read_screen_table([_files(tmp_path)], views=VIEWS)
     wells = found.wells.set_index("well")
@@ -27,7 +33,7 @@ def test_the_layout_beside_a_table_says_what_is_in_its_wells(tmp_path):
         "A01": "sample", "A02": "vehicle", "A03": "empty", "A04": "sample"
     }  # fmt: skip
     assert wells.loc["A03", "t_cells"] == 940  # an empty well keeps what was found in it
-    assert (found.measure.name, found.counts) == ("value", ["t_cells"])
+    assert (found.measure.name, _counts(found)) == ("value", ["t_cells"])
     assert [(item.problem, item.well) for item in found.findings] == [
         ("no layout", "B01"), ("no values", "A04")
     ]  # fmt: skip
@@ -54,9 +60,24 @@ def test_which_column_is_screened_is_said_where_it_is_not_plain(tmp_path):
 def test_counts_of_another_program_are_named(tmp_path):
     path = _files(tmp_path, "well,value,Nuclei\nA1,0.5,900\nA2,0.6,800\n")
     found = read_screen_table([path], measure="value", views=VIEWS, counts={"t_cell": "Nuclei"})
-    assert found.counts == ["t_cells"] and found.wells["t_cells"].max() == 900
+    assert _counts(found) == ["t_cells"] and found.wells["t_cells"].max() == 900
     with pytest.raises(ValueError, match="tcell is no kind of cell"):
         read_screen_table([path], measure="value", views=VIEWS, counts={"tcell": "Nuclei"})
+
+
+def test_kinds_of_cells_are_those_that_were_measured(tmp_path):
+    path = _files(
+        tmp_path, "well,overlap_share,b_cells,macrophages\nA1,50,900,300\nA2,60,800,310\n"
+    )
+    config = with_kinds(measure.get_config(), {"b_cell": "GFP", "macrophage": "Cy5"})
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    found = read_screen_table([path], views=VIEWS)
+    assert _counts(found) == ["b_cells", "macrophages"]
+    assert found.measure.label == "overlap share of B cells"
+    (tmp_path / "config.json").unlink()
+    assert _counts(read_screen_table([path], views=VIEWS)) == []
+    with pytest.raises(ValueError, match="b_cell is no kind of cell of these tables.*--kinds"):
+        read_screen_table([path], views=VIEWS, counts={"b_cell": "b_cells"})
 
 
 def test_several_rows_a_well_are_not_averaged_in_silence(tmp_path):
@@ -92,7 +113,7 @@ def test_bounds_of_an_unknown_column_come_from_its_values(tmp_path, name, values
 def test_the_laboratorys_table_and_layout_find_each_other(shared_data):
     path = shared_data / "layouts" / "CK19 BTCure exp 19 INCell data 24h.xlsx"
     found = read_screen_table([path], views=VIEWS)
-    assert (found.measure.name, found.counts) == ("overlap_share", ["t_cells", "dendritic_cells"])
+    assert (found.measure.name, _counts(found)) == ("overlap_share", ["t_cells", "dendritic_cells"])
     assert len(found.wells) == 384
     assert found.wells.set_index("well").loc["A03", "overlap_share"] == pytest.approx(19.7)
     assert found.wells["role"].value_counts().to_dict() == {

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from screens import screen_wells
 
 from jaxcell.analysis.screening.answers import screen
+from jaxcell.cells.kinds import kind_called
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
 from jaxcell.report.screening import curves, figures, plates
@@ -30,7 +31,8 @@ def _with_cells(wells, killed=(), seed=7):
 
 
 def _write(folder, wells, **given):
-    found = screen(wells, MEASURE, ["t_cells"] if "t_cells" in wells else [])
+    columns = [kind.counts for kind in given.get("kinds", [kind_called("t_cell")])]
+    found = screen(wells, MEASURE, [name for name in columns if name in wells])
     page = write_screen_report(
         folder / "report", title="P1", simulated=False, found=found, wells=wells, measure=MEASURE,
         findings=[], made={"tables": "P1.csv"}, **given,
@@ -49,16 +51,19 @@ def compounds(tmp_path_factory):
     return _write(tmp_path_factory.mktemp("compounds"), wells)
 
 
-@pytest.fixture(scope="module")
-def doses(tmp_path_factory):
+def _dose_plate():
     of = {"9": (60, 25, 0.3, 1.0), "10": (60, 60, 1, 1), "11": (60, 20, 20.0, 1.0)}
     stimulated = dose_wells(1, curves=of, sd=2)
     empty = stimulated.assign(well=[f"P{number}" for number in range(len(stimulated))]).head(5)
     empty = empty.assign(role="empty", condition="", compound="", row=16, column=range(5))
     rest = dose_wells(2, curves={"9": (10, 10, 1, 1)}, sd=2, condition="Unstimulated")
     rest = rest.assign(well=[f"Z{number}" for number in range(len(rest))], row=rest["row"] + 10)
-    wells = _with_cells(pd.concat([stimulated, rest, empty], ignore_index=True))
-    return _write(tmp_path_factory.mktemp("doses"), wells)
+    return _with_cells(pd.concat([stimulated, rest, empty], ignore_index=True))
+
+
+@pytest.fixture(scope="module")
+def doses(tmp_path_factory):
+    return _write(tmp_path_factory.mktemp("doses"), _dose_plate())
 
 
 def test_hits_are_those_of_the_table_with_their_doubts(compounds):
@@ -86,6 +91,21 @@ def test_what_the_assay_can_tell_stands_with_intervals(compounds):
         assert f"{number:.2f}".replace("-", "−") in row[3]
     heading = next(row for row in page.rows if row[0] == "Plate")
     assert [words.split("95")[0] for words in heading[3:6]] == ["Z′", "Robust Z′", "SSMD"]
+
+
+def test_the_page_speaks_of_the_kinds_of_cells_that_were_measured(tmp_path):
+    wells = _dose_plate().rename(columns={"t_cells": "b_cells"})
+    wells["macrophages"] = wells["b_cells"].sample(frac=1, random_state=0).to_numpy()
+    kinds = [kind_called("b_cell"), kind_called("macrophage")]
+    found, page, _ = _write(tmp_path, wells, kinds=kinds)
+    assert list(found.counts) == ["b_cells", "macrophages"]
+    row = next(row for row in page.rows if row[:2] == ["9", "ConA"] and "IC50" in row[3])
+    assert "B cells" in row[8] and "macrophages" in row[8]
+    assert "B cells" in page.text and "T cell" not in page.text
+    drawn = figures.cells(found.effects, list(found.counts), MEASURE, kinds)
+    assert [axes.get_xlabel().split(",")[0] for axes in drawn.axes] == [
+        "number of B cells", "number of macrophages"
+    ]  # fmt: skip
 
 
 def test_dose_series_are_answered_in_words(doses):

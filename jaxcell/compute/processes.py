@@ -131,8 +131,8 @@ def is_first() -> bool:
 def wait() -> None:
     """Waits until all processes are here, however long one takes.
 
-    `multihost_utils.sync_global_devices` does it by a collective operation, for which gloo waits
-    30 s.
+    `multihost_utils.sync_global_devices` waits in a collective operation, which a library may give
+    up: a reduce-scatter of gloo does after 30 s.
     """
     if jax.process_count() > 1:
         from orbax.checkpoint import multihost
@@ -165,7 +165,7 @@ def require_same(number: int, otherwise: str) -> None:
 
 
 def compiled_by_all(function: Any) -> Callable:
-    """A jitted function that none calls before all have compiled it: gloo waits 30 s for one."""
+    """A jitted function that none runs before all have compiled it, for the same reason."""
     if jax.process_count() == 1:
         return function
     compiled: list[Callable] = []

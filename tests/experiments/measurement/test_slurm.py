@@ -2,12 +2,14 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from one_node_slurm import slurm
+from tiny_plates import SETTINGS
 
 from jaxcell.distributed.certificate import CERTIFICATE
 from jaxcell.simulator.plates import simulate_plates
@@ -40,7 +42,13 @@ def _script(name: str, shared: Path, out: str) -> Path:
     """A script of the page, for two jobs of one core, with results in a folder of its own."""
     text = PAGE.read_text()
     script = re.search(rf"```text\n(#!/bin/bash\n# {name}\n.*?)```", text, re.DOTALL)[1]
+    tiny = " ".join(shlex.quote(f"--config.{name}={value}") for name, value in SETTINGS.items())
     for old, new in (
+        ("--config default --plates /shared/plates", f"--config default {tiny}"),
+        ("nodes=2", "nodes=1"),
+        ("ntasks-per-node=4", "ntasks-per-node=2"),
+        ("#SBATCH --gpus-per-task=1\n", ""),
+        ("cpus-per-task=8", "cpus-per-task=1"),
         ("/shared/measured", "RESULTS"),
         ("/shared", str(shared)),
         ("RESULTS", str(shared / out)),
@@ -85,3 +93,17 @@ def test_an_array_and_a_cluster_of_srun_give_the_same_tables(environment, shared
     assert [call["by"] for call in array["calls"]][-1] == "one process"
     assert sorted(call["by"] for call in array["calls"])[1:] == ["share 1/2", "share 2/2"]
     assert cluster["tasks"] == array["tasks"] == 6 and cluster["calls"][0]["by"] == "cluster"
+
+
+def test_two_tasks_of_srun_train_one_run(environment, shared):
+    script = _script("train.sh", shared, "")
+    logs = _run(["sbatch", "--wait", script], environment, shared)
+    run = shared / "runs" / "together"
+    assert (run / "trained.json").exists() and (run / "report" / "index.html").exists(), logs
+    # Each batch of 8 is that of both: the first alone has told of it.
+    assert logs.count(str(run / "report" / "index.html")) == 1
+    # In the job but without srun there is nobody to train with.
+    alone = script.with_name("alone.sh")
+    alone.write_text(re.sub("srun --[^ ]+ ", "", script.read_text()))
+    logs = _run(["sbatch", "--wait", alone], environment, shared, False)
+    assert "only srun starts the processes of a job" in logs

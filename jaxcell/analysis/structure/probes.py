@@ -128,18 +128,23 @@ def log_odds(scores: np.ndarray) -> np.ndarray:
     """log(share / (1 - share)) of each class, last, where shares are proportional to exp(scores).
 
     A middle class (stronger than one, weaker than another) has no linear score of its own that
-    ranks wells; its odds do. What the others sum up to is what comes before a class and what comes
-    after it, so that many classes cost no more than their number.
+    ranks wells; its odds do. What is left of a sum without one class is a difference, which is
+    exact enough for all but the largest, and for that one a sum of its own.
     """
     flat = scores.reshape(-1, scores.shape[-1])
     result = np.empty_like(flat)
     step = max(1, VALUES_AT_ONCE // flat.shape[1])
     for start in range(0, len(flat), step):
-        own = flat[start : start + step].T.astype(np.float64)  # [C, M]
-        before, after = np.full((2, *own.shape), -np.inf)
-        before[1:] = np.logaddexp.accumulate(own[:-1], axis=0)
-        after[:-1] = np.logaddexp.accumulate(own[:0:-1], axis=0)[::-1]
-        result[start : start + step] = (own - np.logaddexp(before, after)).T
+        own = flat[start : start + step].astype(np.float64)
+        largest = own.argmax(axis=1)[:, None]
+        own -= np.take_along_axis(own, largest, 1)
+        others = own.copy()
+        np.put_along_axis(others, largest, -np.inf, 1)
+        second = others.max(axis=1, keepdims=True)
+        without_largest = second + np.log(np.exp(others - second).sum(axis=1, keepdims=True))
+        rest = np.log1p(np.exp(without_largest) - np.exp(others))
+        np.put_along_axis(rest, largest, without_largest, 1)
+        result[start : start + step] = own - rest
     return result.reshape(scores.shape)
 
 

@@ -20,7 +20,7 @@ from jaxcell.report.screening.sentences import summary_lines
 from jaxcell.storage.atomic import read, write, write_cells, write_csv
 from jaxcell.storage.content import digest
 from jaxcell.storage.faults import require_place
-from jaxcell.storage.owner import LOCKS, owned
+from jaxcell.storage.owner import LOCKS, owned, replacing
 from jaxcell.storage.source import read_source, refuse_other, source_of
 
 # What the folder of a screen holds beside its tables.
@@ -65,50 +65,64 @@ def screen_plates(
     _check_folder(folder)
     source = _source(tables, config)
     refuse_other(folder, read_source(folder / MADE_FROM, "source"), source)
-    simulated = False
-    if not tables:
-        said = measure_plates(config, folder / MEASURED, condition, workers)
-        if workers.shard:
-            return said
-        simulated = _is_simulated(folder / MEASURED)
-        tables = [folder / MEASURED / "wells.csv"]
-    population = population_of(config) if config else USUAL
-    table = read_screen_table(
-        tables,
-        layouts=layouts,
-        plate=plate,
-        measure=measure,
-        views=views,
-        counts=counts,
-        population=population,
-    )
-    columns = [kind.counts for kind in table.kinds]
-    # Many small products of matrices: threads of the linear algebra would wait for each other.
-    with threadpool_limits(1, "blas"):
-        found = screen(table.wells, table.measure, columns, correct=correct)
-    made_from = {
-        "tables": [path.name for path in tables],
-        "measure": table.measure.name,
-        "counts": columns,
-        "corrected": correct,
-    }
-    with owned(folder, "screening into it"):
-        write(folder / MADE_FROM, made_from | {"source": source})
-        _write_tables(folder, found, table)
-        page = write_screen_report(
-            folder / "report",
-            title=f"{_named(table.wells)}: which compounds act",
-            simulated=simulated,
-            found=found,
-            wells=table.wells,
-            measure=table.measure,
-            findings=[finding[:6] for finding in table.findings],
-            made={name: _in_words(value) for name, value in made_from.items()},
-            kinds=table.kinds,
+    if workers.shard and not tables:
+        return measure_plates(config, folder / MEASURED, condition, workers)
+    # From the first well on, so that nobody replaces what was measured before it is read.
+    with replacing(folder, "screening into it"):
+        refuse_other(folder, read_source(folder / MADE_FROM, "source"), source)
+        simulated = False
+        if not tables:
+            measure_plates(config, folder / MEASURED, condition, workers)
+            simulated = _is_simulated(folder / MEASURED)
+            tables = [folder / MEASURED / "wells.csv"]
+        table = read_screen_table(
+            tables,
+            layouts=layouts,
+            plate=plate,
+            measure=measure,
+            views=views,
+            counts=counts,
+            population=population_of(config) if config else USUAL,
         )
+        columns = [kind.counts for kind in table.kinds]
+        # Many small products of matrices: threads of the linear algebra would wait for each other.
+        with threadpool_limits(1, "blas"):
+            found = screen(table.wells, table.measure, columns, correct=correct)
+        made_from = {
+            "tables": [path.name for path in tables],
+            "measure": table.measure.name,
+            "counts": columns,
+            "corrected": correct,
+        }
+        with owned(folder, "screening into it"):
+            page = _write(folder, table, found, made_from, source, simulated)
     lines = summary_lines(found, table.measure, table.kinds)
     lines |= {"tables": f"compounds.csv, wells.csv (and .parquet) in {folder}"}
     return closing_table(lines, page, time.monotonic() - began)
+
+
+def _write(
+    folder: Path,
+    table: ScreenTable,
+    found: Screened,
+    made_from: Mapping,
+    source: dict,
+    simulated: bool,
+) -> Path:
+    """Tables and page of a screen."""
+    write(folder / MADE_FROM, {**made_from, "source": source})
+    _write_tables(folder, found, table)
+    return write_screen_report(
+        folder / "report",
+        title=f"{_named(table.wells)}: which compounds act",
+        simulated=simulated,
+        found=found,
+        wells=table.wells,
+        measure=table.measure,
+        findings=[finding[:6] for finding in table.findings],
+        made={name: _in_words(value) for name, value in made_from.items()},
+        kinds=table.kinds,
+    )
 
 
 def _check_folder(folder: Path) -> None:

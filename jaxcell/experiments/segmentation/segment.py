@@ -83,7 +83,7 @@ def segment_folder(
     chosen |= dict(views or {})
     images = find_images(folder, segmenter.kinds, chosen, out)
     bad = check_readable(images)
-    if bad and not skip:
+    if bad and (not skip or len(bad) == len(images)):  # nothing would be left
         raise ValueError("\n".join([f"{len(bad)} image(s) cannot be used:", *bad.values()]))
     pixel_um, origin = _pixel(images, pixel_um, segmenter.pixel_um)
     settings = {"experiment": "segmented", "network": network_of(run), "pixel_um": pixel_um}

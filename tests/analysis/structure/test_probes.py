@@ -78,6 +78,8 @@ def test_log_odds_of_many_classes_are_those_of_shares():
     assert np.allclose(probes.log_odds(scores)[some], logit(shares[some]), rtol=1e-9, atol=1e-6)
     # Where the share itself is rounded to 1, what is left to the others still counts.
     assert probes.log_odds(np.array([[0.0, -80, -90]]))[0, 0] == pytest.approx(80, abs=1e-3)
+    far = probes.log_odds(np.array([[-3000.0, -1000, 0], [5, 5, -2000]]))
+    assert far == pytest.approx(np.array([[-3000, -1000, 1000], [0, 0, -2005 - np.log(2)]]))
 
 
 def test_probe_does_not_depend_on_units_nor_on_what_else_is_added(plate):

@@ -1,5 +1,7 @@
 """Any images segmented: labels and tables that agree, sizes of pixels, resumed, refused."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -195,6 +197,11 @@ def test_images_that_cannot_be_used_are_listed_or_left_out(run, tmp_path):
     said = segment_folder(run[0] / "run", tmp_path, tmp_path / "out", skip=True)
     assert "left out" in said and "stack.tif" in said
     assert list(pd.read_csv(tmp_path / "out" / "images.csv")["image"]) == ["good"]
+    (tmp_path / "bad").mkdir()
+    shutil.copy(tmp_path / "float.tif", tmp_path / "bad")
+    with pytest.raises(ValueError, match="1 image.*cannot be used"):
+        segment_folder(run[0] / "run", tmp_path / "bad", tmp_path / "none", skip=True)
+    shutil.rmtree(tmp_path / "bad")
     tifffile.imwrite(tmp_path / "good.tiff", image)
     with pytest.raises(ValueError, match="good.tif.* and .*good.tiff are of one name"):
         segment_folder(run[0] / "run", tmp_path, tmp_path / "out", skip=True)

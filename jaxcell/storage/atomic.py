@@ -139,6 +139,22 @@ def clear_unfinished(folder: Path) -> int:
     return remove(found)
 
 
+def clear_leftovers(path: Path) -> int:
+    """Removes what killed processes left unfinished of one file or folder, beside its place.
+
+    Args:
+      path: a place that this process alone writes to.
+
+    Returns:
+      How many bytes that freed.
+    """
+    path = path.resolve()
+    if not path.parent.is_dir():
+        return 0
+    begins = f"{UNFINISHED}{_short(path.name)}-"
+    return remove([each for each in path.parent.iterdir() if each.name.startswith(begins)])
+
+
 def remove(leftovers: Iterable[Path]) -> int:
     """Removes files and folders, and says how many bytes that freed."""
     freed = 0
@@ -153,12 +169,16 @@ def remove(leftovers: Iterable[Path]) -> int:
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(f"{UNFINISHED}{path.name[:_KEPT]}-{uuid.uuid4().hex[:8]}")
+    return path.with_name(f"{UNFINISHED}{_short(path.name)}-{uuid.uuid4().hex[:8]}")
 
 
 def _earlier(folder: Path) -> Path:
-    digest = hashlib.sha256(folder.name.encode()).hexdigest()[:8]
-    return folder.with_name(f"{EARLIER}{folder.name[:_KEPT]}-{digest}")
+    return folder.with_name(f"{EARLIER}{_short(folder.name)}")
+
+
+def _short(name: str) -> str:
+    """A name at most so long, and no other's."""
+    return f"{name[:_KEPT]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _files(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from jaxcell.storage.atomic import clear_unfinished, recover
+from jaxcell.storage.atomic import clear_leftovers, clear_unfinished, recover
 
 LOCKS = "locks"
 Begun = TypeVar("Begun")
@@ -92,7 +92,9 @@ def _share_lock(number: str, count: str) -> str:
 
 @contextmanager
 def replacing(folder: Path, doing: str) -> Iterator[None]:
-    """Makes this process the only one that replaces a folder, such as a report.
+    """Makes this process the only one that replaces a folder, such as a report, or a file.
+
+    Leftovers of killed processes are cleared first, which is said.
 
     Args:
       folder: its place; the folder above it is made.
@@ -103,6 +105,7 @@ def replacing(folder: Path, doing: str) -> Iterator[None]:
     """
     with _held(lock_beside(folder), folder, doing):
         recover(folder)
+        tidy(folder)
         yield
 
 
@@ -145,6 +148,15 @@ def locked(path: Path, wait: bool = False, doing: str = "") -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def tidy(path: Path) -> None:
+    """Clears what killed processes left of a file or folder, and says how much that was.
+
+    Args:
+      path: a place that this process alone writes to.
+    """
+    say_freed(clear_leftovers(path), path.parent)
 
 
 def say_freed(freed: int, folder: Path) -> None:

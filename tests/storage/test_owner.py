@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxcell.storage.owner import check_free, locked, owned, owned_in_part, replacing
+from jaxcell.storage.owner import check_free, locked, owned, owned_in_part, replacing, tidy
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
@@ -74,6 +74,36 @@ def test_the_owner_clears_what_a_killed_one_left(tmp_path, capsys):
     with owned(tmp_path, "training it"):
         assert not (tmp_path / ".jaxcell-unfinished-a-1").exists()
     assert "cleared 2.0 MB" in capsys.readouterr().err
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from jaxcell.storage.atomic import whole, whole_folder
+path = Path(sys.argv[1])
+with whole_folder(path) as partial:
+    (partial / "half").write_bytes(b"x" * 2_000_000)
+    with whole(path.with_name("table.csv")) as table:
+        table.write_text("half")
+        os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("name", ["report", "n" * 200, "odd [a-z]*"])
+def test_who_replaces_a_folder_clears_what_a_killed_one_left_of_it_alone(tmp_path, capsys, name):
+    for killed in (name, f"{name}2"):
+        words = [sys.executable, "-c", KILLED, str(tmp_path / killed)]
+        assert subprocess.run(words, cwd=ROOT).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob(".jaxcell-unfinished-*"))) == 4
+    with replacing(tmp_path / name, "evaluating it"):
+        pass
+    assert "cleared 2.0 MB" in capsys.readouterr().err
+    left = sorted(path.name for path in tmp_path.glob(".jaxcell-unfinished-*"))
+    assert len(left) == 3 and any((tmp_path / each / "half").exists() for each in left)
+    tidy(tmp_path / "table.csv")
+    with replacing(tmp_path / f"{name}2", "evaluating it"):
+        pass
+    assert not list(tmp_path.glob(".jaxcell-unfinished-*"))
 
 
 def test_shares_are_held_by_one_each_and_nobody_owns_all_meanwhile(tmp_path):

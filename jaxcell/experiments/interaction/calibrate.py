@@ -12,6 +12,7 @@ from jaxcell.dataset.batches import Examples
 from jaxcell.inference.patches import predict_patches
 from jaxcell.inference.trained import Run
 from jaxcell.storage.atomic import read, write
+from jaxcell.storage.owner import tidy
 
 FILE = "calibration.json"
 # Training patches from which the usual size of an error is learnt.
@@ -46,6 +47,7 @@ def calibrate(
         found = predict_patches(run, examples, train, batch_size, "calibrating")
         target = examples.table["target"].to_numpy(np.float64)[train]
         scale = conformal.fit_scale(conformal.places(found), found["predicted"] - target)
+    tidy(kept)
     write(kept, _of_wells(patches, scale))
     first = _first_half(patches, seed)
     return [(_of_wells(patches[~half], scale), half) for half in (first, ~first)]

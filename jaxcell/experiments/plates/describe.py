@@ -11,6 +11,10 @@ from jaxcell.plates.overview import Overview, look_over
 from jaxcell.plates.tables import wells_table, write_images, write_wells
 from jaxcell.report.common.words import count
 from jaxcell.storage.faults import require_place
+from jaxcell.storage.owner import replacing
+
+# The two tables.
+TABLES = ("wells.csv", "images.csv")
 
 
 def describe_plates(folder: str, out: str, z: str, time: str, condition: str) -> str:
@@ -43,7 +47,9 @@ def describe_plates(folder: str, out: str, z: str, time: str, condition: str) ->
     if seen.images.empty:
         raise ValueError("\n".join([*lines, f"no image in {home} can be told a well"]))
     if out:
-        lines.append(_write(seen, Path(out), condition))
+        tables, doing = [Path(out) / name for name in TABLES], "writing tables there"
+        with replacing(tables[0], doing), replacing(tables[1], doing):
+            lines.append(_write(seen, Path(out), condition))
     else:
         lines.append(f"`jaxcell plates {folder} --out TABLES` writes this as two tables")
     return "\n".join(lines)

@@ -33,8 +33,8 @@ from jaxcell.inference.trained import load
 from jaxcell.models.build import make_models
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.report.sweep.page import summary_lines
-from jaxcell.storage.atomic import write
-from jaxcell.storage.owner import lock_beside, locked
+from jaxcell.storage.atomic import clear_unfinished, write
+from jaxcell.storage.owner import lock_beside, locked, say_freed, tidy
 from jaxcell.storage.run_folder import TRAINED, check_claim, claim
 from jaxcell.training.checkpoint import best_params
 from jaxcell.training.loop import Lane, fit_together
@@ -72,6 +72,8 @@ def train(config: ConfigDict, workdir: Path) -> str:
     count_groups(own)  # stops now what would stop when half is trained
     locks = workdir / "locks"
     with locked(locks / "sweep.lock", wait=True):
+        for name in ("sweep.json", "config.json"):
+            tidy(workdir / name)
         claim(workdir, "sweep.json", identity(config), "other settings")
         write(workdir / "config.json", config.to_dict())
     began = time.monotonic()
@@ -88,6 +90,7 @@ def train(config: ConfigDict, workdir: Path) -> str:
             else "All members are there: start once more without sweep.shard to report."
         )
     with locked(lock_beside(workdir / "report"), wait=True, doing="writing its report"):
+        tidy(workdir / "report")
         metrics = report(config, workdir, members, table)
     lines = summary_lines(metrics, table, folder)
     page = workdir / "report" / "index.html"
@@ -105,6 +108,8 @@ def _train(hands: list[list[Member]], own: list[Member], folder: Path, began: fl
     for group in hands:
         with ExitStack() as stack:
             mine = _locked(group, folder.parent / "locks", stack)
+            for member in mine:
+                say_freed(clear_unfinished(folder / member.name), folder)
             left = [member for member in mine if not is_finished(folder / member.name)]
             if not left:
                 continue

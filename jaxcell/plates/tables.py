@@ -60,6 +60,14 @@ def well_name(text: str) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}"
 
 
+def known_well(text: str) -> str | None:
+    """The same, of a name that may be no well: then the file that bears it is no image of one."""
+    try:
+        return well_name(text)
+    except ValueError:
+        return None
+
+
 def well_at(row: int, column: int) -> str:
     """Name of the well in a row and a column, both from 1.
 

@@ -15,7 +15,7 @@ from jaxcell.plates.images import THREADS, read_view, reader_of
 from jaxcell.plates.pixels import one_size
 from jaxcell.plates.readers.grey import SUFFIXES, read_grey
 from jaxcell.plates.readers.labels import ENDINGS
-from jaxcell.plates.readers.tiff import BadImage
+from jaxcell.plates.readers.planes import BadImage
 from jaxcell.storage.atomic import UNFINISHED
 
 

@@ -16,7 +16,7 @@ from jaxcell.plates.readers.companions import (
     nameless,
     read_xml,
 )
-from jaxcell.plates.tables import well_at, well_name
+from jaxcell.plates.tables import known_well, well_at
 
 INSTRUMENT = "CellVoyager"
 COMPANION = re.compile(r"MeasurementData\.mlf", re.IGNORECASE)
@@ -34,9 +34,8 @@ def parse(path: Path) -> dict | None:
     match = FILE_NAME.fullmatch(path.name)
     if match is None:
         return None
-    try:
-        well = well_name(match["well"])
-    except ValueError:
+    well = known_well(match["well"])
+    if well is None:
         return None
     numbers = {name: int(match[name]) for name in ("field", "z", "time")}
     view = f"C{int(match['channel']):02d}"

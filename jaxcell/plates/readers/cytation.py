@@ -6,7 +6,7 @@ Well, step of the protocol, set, field (with the plane of focus, `2Z3`), view, t
 import re
 from pathlib import Path
 
-from jaxcell.plates.tables import well_name
+from jaxcell.plates.tables import known_well
 
 INSTRUMENT = "Cytation"
 FILE_NAME = re.compile(
@@ -23,9 +23,8 @@ def parse(path: Path) -> dict | None:
     match = FILE_NAME.fullmatch(path.name)
     if match is None:
         return None
-    try:
-        well = well_name(match["well"])
-    except ValueError:
+    well = known_well(match["well"])
+    if well is None:
         return None
     stitched = STITCHED.fullmatch(match["view"])
     row = {

@@ -6,7 +6,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from jaxcell.plates.readers.tiff import COPY, BadImage
+from jaxcell.plates.readers.planes import COPY, BadImage
 
 SUFFIXES = (".tif", ".tiff", ".png")
 SIXTEEN = "save it as grey values of 8 or 16 bits (Fiji: Image > Type > 16-bit)"

@@ -7,7 +7,7 @@ from pathlib import Path
 from jaxcell.plates.addresses import MAXIMUM
 from jaxcell.plates.findings import Finding, in_order
 from jaxcell.plates.readers.companions import THUMBNAIL, damaged, without_images
-from jaxcell.plates.tables import well_at, well_name
+from jaxcell.plates.tables import known_well, well_at
 
 INSTRUMENT = "ImageXpress"
 COMPANION = re.compile(r"[^.].*\.htd", re.IGNORECASE)
@@ -31,9 +31,8 @@ def parse(path: Path) -> dict | None:
 
 
 def _row(path: Path, match: re.Match, waves: dict[int, str]) -> dict | None:
-    try:
-        well = well_name(match["well"])
-    except ValueError:
+    well = known_well(match["well"])
+    if well is None:
         return None
     wave = int(match["wave"] or 1)
     row = {

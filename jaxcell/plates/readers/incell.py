@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from jaxcell.plates.findings import spaced, unseen
-from jaxcell.plates.tables import well_name
+from jaxcell.plates.tables import known_well
 
 INSTRUMENT = "IN Cell Analyzer"
 GRAMMAR = "PLATE - ROW - COLUMN(fld FIELD wv VIEW - FILTER).tif"
@@ -27,9 +27,8 @@ def parse(path: Path | str) -> dict | None:
     match = FILE_NAME.fullmatch(spaced(path.name))
     if match is None or unseen(path.name):
         return None
-    try:
-        well = well_name(match["row"] + match["column"])
-    except ValueError:
+    well = known_well(match["row"] + match["column"])
+    if well is None:
         return None
     # 'FITC - FITC' is the excitation and the emission filter; one with a hyphen of its own, such
     # as 'TL-Brightfield', stays whole because the separating hyphen has a space beside it.

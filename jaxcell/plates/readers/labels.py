@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 from skimage.segmentation import expand_labels
 
-from jaxcell.plates.readers.tiff import COPY, BadImage
+from jaxcell.plates.readers.planes import COPY, BadImage
 
 # In the order in which a file is looked for.
 SUFFIXES = (".tif", ".tiff", ".png", ".zarr")

@@ -12,16 +12,9 @@ import xxhash
 
 from jaxcell.plates.addresses import Plane
 from jaxcell.plates.findings import Finding
+from jaxcell.plates.readers import planes
 from jaxcell.plates.readers.companions import damaged, without_images
 from jaxcell.plates.readers.pixel_size import in_um
-from jaxcell.plates.readers.planes import (
-    COPY,
-    BadImage,
-    Header,
-    place_of,
-    projected,
-    sizes_of,
-)
 from jaxcell.plates.tables import well_name
 from jaxcell.storage import content
 
@@ -102,7 +95,7 @@ def _well_rows(group: Path) -> list[dict]:
             rows.append({"field": number, "view": "C1", "path": gone})
             continue
         image = _image(file)
-        sizes = sizes_of(image.axes, _opened(image.folder).shape)
+        sizes = planes.sizes_of(image.axes, _opened(image.folder).shape)
         for channel in range(1, sizes.get("channel", 1) + 1):
             named = image.channels or [f"C{place + 1}" for place in range(channel)]
             row = {
@@ -137,14 +130,16 @@ def read_plane(path: Path | str, plane: Plane) -> np.ndarray:
       BadImage: it is not there or damaged, or it is not said which plane is meant.
     """
     image, array = _found(path)
-    index = place_of(image.axes, array.shape, plane)
+    index = planes.place_of(image.axes, array.shape, plane)
     try:
-        return projected(np.asarray(array[index].read().result()))
+        return planes.projected(np.asarray(array[index].read().result()))
     except Exception as error:  # codecs and disks fail in their own ways
-        raise BadImage(f"it cannot be read ({' '.join(str(error).split())[:200]})", COPY) from error
+        raise planes.BadImage(
+            f"it cannot be read ({' '.join(str(error).split())[:200]})", planes.COPY
+        ) from error
 
 
-def read_header(path: Path | str, plane: Plane | None = None) -> Header:
+def read_header(path: Path | str, plane: Plane | None = None) -> planes.Header:
     """What an image says of itself; whether all its chunks are there is looked at too.
 
     Raises:
@@ -152,12 +147,12 @@ def read_header(path: Path | str, plane: Plane | None = None) -> Header:
     """
     image, array = _found(path)
     if plane is not None:
-        place_of(image.axes, array.shape, plane)
+        planes.place_of(image.axes, array.shape, plane)
         _check_chunks(image.folder, array)
     sides = dict(zip(image.axes, array.shape))
-    sizes = sizes_of(image.axes, array.shape)
+    sizes = planes.sizes_of(image.axes, array.shape)
     kind = np.dtype(array.dtype.numpy_dtype).name
-    return Header((sides["Y"], sides["X"]), kind, sizes, image.channels, image.pixel_um)
+    return planes.Header((sides["Y"], sides["X"]), kind, sizes, image.channels, image.pixel_um)
 
 
 def digest(path: Path) -> str:
@@ -175,9 +170,9 @@ def _found(path: Path | str) -> tuple[Image, Any]:
         array = _opened(image.folder)
     except (OSError, ValueError) as error:
         why = " ".join(str(error).split())[:200]
-        raise BadImage(f"it is no image of OME-Zarr ({why})", COPY) from error
+        raise planes.BadImage(f"it is no image of OME-Zarr ({why})", planes.COPY) from error
     if len(image.axes) != len(array.shape) or not {"Y", "X"} <= set(image.axes):
-        raise BadImage(f"its axes {image.axes} are not those of its array", COPY)
+        raise planes.BadImage(f"its axes {image.axes} are not those of its array", planes.COPY)
     return image, array
 
 
@@ -187,7 +182,7 @@ def _check_chunks(folder: Path, array: Any) -> None:
     wanted = math.prod(-(-size // part) for size, part in zip(array.shape, chunk, strict=True))
     there = sum(file.is_file() and file.name not in ABOUT for file in folder.rglob("*"))
     if there < wanted:
-        raise BadImage(f"{wanted - there} of its {wanted} chunks are missing", WHOLE)
+        raise planes.BadImage(f"{wanted - there} of its {wanted} chunks are missing", WHOLE)
 
 
 def _image(file: Path) -> Image:

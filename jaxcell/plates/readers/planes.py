@@ -1,7 +1,11 @@
 """What every reader of an image format shares: what a file holds, and one plane out of its axes."""
 
 import math
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +30,23 @@ class BadImage(ValueError):
     def __init__(self, message: str, cure: str):
         super().__init__(message)
         self.cure = cure
+
+
+@contextmanager
+def to_read(path: Path | str) -> Iterator[None]:
+    """Says of a file that cannot be opened why, whatever its format.
+
+    Raises:
+      BadImage: it is not there, is no file, or may not be read.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            raise BadImage("it is a folder, a pipe or a device, no file", "move it elsewhere")
+        yield
+    except FileNotFoundError:
+        raise BadImage("there is no such file", "check the path, or the disk it lies on") from None
+    except PermissionError:
+        raise BadImage("the file may not be read", "give yourself permission to read it") from None
 
 
 class Header(NamedTuple):

@@ -7,16 +7,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from jaxcell.plates.addresses import Plane
+from jaxcell.plates.readers import planes
 from jaxcell.plates.readers.pixel_size import in_um
-from jaxcell.plates.readers.planes import (
-    COPY,
-    SAVE,
-    BadImage,
-    Header,
-    place_of,
-    projected,
-    sizes_of,
-)
 
 SUFFIXES = (".png",)
 # Modes of Pillow: type of a number, axes, names of the channels.
@@ -41,11 +33,11 @@ def read_plane(path: Path | str, plane: Plane) -> np.ndarray:
         try:
             numbers = np.asarray(image).astype(kind)
         except (OSError, SyntaxError, ValueError) as error:  # of a chunk that is cut or changed
-            raise BadImage(f"the file is damaged ({error})", COPY) from error
-        return projected(numbers[place_of(axes, numbers.shape, plane)])
+            raise planes.BadImage(f"the file is damaged ({error})", planes.COPY) from error
+        return planes.projected(numbers[planes.place_of(axes, numbers.shape, plane)])
 
 
-def read_header(path: Path | str, plane: Plane | None = None) -> Header:
+def read_header(path: Path | str, plane: Plane | None = None) -> planes.Header:
     """What a PNG file says; with a plane it is decoded too, since only that tells if it is whole.
 
     Raises:
@@ -58,22 +50,23 @@ def read_header(path: Path | str, plane: Plane | None = None) -> Header:
         width, height = image.size
         resolution = image.info.get("dpi", (0, 0))[0]
         pixel_um = in_um(1 / resolution, "inch") if resolution else math.nan
-        sizes = sizes_of(axes, (height, width, len(channels))[: len(axes)])
-        return Header((height, width), kind, sizes, channels, pixel_um)
+        sizes = planes.sizes_of(axes, (height, width, len(channels))[: len(axes)])
+        return planes.Header((height, width), kind, sizes, channels, pixel_um)
 
 
 def _opened(path: Path | str) -> Image.Image:
-    if not Path(path).is_file():  # a pipe would be waited for
-        raise BadImage("there is no such file", "check the path, or the disk it lies on")
     try:
-        image = Image.open(path, formats=["PNG"])
-    except PermissionError:
-        raise BadImage("the file may not be read", "give yourself permission to read it") from None
+        with planes.to_read(path):
+            image = Image.open(path, formats=["PNG"])
+    except planes.BadImage:
+        raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise BadImage("the file is not a PNG", SAVE) from error
+        raise planes.BadImage("the file is not a PNG", planes.SAVE) from error
     except Image.DecompressionBombError as error:
-        raise BadImage(f"it is too large ({error})", SAVE) from error
+        raise planes.BadImage(f"it is too large ({error})", planes.SAVE) from error
     if image.mode not in MODES:
         image.close()
-        raise BadImage(f"its pixels are of a palette or of 1 bit ({image.mode}), not grey", SAVE)
+        raise planes.BadImage(
+            f"its pixels are of a palette or of 1 bit ({image.mode}), not grey", planes.SAVE
+        )
     return image

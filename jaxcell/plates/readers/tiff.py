@@ -2,9 +2,7 @@
 
 import logging
 import math
-import os
 import re
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,17 +12,7 @@ import numpy as np
 import tifffile
 
 from jaxcell.plates.addresses import Plane
-from jaxcell.plates.readers import pixel_size
-from jaxcell.plates.readers.planes import (
-    CHOOSE,
-    COPY,
-    SAVE,
-    BadImage,
-    Header,
-    place_of,
-    projected,
-    sizes_of,
-)
+from jaxcell.plates.readers import pixel_size, planes
 from jaxcell.storage import content
 
 # tifffile reports a damaged file line by line; here it becomes one finding.
@@ -45,7 +33,7 @@ def read_plane(path: Path | str, plane: Plane) -> np.ndarray:
     return _opened(path, lambda file: _decode(file, plane))
 
 
-def read_header(path: Path | str, plane: Plane | None = None) -> Header:
+def read_header(path: Path | str, plane: Plane | None = None) -> planes.Header:
     """What a TIFF file says in its tags; decoded only where no tag tells whether it is whole.
 
     Args:
@@ -92,42 +80,36 @@ def digest(path: Path) -> str:
 def _opened(path: Path | str, act: Callable[[tifffile.TiffFile], Any]) -> Any:
     """What is done with a file, with every fault of it as a sentence."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-            raise BadImage("it is a folder, a pipe or a device, no file", "move it elsewhere")
-        with tifffile.TiffFile(path) as file:
+        with planes.to_read(path), tifffile.TiffFile(path) as file:
             return act(file)
-    except BadImage:
+    except planes.BadImage:
         raise
-    except FileNotFoundError:
-        raise BadImage("there is no such file", "check the path, or the disk it lies on") from None
-    except PermissionError:
-        raise BadImage("the file may not be read", "give yourself permission to read it") from None
     except tifffile.TiffFileError:
         empty = Path(path).stat().st_size == 0
         what = "the file is empty, 0 bytes" if empty else "the file is not a TIFF"
-        raise BadImage(what, SAVE) from None
+        raise planes.BadImage(what, planes.SAVE) from None
     except Exception as error:  # Each codec has its own exceptions: none may pass for an image.
         if "imagecodecs" in str(error):
             cure = "save it uncompressed, or install the package imagecodecs"
-            raise BadImage("its compression cannot be read here", cure) from error
-        raise BadImage(f"the file is damaged ({error})", COPY) from error
+            raise planes.BadImage("its compression cannot be read here", cure) from error
+        raise planes.BadImage(f"the file is damaged ({error})", planes.COPY) from error
 
 
-def _header(file: tifffile.TiffFile, plane: Plane | None) -> Header:
+def _header(file: tifffile.TiffFile, plane: Plane | None) -> planes.Header:
     sizes: dict[str, int] = {}
     if plane is None or plane.page is None:
         pages, axes, shape = _pages(file)
-        page, sizes = _checked(pages, file)[0], sizes_of(axes, shape)
+        page, sizes = _checked(pages, file)[0], planes.sizes_of(axes, shape)
     if plane is not None:
         chosen, _ = _chosen(file, plane)
         for page in chosen:
             _check_tags(page)
         if plane.page is not None:
-            sizes = sizes_of(page.axes, page.shape)
+            sizes = planes.sizes_of(page.axes, page.shape)
         if any(each.compression != 1 for each in chosen):
             _decode(file, plane)  # of a compressed image only decoding tells
     sides = dict(zip(page.axes, page.shape))
-    return Header(
+    return planes.Header(
         shape=(int(sides["Y"]), int(sides["X"])),
         kind=str(page.dtype),
         sizes=sizes,
@@ -141,8 +123,8 @@ def _decode(file: tifffile.TiffFile, plane: Plane) -> np.ndarray:
     pages, inside = _chosen(file, plane)
     for page in pages:
         _check_tags(page)
-    planes = [projected(_bright(_decoded(page)[inside], page)) for page in pages]
-    return planes[0] if len(planes) == 1 else np.maximum.reduce(planes)
+    found = [planes.projected(_bright(_decoded(page)[inside], page)) for page in pages]
+    return found[0] if len(found) == 1 else np.maximum.reduce(found)
 
 
 def _decoded(page: tifffile.TiffPage) -> np.ndarray:
@@ -162,7 +144,9 @@ def _bright(numbers: np.ndarray, page: tifffile.TiffPage) -> np.ndarray:
     if int(page.photometric) != MIN_IS_WHITE:
         return numbers
     if numbers.dtype.kind != "u":
-        raise BadImage(f"it is stored min-is-white, which of {numbers.dtype} has no meaning", SAVE)
+        raise planes.BadImage(
+            f"it is stored min-is-white, which of {numbers.dtype} has no meaning", planes.SAVE
+        )
     return np.asarray(2**page.bitspersample - 1, numbers.dtype) - numbers
 
 
@@ -170,7 +154,7 @@ def _pages(file: tifffile.TiffFile) -> tuple[list, str, tuple[int, ...]]:
     """The pages of a file's image, with the axes and the shape that they make together."""
     number = len(file.pages)
     if number == 0:
-        raise BadImage("the file is truncated: it has a heading but no image", COPY)
+        raise planes.BadImage("the file is truncated: it has a heading but no image", planes.COPY)
     if number == 1 and not (file.is_ome or file.is_imagej):
         page = file.pages.first
         return [page], page.axes, page.shape
@@ -179,7 +163,7 @@ def _pages(file: tifffile.TiffFile) -> tuple[list, str, tuple[int, ...]]:
     if len(file.series) > 1 and series.kind in ("generic", "shaped", "uniform", "ome"):
         shapes = ", ".join(" x ".join(map(str, each.shape)) for each in file.series[:3])
         cure = "name the page in a column `page` of images.csv, from 1"
-        raise BadImage(f"the file holds {len(file.series)} images ({shapes} ...)", cure)
+        raise planes.BadImage(f"the file holds {len(file.series)} images ({shapes} ...)", cure)
     return list(series.pages), series.axes, series.shape
 
 
@@ -188,19 +172,21 @@ def _chosen(file: tifffile.TiffFile, plane: Plane) -> tuple[list, tuple[int | sl
     if plane.page is not None:
         number = len(file.pages)
         if plane.page > number:
-            raise BadImage(f"the file has no page {plane.page}, but {number}", CHOOSE)
+            raise planes.BadImage(f"the file has no page {plane.page}, but {number}", planes.CHOOSE)
         _checked(list(file.series[0].pages), file)
         page = file.pages[plane.page - 1].aspage()
-        if plane.channel is not None and not sizes_of(page.axes, page.shape):
+        if plane.channel is not None and not planes.sizes_of(page.axes, page.shape):
             cure = "name the page or the channel, and leave the other column empty"
-            raise BadImage(f"page {plane.page} is one channel of the file already", cure)
-        return [page], place_of(page.axes, page.shape, plane._replace(page=None))
+            raise planes.BadImage(f"page {plane.page} is one channel of the file already", cure)
+        return [page], planes.place_of(page.axes, page.shape, plane._replace(page=None))
     pages, axes, shape = _pages(file)
     first = _checked(pages, file)[0]
     inner = len(first.shape)
-    index, outer = place_of(axes, shape, plane), shape[: len(shape) - inner]
+    index, outer = planes.place_of(axes, shape, plane), shape[: len(shape) - inner]
     if axes[-inner:] != first.axes or math.prod(outer) != len(pages):
-        raise BadImage(f"its pages do not make up the {axes} that it says it holds", COPY)
+        raise planes.BadImage(
+            f"its pages do not make up the {axes} that it says it holds", planes.COPY
+        )
     numbers = np.arange(len(pages)).reshape(outer)[index[: len(outer)]]
     return [pages[number].aspage() for number in np.ravel(numbers)], index[len(outer) :]
 
@@ -214,8 +200,8 @@ def _checked(pages: list, file: tifffile.TiffFile) -> list:
         if gone:
             more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
             cure = "copy the whole set, or name only whole files in images.csv"
-            raise BadImage(f"it is one of a set that lacks {gone[0]}{more}", cure)
-        raise BadImage(f"it says {len(pages)} planes and holds {len(there)}", COPY)
+            raise planes.BadImage(f"it is one of a set that lacks {gone[0]}{more}", cure)
+        raise planes.BadImage(f"it says {len(pages)} planes and holds {len(there)}", planes.COPY)
     return pages
 
 
@@ -238,20 +224,28 @@ def ome_channels(metadata: str | None) -> tuple[str, ...]:
 def _check_tags(page: tifffile.TiffPage) -> None:
     """Raises BadImage for what the tags show to be no whole image."""
     if not all(page.shape) or len(page.shape) < 2:
-        raise BadImage("the file is damaged: it does not say how large its image is", COPY)
+        raise planes.BadImage(
+            "the file is damaged: it does not say how large its image is", planes.COPY
+        )
     if page.dtype is None:
-        raise BadImage("the file is damaged: it does not say what its pixels are", COPY)
+        raise planes.BadImage(
+            "the file is damaged: it does not say what its pixels are", planes.COPY
+        )
     # A copy that broke off keeps its tags, which still tell where the last strip should end.
     starts, sizes = page.dataoffsets, page.databytecounts
     # tifffile reads a strip without place or length as zeros, which would pass for an image.
     if not len(starts) == len(sizes) == math.prod(page.chunked) or not all((*starts, *sizes)):
-        raise BadImage("the file is truncated: it does not say where its pixels are", COPY)
+        raise planes.BadImage(
+            "the file is truncated: it does not say where its pixels are", planes.COPY
+        )
     end, size = max(map(sum, zip(starts, sizes, strict=True))), page.parent.filehandle.size
     if end > size:
         missing = f"{end - size:,} of {end:,} bytes are missing"
-        raise BadImage(f"the file is truncated: {missing}", COPY)
+        raise planes.BadImage(f"the file is truncated: {missing}", planes.COPY)
     if page.compression == 1 and sum(sizes) < _plain_bytes(page):
-        raise BadImage("the file is truncated: it has fewer bytes than pixels need", COPY)
+        raise planes.BadImage(
+            "the file is truncated: it has fewer bytes than pixels need", planes.COPY
+        )
 
 
 def _plain_bytes(page: tifffile.TiffPage) -> int:

@@ -8,7 +8,7 @@ import zarr
 from PIL import Image
 
 from jaxcell.plates.readers.labels import read_label_image
-from jaxcell.plates.readers.tiff import BadImage
+from jaxcell.plates.readers.planes import BadImage
 
 
 def _labels(largest=200):

@@ -25,6 +25,8 @@ WRONG = {
     "predict nowhere": "name a folder of plates: jaxcell predict RUN PLATES",
     "predict nowhere plates": "nowhere is not a run",
     "measure nowhere": "there is no folder of plates nowhere",
+    "measure s3://bucket/p.zarr": "s3://bucket/p.zarr is an address, and plates are",
+    "plates https://host/p.zarr": "https://host/p.zarr is an address, and plates are",
     "measure --segmentation=nowhere": "nowhere is not a run",
     "measure --config.measurement.contact_um=200": "measurement.contact_um is 200",
     "screen": "give tables of wells, --table FILE, or plates, --plates FOLDER",

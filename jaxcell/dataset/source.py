@@ -17,6 +17,7 @@ from jaxcell.dataset.config import ImmuneCellsConfig
 from jaxcell.dataset.immune_cells import build
 from jaxcell.dataset.truth import has_truth, read_ceiling
 from jaxcell.measures.catalogue import TRUTHS
+from jaxcell.plates.files import no_folder
 from jaxcell.plates.findings import Finding, describe, gathered
 from jaxcell.plates.folder import (
     OPTIONAL_ROLES,
@@ -127,7 +128,7 @@ def load_plates(
     named = folder or config.plates.folder
     place = Path(named) if named else _simulated(config)
     if not place.is_dir():
-        raise ValueError(f"there is no folder of plates {place}{_nearest(place)}")
+        raise ValueError(f"{no_folder(place, 'plates')}{_nearest(place)}")
     said = config.plates.views.to_dict() | dict(views or {})
     known = {role: said.get(role, "") for role in (*OPTIONAL_ROLES, *kinds)}
     plates = read_plates(place, known, condition, keep_empty)

@@ -1,6 +1,7 @@
 """Files below a folder that somebody sees there."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,21 @@ TRUTH_FOLDER = "truth"
 # What makes a folder a Zarr group, of format 2 and 3: it holds thousands of files, none of them
 # images by their names.
 GROUPS = (".zgroup", ".zattrs", "zarr.json")
+
+# `s3://bucket/plate`, of which a path keeps one slash. A drive of Windows is one letter.
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
+ON_A_DISK = (
+    "copy the plate onto a disk, or mount the bucket as a folder (rclone mount, s3fs, gcsfuse) and "
+    "give that"
+)
+
+
+def no_folder(place: Path | str, what: str) -> str:
+    """What to say of a place that is no folder of images: it is not there, or on a server."""
+    if found := ADDRESS.match(str(place)):
+        address = f"{found[1]}://{str(place)[found.end() :]}"
+        return f"{address} is an address, and {what} are read from folders alone: {ON_A_DISK}"
+    return f"there is no folder of {what} {place}"
 
 
 def visible_files(folder: Path, endings: str | tuple[str, ...]) -> list[Path]:

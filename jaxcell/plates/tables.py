@@ -12,6 +12,7 @@ import pandas as pd
 
 from jaxcell.plates.addresses import JOINED, Address, Plane, anchored, parse, plane_of
 from jaxcell.plates.csv_lines import read_headings, read_lines
+from jaxcell.plates.files import ADDRESS, no_folder
 from jaxcell.plates.findings import Finding, spaced, unseen, visible
 from jaxcell.storage import csv_cells
 from jaxcell.storage.atomic import whole_new
@@ -280,7 +281,10 @@ def _image_row(row: dict[str, str], folder: Path) -> dict:
     row = {name: row.get(name, "") for name in (*row, *IMAGE_COLUMNS)}
     if not row["field"].isdecimal():
         raise ValueError(f"field '{row['field']}' is not a whole number")
-    files = anchored(_required(row, "path").split(JOINED), folder)
+    named = _required(row, "path").split(JOINED)
+    if address := next((name for name in named if ADDRESS.match(name)), ""):
+        raise ValueError(no_folder(address, "images"))
+    files = anchored(named, folder)
     return {
         "plate": _required(row, "plate"),
         "well": well_name(row["well"]),

@@ -102,6 +102,14 @@ def test_a_well_described_twice_names_both_lines(tmp_path):
     assert "line 3" in finding.message and "line 2" in finding.message
 
 
+def test_an_image_on_a_server_is_said_to_be_one(tmp_path):
+    path = tmp_path / "images.csv"
+    path.write_text("plate,well,field,view,path\nP1,B02,1,GFP,s3://bucket/P1/B02.tif\n")
+    images, (finding,) = read_images(path)
+    assert images.empty and finding.fatal
+    assert "s3://bucket/P1/B02.tif is an address" in finding.message
+
+
 def test_a_missing_column_is_named(tmp_path):
     path = tmp_path / "wells.csv"
     path.write_text("plat;well;condition;compound;concentration_um;role\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from jaxcell.plates.addresses import MAXIMUM
+from jaxcell.plates.files import no_folder
 from jaxcell.plates.findings import describe, gathered
 from jaxcell.plates.folder import in_words
 from jaxcell.plates.overview import Overview, look_over
@@ -38,7 +39,7 @@ def describe_plates(folder: str, out: str, z: str, time: str, condition: str) ->
         require_place(Path(out), what="the tables")
     home = Path(folder).absolute()
     if not home.is_dir():
-        raise ValueError(f"there is no folder of plates {home}")
+        raise ValueError(no_folder(folder, "plates"))
     rule = MAXIMUM if z == MAXIMUM else _number(z, "--z", "a number from 1, or max")
     seen = look_over(home, rule, _number(time, "--time", "a number from 1"))
     lines = [_plate(plate, images, seen) for plate, images in seen.images.groupby("plate")]

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from jaxcell.plates.files import no_folder
 from jaxcell.plates.folder import read_plates, require_good
 from jaxcell.plates.images import THREADS, read_view, reader_of
 from jaxcell.plates.pixels import one_size
@@ -70,7 +71,7 @@ def find_images(
       ValueError: there is no image, there are two of one name, or `views` names another kind.
     """
     if not folder.is_dir():
-        raise ValueError(f"there is no folder of images {folder}: check the path")
+        raise ValueError(no_folder(folder, "images"))
     if other := [kind for kind in views if kind not in kinds]:
         raise ValueError(f"the network finds {' and '.join(kinds)}, not {other[0]}: name its kinds")
     found = _fields(folder, kinds, views) if views or len(kinds) > 1 else _files(folder, out)

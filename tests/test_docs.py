@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jaxcell import cli
+from jaxcell.cli.flags import changes_of
 from jaxcell.configs import settings
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +73,7 @@ def _commands(text: str) -> list[list[str]]:
 def test_every_command_that_a_page_shows_is_one(page):
     for words in _commands(page.read_text()):
         options, unknown = cli._parser().parse_known_args(words)
-        changes = cli._changes(options, unknown)
+        changes = changes_of(options, unknown)
         if hasattr(options, "config"):
             settings.changed(settings.load_config(options.config), changes)
 

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 HERE = Path(__file__).parent
 # Files beside the configs that are none.
-NO_CONFIGS = ("kinds", "ranges", "settings")
+NO_CONFIGS = ("kinds", "settings")
 # What a config of a measurement may say of a kind of cells, `kinds.NAME.FIELD`; these values say
 # nothing.
 OF_A_KIND = {

@@ -46,10 +46,10 @@ def _put(config: ConfigDict, field: str, value: object) -> None:
 def test_every_config_is_of_a_known_kind_and_every_field_has_a_range(name):
     config = _config(name)
     assert config.experiment in ranges.FIELDS, (
-        f"add the kind {config.experiment} to FIELDS in jaxcell/configs/ranges.py"
+        f"add the kind {config.experiment} to FIELDS in jaxcell/configs/ranges/experiments.py"
     )
     without = settings.flat(config.to_dict()).keys() - ranges.FIELDS[config.experiment].keys()
-    assert not without, f"add a range for {sorted(without)} to jaxcell/configs/ranges.py"
+    assert not without, f"add a range for {sorted(without)} to jaxcell/configs/ranges"
     ranges.check(config)
 
 

@@ -113,8 +113,8 @@ def _place(processes: str, process: str, coordinator: str) -> tuple[str, int, in
 def _of_slurm(variables: Mapping[str, str], coordinator: str) -> tuple[str, int, int]:
     if missing := [name for name in SLURM if name not in variables]:
         raise ValueError(
-            f"--processes slurm, and {', '.join(missing)} not set: only srun starts the processes "
-            "of a job and sets it, salloc and sbatch alone do not: srun jaxcell train ..."
+            f"--processes slurm needs {', '.join(missing)}, which srun sets for each process that "
+            "it starts, and neither salloc nor sbatch alone: srun jaxcell train ..."
         )
     job, nodes, count, number = (variables[name] for name in SLURM)
     # `node7`, `node7,other` or `node[007-012,020],other`

@@ -38,7 +38,7 @@ def test_salloc_without_srun_is_named(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLURM_JOB_ID", "5000")
     monkeypatch.setenv("SLURM_NTASKS", "3")
-    with pytest.raises(ValueError, match="SLURM_STEP_NODELIST, SLURM_PROCID not set: only srun"):
+    with pytest.raises(ValueError, match="needs SLURM_STEP_NODELIST, SLURM_PROCID, which"):
         with processes.together("slurm"):
             pass
 

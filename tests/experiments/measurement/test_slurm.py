@@ -106,4 +106,4 @@ def test_two_tasks_of_srun_train_one_run(environment, shared):
     alone = script.with_name("alone.sh")
     alone.write_text(re.sub("srun --[^ ]+ ", "", script.read_text()))
     logs = _run(["sbatch", "--wait", alone], environment, shared, False)
-    assert "only srun starts the processes of a job" in logs
+    assert "needs SLURM_STEP_NODELIST, which srun sets" in logs

@@ -87,7 +87,8 @@ def changed(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     config = ConfigDict(config.to_dict())
     known = flat(config.to_dict())
     for name, text in changes.items():
-        if name.startswith("kinds.") and "measurement.kinds" in known:
+        named = {"measurement.kinds", "plates.views.t_cell"} & known.keys()
+        if name.startswith("kinds.") and named:
             _say_of_a_kind(config, name, text)
             continue
         if name not in known:

@@ -205,6 +205,12 @@ def renamed(text: str, pair: Pair) -> str:
     return re.sub("|".join(map(re.escape, longest_first)), lambda found: places[found[0]], text)
 
 
+def in_words_of(words: Quantity, pair: Pair) -> Quantity:
+    """A quantity in the words of other kinds of cells; its name, a column, stays."""
+    label, definition = renamed(words.label, pair), renamed(words.definition, pair)
+    return words._replace(label=label, definition=definition)
+
+
 def columns_of_pair(pair: Pair) -> dict[str, str]:
     """Every measure of a pair but the counts: its name in `MEASURES` -> its column."""
     counts = {kind.counts for kind in KINDS.values()}

@@ -152,7 +152,26 @@ MACHINE = {
     "machine.folder": text("a folder"),
     "machine.memory_gib": number(0, 65536, "GiB"),
 }
-INTERACTION = EXPERIMENT | PLATES | DATASET | MODEL | TRAINING | EVALUATION | MACHINE
+# What may be said of a kind of cells, `kinds.NAME.FIELD`; the first three in words alone.
+KIND = {
+    "singular": text("a name", empty=True),
+    "plural": text("a name", empty=True),
+    "adjective": text("a name", empty=True),
+    "colour": text("a colour", empty=True),
+    "mask_method": one_of("", "two_means", "mean_sd", "instrument"),
+    "radius_um": number(0, 1000, "µm; 0: the usual"),
+    "sensitivity": number(0, 1000, "0: the usual"),
+    "minimum_area_um2": number(0, 1e6, "µm²; 0: the usual"),
+}
+# Networks know two kinds by their places, which may be called otherwise.
+NAMES = optional(
+    {
+        f"kinds.{kind}.{word}": KIND[word]
+        for kind in STAINED
+        for word in ("singular", "plural", "adjective")
+    }
+)
+INTERACTION = EXPERIMENT | PLATES | DATASET | MODEL | TRAINING | EVALUATION | MACHINE | NAMES
 UNET = {
     "model.features": STAGES,
     "model.patch": whole(1, 64, "pixels"),
@@ -176,15 +195,4 @@ SWEEP = {
     "sweep.nested_epochs": EPOCHS,
     "sweep.shard": text("i/n with i from 1 to n, such as 1/4"),
     "sweep.plan": true_or_false(),
-}
-# What may be said of a kind of cells, `kinds.NAME.FIELD`.
-KIND = {
-    "singular": text("a name", empty=True),
-    "plural": text("a name", empty=True),
-    "adjective": text("a name", empty=True),
-    "colour": text("a colour", empty=True),
-    "mask_method": one_of("", "two_means", "mean_sd", "instrument"),
-    "radius_um": number(0, 1000, "µm; 0: the usual"),
-    "sensitivity": number(0, 1000, "0: the usual"),
-    "minimum_area_um2": number(0, 1e6, "µm²; 0: the usual"),
 }

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxcell.cells.kinds import LIGHTS, USUAL, Kind
+from jaxcell.cells.kinds import LIGHTS, USUAL, Kind, Pair
+from jaxcell.measures.catalogue import renamed
 from jaxcell.report.common import style
 
 # How two views are mixed -> in words, for captions. Magenta and green are told apart with any kind
@@ -17,6 +18,12 @@ COLOURS = {
     "red_green": "dendritic cells red, T cells green, both yellow",
 }
 DEFAULT_COLOURS = "magenta_green"
+
+
+def colour_words(colours: str, pair: Pair = USUAL.pairs[0]) -> str:
+    """How two views are mixed, in words; `colours` is one of `COLOURS`."""
+    return renamed(COLOURS[colours], pair)
+
 
 # A pixel of the reference study's microscope.
 MICROMETRES_PER_PIXEL = 0.741

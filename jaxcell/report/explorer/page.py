@@ -21,10 +21,10 @@ from bokeh.models import (
 )
 from bokeh.resources import Resources
 
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import USUAL, Pair
 from jaxcell.measures.catalogue import Quantity
 from jaxcell.report.common import style
-from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS
+from jaxcell.report.common.images import DEFAULT_COLOURS, colour_words
 from jaxcell.report.common.page import TEMPLATES, environment
 from jaxcell.report.explorer import sprites
 from jaxcell.report.explorer.colours import Column, colourings, derived
@@ -53,6 +53,7 @@ def write_explorer(
     micrometres_per_pixel: float,
     colours: str = DEFAULT_COLOURS,
     simulated: bool = False,
+    pair: Pair = USUAL.pairs[0],
 ) -> Path:
     """Writes one HTML file that needs nothing else: no network, no file beside it.
 
@@ -77,6 +78,7 @@ def write_explorer(
       micrometres_per_pixel: µm, edge of a pixel.
       colours: of the thumbnails, one of `COLOURS`.
       simulated: whether the plates were simulated, which the page then says.
+      pair: what the cells of the two views are called.
 
     Returns:
       The path.
@@ -98,11 +100,11 @@ def write_explorer(
         "count": len(table),
         "window": window,
         "micrometres_per_pixel": micrometres_per_pixel,
-        "colours": COLOURS[colours],
+        "colours": colour_words(colours, pair),
         "target": target._asdict()
         | {"difference_unit": target.difference_unit, "digits": target.digits},
         "exported": list(columns),
-        "views": {key: kind.plural for key, kind in KINDS.items()},
+        "views": {kind.key: kind.plural for kind in pair[:2]},
         "colourings": colourings(table, coloured, palette, target),
     }
     about["projections"] = [_projection(name, item, numbers) for name, item in projections.items()]

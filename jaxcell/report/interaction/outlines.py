@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from skimage.measure import find_contours
 
-from jaxcell.cells.kinds import KINDS
+from jaxcell.cells.kinds import USUAL, Kind
 from jaxcell.report.common import style
 from jaxcell.report.common.outlines import brightness
 
@@ -36,12 +36,13 @@ class Outlined(NamedTuple):
 
 
 @style.legible
-def outlines(shown: Outlined, pixel_um: float) -> Figure:
+def outlines(shown: Outlined, pixel_um: float, kinds: Sequence[Kind] = USUAL.kinds) -> Figure:
     """Each view of some patches with the cells of the network and of what it is compared with.
 
     Args:
       shown: at most six patches; two rows of panels for each three.
       pixel_um: µm, edge of a pixel.
+      kinds: of cells, one a view.
 
     Returns:
       The figure.
@@ -55,7 +56,7 @@ def outlines(shown: Outlined, pixel_um: float) -> Figure:
         axes.set_axis_off()
     width_um = shown.counts.shape[2] * pixel_um
     for number, caption in enumerate(shown.captions):
-        for kind in KINDS.values():
+        for kind in kinds:
             axes = grid[2 * (number // columns) + kind.view, number % columns]
             view = shown.counts[number, ..., kind.view]
             axes.imshow(brightness(view, *np.percentile(view, (1, 99.7))), cmap="gray")

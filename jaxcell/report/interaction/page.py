@@ -11,9 +11,16 @@ from jaxcell.analysis.answers import Answers
 from jaxcell.analysis.conditions import conditions, shown_conditions
 from jaxcell.analysis.evidence import SIGNIFICANT
 from jaxcell.analysis.scores.summary import summarise
-from jaxcell.measures.catalogue import OVERLAP, Quantity
+from jaxcell.cells.kinds import VIEWS, Pair
+from jaxcell.measures.catalogue import OVERLAP, Quantity, in_words_of
+from jaxcell.measures.population import make_population
 from jaxcell.report.common import style
-from jaxcell.report.common.images import COLOURS, DEFAULT_COLOURS, MICROMETRES_PER_PIXEL, gallery
+from jaxcell.report.common.images import (
+    DEFAULT_COLOURS,
+    MICROMETRES_PER_PIXEL,
+    colour_words,
+    gallery,
+)
 from jaxcell.report.common.page import on_shown, write_page
 from jaxcell.report.common.words import reference
 from jaxcell.report.interaction import intervals, plates, predictions, sentences, training
@@ -83,7 +90,7 @@ def write_report(
       histories: `autoencoder` and `regressor` -> rows of metrics.jsonl; see `loss_curves`.
       images: for the page and the explorer.
       findings: what was left out: problem, plate, well, path, message, cure.
-      config: nested settings of the run.
+      config: nested settings of the run; `kinds.NAME` says what its cells are called.
       title: of the page.
       simulated: whether the plates were simulated.
       flat_fields: what fields were corrected by, where they were; see `plates.flat_fields`.
@@ -96,16 +103,20 @@ def write_report(
     """
     unsaid = {"estimators": [], "estimated": None, "own_label": None, "beside": []}
     metrics = {"left_out": len(findings), "target": OVERLAP._asdict()} | unsaid | dict(metrics)
+    pair = make_population(VIEWS, words=config.get("kinds", {})).pairs[0]
+    for name in ("target", "estimated"):
+        if metrics[name]:
+            metrics[name] = in_words_of(Quantity(**metrics[name]), pair)._asdict()
     target = Quantity(**metrics["target"])
     if not {"regressor", "autoencoder", "evaluated"} <= metrics.keys():
         metrics = summarise(answers.patches, None) | metrics
     metrics = plain(metrics | answers.numbers)
     palette = style.palette(conditions(answers.patches))
     in_figures = style.palette(shown_conditions(answers.patches))
-    figures = _figures(target, in_figures, answers, histories, images)
+    figures = _figures(target, in_figures, answers, histories, images, pair)
     if flat_fields:
-        figures["flat_fields"] = lambda: plates.flat_fields(flat_fields)
-    files = _files(title, target, palette, answers, codes, images, simulated)
+        figures["flat_fields"] = lambda: plates.flat_fields(flat_fields, pair[:2])
+    files = _files(title, target, palette, answers, codes, images, simulated, pair)
     return write_page(
         folder,
         "interaction/page.html.jinja",
@@ -115,8 +126,8 @@ def write_report(
         figures=figures,
         files=files,
         content={
-            **_content(metrics, target, answers, flat_fields or {}),
-            "colours": COLOURS[images.colours],
+            **_content(metrics, target, answers, flat_fields or {}, pair),
+            "colours": colour_words(images.colours, pair),
             "outlined_by": images.outlined.other_words if images.outlined else "",
             "explorer": "explorer.html" in files,
             "h5ad": "patches.h5ad" in files,
@@ -134,6 +145,7 @@ def _figures(
     answers: Answers,
     histories: Mapping[str, Sequence[Mapping]],
     images: Images,
+    pair: Pair,
 ) -> dict[str, Callable[[], Figure]]:
     """Name of each figure -> what draws it."""
     patches, wells, numbers = answers.patches, answers.wells, answers.numbers
@@ -157,7 +169,7 @@ def _figures(
         "loss_curves": lambda: training.loss_curves(histories, target),
     }
     if images.outlined is not None:
-        figures["outlines"] = lambda: outlines(images.outlined, pixel_um)
+        figures["outlines"] = lambda: outlines(images.outlined, pixel_um, pair[:2])
     if numbers["structure"].get("scores"):
         figures["structure"] = lambda: structure_figures.structure(numbers["structure"])
     if not numbers["calibration_curve"]["reason"]:
@@ -176,6 +188,7 @@ def _files(
     codes: np.ndarray,
     images: Images,
     simulated: bool,
+    pair: Pair,
 ) -> dict[str, Callable[[Path], object]]:
     """Name of each file beside the page -> what writes it."""
     patches, pixel_um = answers.patches, images.micrometres_per_pixel
@@ -214,13 +227,18 @@ def _files(
             micrometres_per_pixel=pixel_um,
             colours=images.colours,
             simulated=simulated,
+            pair=pair,
         )
 
     return files | {"explorer.html": write_explorer}
 
 
 def _content(
-    metrics: Mapping, target: Quantity, answers: Answers, flat_fields: plates.FlatFields
+    metrics: Mapping,
+    target: Quantity,
+    answers: Answers,
+    flat_fields: plates.FlatFields,
+    pair: Pair,
 ) -> dict[str, object]:
     """What the template names besides the numbers."""
     odd, coverage = answers.odd_wells, metrics["coverage"]
@@ -242,5 +260,5 @@ def _content(
         "odd_count": int((odd["why"] != "").sum()) if len(odd) else 0,
         "odd_wells": odd[odd["why"] != ""].head(ODD_WELLS).to_dict("records") if len(odd) else [],
         "field": fields.iloc[0].to_dict(),
-        "lit": plates.illumination_ranges(flat_fields),
+        "lit": plates.illumination_ranges(flat_fields, pair[:2]),
     }

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxcell.measures.catalogue import Quantity
+from jaxcell.measures.catalogue import TARGETS, Quantity
 from jaxcell.report.common import style, words
 from jaxcell.report.common.page import _flat
 from jaxcell.report.interaction import page as page_writer
@@ -216,6 +216,24 @@ def test_flat_fields_are_shown_where_there_are_any(
     # One well a condition tells nothing of structure.
     assert len(found.images) == len(FIGURES - {"structure"} | {"flat_fields"})
     assert (page.parent / "figures" / "flat_fields.png").stat().st_size > 5000
+
+
+def test_the_page_calls_cells_as_the_config_of_the_run_does(
+    tmp_path, make_patches, make_report_arguments, draw_only
+):
+    draw_only()
+    target = TARGETS["overlap_share"].quantity
+    arguments = make_report_arguments(make_patches(wells=1), target)
+    names = {"t_cell": {"singular": "B cell"}, "dendritic_cell": {"singular": "macrophage"}}
+    arguments["config"] = {**arguments["config"], "kinds": names}
+    arguments["flat_fields"] = {("SIM01", "t_cell"): np.ones((64, 64), np.float32)}
+    page = write_report(tmp_path / "report", **arguments)
+    text = " ".join(Page(page.read_text(encoding="utf-8")).text.split())
+    assert "overlap share of B cells" in text and "macrophages magenta, B cells green" in text
+    assert "SIM01, B cells 1.00 to 1.00" in text
+    assert "T cell" not in text and "endritic cell" not in text
+    explorer = (page.parent / "explorer.html").read_text(encoding="utf-8")
+    assert "macrophages" in explorer and "endritic cell" not in explorer
 
 
 @pytest.mark.parametrize(

@@ -61,14 +61,6 @@ def well_name(text: str) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}"
 
 
-def known_well(text: str) -> str | None:
-    """The same, of a name that may be no well: then the file that bears it is no image of one."""
-    try:
-        return well_name(text)
-    except ValueError:
-        return None
-
-
 def well_at(row: int, column: int) -> str:
     """Name of the well in a row and a column, both from 1.
 
@@ -78,6 +70,14 @@ def well_at(row: int, column: int) -> str:
     if not (1 <= row <= ROWS and 1 <= column <= COLUMNS):
         raise ValueError(f"row {row}, column {column} is not a well (32 rows, 48 columns at most)")
     return f"{row_name(row)}{column:02d}"
+
+
+def known_well(name: str | tuple[int, int]) -> str | None:
+    """The well of a name, or of a row and a column from 1; None where that is no well."""
+    try:
+        return well_name(name) if isinstance(name, str) else well_at(*name)
+    except ValueError:
+        return None
 
 
 def place_of(well: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from jaxcell.plates.readers.companions import (
     read_xml,
     text_of,
 )
-from jaxcell.plates.tables import well_at
+from jaxcell.plates.tables import known_well, well_at
 
 INSTRUMENT = "Opera or Operetta"
 COMPANION = re.compile(r"index(\.idx|\.ref)?\.xml", re.IGNORECASE)
@@ -30,9 +30,8 @@ def parse(path: Path) -> dict | None:
     match = FILE_NAME.fullmatch(path.name)
     if match is None:
         return None
-    try:
-        well = well_at(int(match["row"]), int(match["column"]))
-    except ValueError:
+    well = known_well((int(match["row"]), int(match["column"])))
+    if well is None:
         return None
     return {
         "plate": _folder(path.parent).name,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -67,23 +68,26 @@ def screen_plates(
     refuse_other(folder, read_source(folder / MADE_FROM, "source"), source)
     if workers.shard and not tables:
         return measure_plates(config, folder / MEASURED, condition, workers)
+    read_tables = partial(
+        read_screen_table,
+        layouts=layouts,
+        plate=plate,
+        measure=measure,
+        views=views,
+        counts=counts,
+        population=population_of(config) if config else USUAL,
+    )
+    # Before anything is claimed: a table that cannot be read leaves no folder behind.
+    table = read_tables(tables) if tables else None
     # From the first well on, so that nobody replaces what was measured before it is read.
     with replacing(folder, "screening into it"):
         refuse_other(folder, read_source(folder / MADE_FROM, "source"), source)
         simulated = False
-        if not tables:
+        if table is None:
             measure_plates(config, folder / MEASURED, condition, workers)
             simulated = _is_simulated(folder / MEASURED)
             tables = [folder / MEASURED / "wells.csv"]
-        table = read_screen_table(
-            tables,
-            layouts=layouts,
-            plate=plate,
-            measure=measure,
-            views=views,
-            counts=counts,
-            population=population_of(config) if config else USUAL,
-        )
+            table = read_tables(tables)
         columns = [kind.counts for kind in table.kinds]
         # Many small products of matrices: threads of the linear algebra would wait for each other.
         with threadpool_limits(1, "blas"):

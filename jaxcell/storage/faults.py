@@ -41,7 +41,8 @@ def require_place(folder: Path, needed: int = FULL, what: str = "results") -> No
     free = shutil.disk_usage(place).free
     if free < needed:
         raise ValueError(
-            f"the disk of {folder} has {_amount(free)} left and {what} need {_amount(needed)}: "
+            f"the disk of {folder} has {_amount(free)} left and "
+            f"{_amount(needed)} are needed for {what}: "
             "make room, or choose a folder on another disk"
         )
 

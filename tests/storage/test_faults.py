@@ -62,7 +62,7 @@ def test_a_place_is_judged_before_anything_is_made(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match="no folder"):
         faults.require_place(tmp_path / "file" / "run")
-    with pytest.raises(ValueError, match="left and plates need"):
+    with pytest.raises(ValueError, match="left and .* are needed for plates"):
         faults.require_place(tmp_path / "new" / "run", 10**24, "plates")
     monkeypatch.setattr(os, "access", lambda *given: False)  # of a read-only disk, also for root
     with pytest.raises(ValueError, match="may not be written to"):

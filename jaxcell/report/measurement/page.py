@@ -255,7 +255,9 @@ def _found(
     each = [np.percentile(field.views[::4, ::4], (1, 99.7), axis=(0, 1)) for field in examples]
     low, high = np.min(each, axis=0)[0], np.max(each, axis=0)[1]
     square = fullest_square(item.labels.any(axis=0), SQUARE)
-    title = f"{item.condition or NO_CONDITION}, {item.well}"
+    condition, well = item.condition or NO_CONDITION, item.well
+    # Side by side with another image: a longer title would leave the images no room.
+    title = f"{style.shortened(condition, 24)}, {style.shortened(well, 16)}"
     picture = brightness(item.views[square], low, high)
     labels = item.labels[(slice(None), *square)]
     return figures.found(title, picture, labels, pixel_um, colours, kinds)

@@ -10,6 +10,7 @@ from html_page import Page
 from matplotlib.collections import PathCollection
 
 from jaxcell.analysis.wells import by_condition
+from jaxcell.cells.kinds import USUAL
 from jaxcell.measures.catalogue import MEASURES, quantities
 from jaxcell.measures.doubts import doubts
 from jaxcell.measures.light import LIGHT
@@ -244,6 +245,20 @@ def test_poor_input_still_gives_a_page(tmp_path, case, build_only):
         assert "No well has cells enough" in page.text
     if case == "no condition":
         assert ["without condition", "0 of 2"] in [row[:2] for row in page.rows]
+
+
+@pytest.mark.filterwarnings("error:constrained_layout not applied")
+def test_names_of_200_letters_leave_the_images_their_room():
+    views, labels = np.full((90, 120, 2), 300, np.uint16), np.zeros((2, 90, 120), np.int32)
+    views[30:60, 30:60], labels[:, 30:60, 30:60] = 900, 1
+    long = ExampleField("condition " + 190 * "x", "plate " + 190 * "y" + " B02", views, labels)
+    short = long._replace(condition="OVA", well="P B02")
+    widths = []
+    for item in (short, long):
+        figure = writer._found(item, [item], 0.741, "magenta_green", USUAL.kinds)
+        figure.draw_without_rendering()
+        widths.append(figure.axes[0].get_position().width)
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
 
 
 def test_a_figure_that_fails_leaves_a_sentence(tmp_path, monkeypatch):

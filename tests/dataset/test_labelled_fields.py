@@ -9,16 +9,15 @@ import tifffile
 from PIL import Image
 from skimage.transform import resize, resize_local_mean
 
+from jaxcell.dataset.crops import train_crops, validation_crops
 from jaxcell.dataset.labelled_fields import (
     Labelled,
     device_fields,
-    prepare_crops,
+    prepare_labelled,
     read_pairs,
     read_simulated,
     scale_field,
     scale_view,
-    train_crops,
-    validation_crops,
 )
 from jaxcell.plates.folder import read_plates, require_good
 from jaxcell.simulator.plates import simulate_plates
@@ -168,10 +167,10 @@ def test_crops_are_cut_where_the_batch_says_image_and_cells_alike():
     fields = _fields((64, 64), (40, 80), (64, 48))
     data = device_fields(fields, 150.0, 32)
     assert data["image"].shape == (3, 64, 80, 2)
-    raw = next(train_crops(fields, 32, 8, seed=1)(0))
+    raw = next(train_crops(fields.rows("train"), fields.sizes, 32, 8, seed=1)(0))
     raw |= {"gain": np.ones(8, np.float32), "noise": np.zeros(8, np.float32)}
     symmetry = np.zeros(8, np.int32)
-    batch = prepare_crops(32)(data, raw | {"symmetry": symmetry})
+    batch = prepare_labelled(32)(data, raw | {"symmetry": symmetry})
     for number, (row, y, x) in enumerate(zip(raw["index"], raw["y"], raw["x"])):
         height, width = fields.images[row].shape[:2]
         assert 0 <= y <= height - 32 and 0 <= x <= width - 32
@@ -179,27 +178,29 @@ def test_crops_are_cut_where_the_batch_says_image_and_cells_alike():
         np.testing.assert_array_equal(batch["image"][number], whole[y : y + 32, x : x + 32])
     # Turned, the two still belong together: pixels of the highest cells are found in both.
     marked = data | {"distance": (data["image"][..., :2] > 0.9).astype(np.uint8) * 255}
-    turned = prepare_crops(32)(marked, raw)
+    turned = prepare_labelled(32)(marked, raw)
     bright = np.asarray(turned["image"]) > 0.9
     np.testing.assert_array_equal(bright, np.asarray(turned["distance"]) == 1)
 
 
 def test_a_batch_depends_on_seed_and_step_alone():
     fields = _fields((64, 64), (40, 80))
-    batches = train_crops(fields, 32, 4, seed=5)
+    batches = train_crops(fields.rows("train"), fields.sizes, 32, 4, seed=5)
     later = next(batches(3))
     fourth = next(itertools.islice(batches(0), 3, None))
     jax.tree.map(np.testing.assert_array_equal, later, fourth)
-    other = next(train_crops(fields, 32, 4, seed=6)(3))
+    other = next(train_crops(fields.rows("train"), fields.sizes, 32, 4, seed=6)(3))
     assert not np.array_equal(other["x"], later["x"])
 
 
 def test_noise_and_gain_change_the_image_and_never_the_cells():
     fields = _fields((64, 64), (40, 80))
     data = device_fields(fields, 150.0, 32)
-    raw = next(train_crops(fields, 32, 4, seed=5)(0)) | {"symmetry": np.zeros(4, np.int32)}
+    raw = next(train_crops(fields.rows("train"), fields.sizes, 32, 4, seed=5)(0)) | {
+        "symmetry": np.zeros(4, np.int32)
+    }
     still = raw | {"gain": np.ones(4, np.float32), "noise": np.zeros(4, np.float32)}
-    loud, quiet = prepare_crops(32)(data, raw), prepare_crops(32)(data, still)
+    loud, quiet = prepare_labelled(32)(data, raw), prepare_labelled(32)(data, still)
     assert not np.allclose(loud["image"], quiet["image"])
     np.testing.assert_array_equal(loud["distance"], quiet["distance"])
 
@@ -207,15 +208,15 @@ def test_noise_and_gain_change_the_image_and_never_the_cells():
 def test_coarse_crops_look_like_images_of_wider_pixels():
     fields = _fields((64, 64), (40, 80))
     data = device_fields(fields, 150.0, 32)
-    raw = next(train_crops(fields, 32, 64, seed=5, coarse=0.5)(0))
+    raw = next(train_crops(fields.rows("train"), fields.sizes, 32, 64, seed=5, coarse=0.5)(0))
     assert 15 < raw["coarse"].sum() < 50
     # Nothing else of a batch depends on it.
-    plain = next(train_crops(fields, 32, 64, seed=5)(0))
+    plain = next(train_crops(fields.rows("train"), fields.sizes, 32, 64, seed=5)(0))
     jax.tree.map(np.testing.assert_array_equal, {name: raw[name] for name in plain}, plain)
     raw |= {"gain": np.ones(64, np.float32), "noise": np.zeros(64, np.float32)}
     raw["symmetry"] = np.zeros(64, np.int32)
-    shown = prepare_crops(32)(data, raw)
-    fine = prepare_crops(32)(data, {name: raw[name] for name in plain})
+    shown = prepare_labelled(32)(data, raw)
+    fine = prepare_labelled(32)(data, {name: raw[name] for name in plain})
     np.testing.assert_array_equal(shown["distance"], fine["distance"])
     for one, other, coarse in zip(*map(np.asarray, (shown["image"], fine["image"])), raw["coarse"]):
         if not coarse:
@@ -228,7 +229,7 @@ def test_coarse_crops_look_like_images_of_wider_pixels():
 
 def test_validation_covers_its_fields_once_and_fills_the_last_batch():
     fields = _fields((64, 64), (40, 80), (64, 48))
-    batches = list(validation_crops(fields, 20, 5)())
+    batches = list(validation_crops(fields.rows("validation"), fields.sizes, 20, 5)())
     weight = np.concatenate([batch["weight"] for batch in batches])
     assert weight.sum() == 4 * 3 and len(weight) == 15
     seen = np.zeros((64, 48), bool)
@@ -242,7 +243,9 @@ def test_fields_smaller_than_a_crop_are_filled_up():
     fields = _fields((24, 64), (40, 20))
     data = device_fields(fields, 150.0, 32)
     assert data["image"].shape == (2, 40, 64, 2)
-    batch = prepare_crops(32)(data, next(train_crops(fields, 32, 8, seed=1)(0)))
+    batch = prepare_labelled(32)(
+        data, next(train_crops(fields.rows("train"), fields.sizes, 32, 8, seed=1)(0))
+    )
     assert np.isfinite(batch["image"]).all()
 
 

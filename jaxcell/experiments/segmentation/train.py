@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxcell.dataset.crops import train_crops, validation_crops
 from jaxcell.dataset.labelled_fields import (
     Labelled,
     device_fields,
-    prepare_crops,
+    prepare_labelled,
     read_pairs,
     read_simulated,
-    train_crops,
-    validation_crops,
 )
 from jaxcell.dataset.source import load_plates
 from jaxcell.experiments import lifecycle
@@ -50,16 +49,19 @@ def _notes(fields: Labelled) -> dict:
 
 
 def _fit(config: ConfigDict, workdir: Path, fields: Labelled) -> dict:
-    settings, side = config.training, config.training.crop
+    settings, side, sizes = config.training, config.training.crop, fields.sizes
     result = fit(
         instance_task(make_unet(config, len(fields.kinds))),
         settings,
         data=device_fields(fields, config.dataset.minimum_contrast, side),
         train_batches=train_crops(
-            fields, side, settings.batch_size, settings.seed, settings.get("coarse", 0.0)
+            *(fields.rows("train"), sizes, side, settings.batch_size, settings.seed),
+            settings.get("coarse", 0.0),
         ),
-        validation_batches=validation_crops(fields, side, settings.batch_size),
-        prepare=prepare_crops(side),
+        validation_batches=validation_crops(
+            fields.rows("validation"), sizes, side, settings.batch_size
+        ),
+        prepare=prepare_labelled(side),
         folder=workdir,
         name="unet",
         describe_batch=lambda raw: ", ".join(sorted({fields.names[row] for row in raw["index"]})),

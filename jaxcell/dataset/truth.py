@@ -70,6 +70,27 @@ def read_labels(field: Any) -> np.ndarray:
     return np.moveaxis(tifffile.imread(path), 0, -1).astype(np.int32)
 
 
+def read_round_cells(field: Any) -> np.ndarray:
+    """The true round cells of a field, T cells and, where they are known, cells without stain.
+
+    Args:
+      field: a row of `select_fields`.
+
+    Returns:
+      int32 [H, W], numbers, 0 outside; of two in one pixel the T cell has it.
+
+    Raises:
+      ValueError: as `read_labels`.
+    """
+    t_cells = read_labels(field)[..., 0]
+    path = truth_image(first_file(field.t_cell))
+    path = path.with_name(path.name.replace(") labels.tif", ") unstained.tif"))
+    if not path.exists():
+        return t_cells
+    unstained = tifffile.imread(path).astype(np.int32)
+    return np.where((t_cells > 0) | (unstained == 0), t_cells, unstained + t_cells.max())
+
+
 def read_truth(field: Any) -> np.ndarray:
     """The truth of a field as a map, uint8 [H, W], coded as in `measures.truth`.
 

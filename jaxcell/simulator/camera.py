@@ -136,27 +136,67 @@ def digitise(rng: np.random.Generator, incoming: np.ndarray, light: Light) -> np
     return np.clip(np.rint(counts), 0, 2**light.bits - 1).astype(np.uint16)
 
 
-def cell_relief(
-    rng: np.random.Generator, cells: Cells, stamps: Stamps, rim: float, grain: float, size: int
-) -> np.ndarray:
-    """Cells in transmitted light: a dark ring in a bright halo, shaded on one side, grainy.
+class Relief(NamedTuple):
+    """How a kind of cell looks in transmitted light, as shares of the light around it.
 
-    Their relief; `rim` is the contrast of the ring, `grain` that of the granules within.
+    Attributes:
+      halo: bright ring just outside its edge.
+      rim: dark ring just inside.
+      body: how much darker it is within.
+      grain: SD of its granules.
+      grain_px: SD in pixels of the blur of the granules.
+      ragged: how far dendrites reach beyond its outline, as a share of the radius; 0: round.
     """
+
+    halo: float
+    rim: float
+    body: float
+    grain: float
+    grain_px: float = 0.95
+    ragged: float = 0.0
+
+
+# Fitted by eye to the mean profile and the spread around stained cells of two real fields, see
+# docs/results/label_free.md: lymphocytes, stained or not, are dark discs, dendritic cells pale,
+# granular and ragged.
+LYMPHOCYTE = Relief(halo=0.6, rim=0.2, body=0.7, grain=0.7)
+DENDRITIC_CELL = Relief(halo=0.4, rim=0.2, body=0.3, grain=0.65, grain_px=0.75, ragged=0.55)
+
+
+def cell_relief(
+    rng: np.random.Generator, cells: Cells, stamps: Stamps, look: Relief, size: int
+) -> np.ndarray:
+    """Relief of cells in transmitted light: body, granules, a dark ring in a bright halo, shaded
+    on one side."""
     count = len(cells.y)
-    from_rim = stamps.distance - stamps.outline
+    from_rim = stamps.distance - stamps.outline * _ragged(cells, stamps, look.ragged)
     halo = rng.uniform(0.25, 0.95, (count, 1, 1)).astype(np.float32)
-    ring = halo * np.exp(-(((from_rim - 1.1) / 1.0) ** 2)) - np.exp(
-        -(((from_rim + 1.0) / 0.9) ** 2)
-    )
+    ring = np.float32(look.halo) * halo * np.exp(-(((from_rim - 1.1) / 1.0) ** 2)) - np.float32(
+        look.rim
+    ) * np.exp(-(((from_rim + 1.0) / 0.9) ** 2))
     inside = np.clip(0.2 - from_rim / 1.5, 0, 1)
     side = (0.6 * stamps.dy + 0.35 * stamps.dx) / cells.radius[:, None, None]
-    granules = mottle(rng, 0.95, stamps.distance.shape)
+    granules = mottle(rng, look.grain_px, stamps.distance.shape)
     strength = rng.lognormal(-0.35, 0.4, count).astype(np.float32)[:, None, None]
-    relief = np.float32(rim) * ring * (1 + 0.6 * side) + inside * (
-        np.float32(grain) * granules - 0.16 + 0.12 * side
+    relief = ring * (1 + 0.6 * side) + inside * (
+        np.float32(look.grain) * granules - np.float32(look.body) + 0.12 * side
     )
     return paste(stamps, (relief * strength).astype(np.float32), size)
+
+
+def _ragged(cells: Cells, stamps: Stamps, reach: float) -> np.ndarray:
+    """Factor on the outline of each cell in each direction, float32 [N, S, S]: its dendrites.
+
+    Their directions follow from the phases of its outline: nothing new is drawn.
+    """
+    if not reach:
+        return np.ones((1, 1, 1), np.float32)
+    angle = np.arctan2(stamps.dy, stamps.dx)
+    waves = [
+        np.cos(k * (angle - cells.phases[:, index, None, None]))
+        for index, k in enumerate((3, 5, 7))
+    ]
+    return (1 + np.float32(reach) * np.clip(sum(waves) / 2, 0, 1)).astype(np.float32)
 
 
 def ghost_relief(rng: np.random.Generator, cells: Cells, stamps: Stamps, size: int) -> np.ndarray:

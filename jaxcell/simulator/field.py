@@ -50,6 +50,7 @@ class Field(NamedTuple):
     Attributes:
       views: uint16 [3, H, W] counts: FITC, TexasRed, Brightfield.
       labels: uint16 [2, H, W], numbers of T cells and of dendritic cells, 0 outside.
+      unstained: uint16 [H, W], numbers of cells without stain, which brightfield alone shows.
       cells: one row a cell: cell (number in the label image), type, y, x (pixels), diameter_um,
         area_um2 (of its label), brightness (counts), focus (1 sharp, towards 0 blurred), bound
         (a T cell that was put on or beside a dendritic cell; those of that kind never are).
@@ -59,6 +60,7 @@ class Field(NamedTuple):
 
     views: np.ndarray
     labels: np.ndarray
+    unstained: np.ndarray
     cells: pd.DataFrame
     contacts: pd.DataFrame
     light: Light
@@ -91,7 +93,8 @@ def simulate_field(
         droplet = camera.Droplet(float(y), float(x), float(radius * size))
     populations, bound = _draw_populations(rng, size, scale, well, light, droplet)
     laid = [stamps.stamp(some, reach) for some, reach in zip(populations, (14, 21, 11))]
-    labels = np.stack([stamps.paint_labels(some, size) for some in laid[:2]])
+    *labels, unstained = (stamps.paint_labels(some, size) for some in laid)
+    labels = np.stack(labels)
     views = _draw_views(rng, size, scale, well, light, droplet, populations, laid)
     neither = np.zeros(len(populations[1].y), bool)
     table = pd.concat(
@@ -102,7 +105,7 @@ def simulate_field(
         ignore_index=True,
     )
     contacts = pd.DataFrame(stamps.find_contacts(labels[0], labels[1]), columns=list(CELL_TYPES))
-    return Field(views, labels, table, contacts, light)
+    return Field(views, labels, unstained, table, contacts, light)
 
 
 def _draw_views(
@@ -119,9 +122,9 @@ def _draw_views(
     t_cells, dendritic_cells, unstained = populations
     ghosts = camera.ghost_relief(rng, unstained, laid[2], size)
     relief = (
-        camera.cell_relief(rng, unstained, laid[2], 1.0, 0.45, size)
-        + camera.cell_relief(rng, t_cells, laid[0], 1.0, 0.45, size)
-        + camera.cell_relief(rng, dendritic_cells, laid[1], 0.45, 0.7, size)
+        camera.cell_relief(rng, unstained, laid[2], camera.LYMPHOCYTE, size)
+        + camera.cell_relief(rng, t_cells, laid[0], camera.LYMPHOCYTE, size)
+        + camera.cell_relief(rng, dendritic_cells, laid[1], camera.DENDRITIC_CELL, size)
         + camera.bubbles(rng, size, 2 * scale)
     )
     green = stamps.paste(laid[0], camera.t_cell_light(t_cells, laid[0]), size)

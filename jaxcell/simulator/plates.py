@@ -15,7 +15,7 @@ import tifffile
 from tqdm import tqdm
 
 from jaxcell.simulator import biology
-from jaxcell.simulator.field import DROPLET_SHARE, Field, simulate_field
+from jaxcell.simulator.field import DROPLET_SHARE, UNSTAINED_CELLS, Field, simulate_field
 from jaxcell.simulator.layout import (
     LAYOUTS,
     ROWS,
@@ -59,6 +59,7 @@ def simulate_plates(
     light: str | Sequence[str] = "base",
     association: Mapping[str, float] | None = None,
     droplet_share: float = DROPLET_SHARE,
+    unstained_cells: float | None = None,
     workers: int = 2,
 ) -> None:
     """Writes plates of simulated wells: images, layout and truth.
@@ -79,6 +80,8 @@ def simulate_plates(
       association: share of bound T cells of each condition without compound, in place of those of
         `biology.CONDITIONS`; only these conditions are on the plate.
       droplet_share: chance that a field has a droplet.
+      unstained_cells: expected in a field of 2048 x 2048, which brightfield alone shows; `truth/`
+        then has a label image of them too. None: the usual number, and none.
 
     Raises:
       FileExistsError: if `folder` exists.
@@ -96,9 +99,12 @@ def simulate_plates(
     progress = tqdm(total=plates * rows * columns, desc="simulating", unit="well")
 
     def write(plate: Plate, place: Place) -> Truth:
-        truth, made = simulate_well(plate, place, conditions, fields, field_size, droplet_share)
+        truth, made = simulate_well(
+            plate, place, conditions, fields, field_size, droplet_share, unstained_cells
+        )
         for number, field in enumerate(made, start=1):
-            _write_images(unfinished / plate.name, place, number, field)
+            known = unstained_cells is not None
+            _write_images(unfinished / plate.name, place, number, field, known)
         progress.update()
         return truth
 
@@ -177,6 +183,7 @@ def simulate_well(
     fields: int,
     field_size: int,
     droplet_share: float,
+    unstained_cells: float | None = None,
 ) -> tuple[Truth, list[Field]]:
     """Simulates the fields of one well; it depends on its plate and place, not on other wells.
 
@@ -192,6 +199,9 @@ def simulate_well(
     median = biology.treated(without, rest, compound, treatment.concentration_um)
     random = np.random.default_rng([*plate.seed, *place])
     well = biology.draw_well(random, median, plate.batch, place)
+    if unstained_cells is not None:
+        of_usual = unstained_cells / UNSTAINED_CELLS
+        well = well._replace(unstained_cells=well.unstained_cells * of_usual)
     tables: dict[str, list] = {name: [] for name in TABLES[1:]}
     made = []
     for number in range(1, fields + 1):
@@ -210,11 +220,17 @@ def simulate_well(
     return {"wells": row.assign(light=plate.regime)} | truth, made
 
 
-def _write_images(folder: Path, place: Place, number: int, field: Field) -> None:
-    """Writes the views of one field and the label image of its truth."""
+def _write_images(
+    folder: Path, place: Place, number: int, field: Field, with_unstained: bool
+) -> None:
+    """Writes the views of one field and the label images of its truth."""
     stem = f"{folder.name} - {ROWS[place[0] - 1]} - {place[1]:02d}(fld {number}"
     for view, image in zip(VIEWS, field.views):
         path = folder / f"{stem} wv {view} - {view}).tif"
         tifffile.imwrite(path, image, photometric="minisblack")
-    path = folder / "truth" / f"{stem}) labels.tif"
-    tifffile.imwrite(path, field.labels, photometric="minisblack", compression="zlib")
+    truth = {"labels": field.labels}
+    if with_unstained:
+        truth["unstained"] = field.unstained
+    for name, labels in truth.items():
+        path = folder / "truth" / f"{stem}) {name}.tif"
+        tifffile.imwrite(path, labels, photometric="minisblack", compression="zlib")

@@ -129,6 +129,9 @@ def get_config() -> ConfigDict:
     config.evaluation = ConfigDict(
         {
             "batch_size": 32,  # patches
+            # Codes of patches: of the `autoencoder`, or all that the `regressor`, one that learns
+            # the truth, estimates of them
+            "codes": "autoencoder",
             "projections": ("PCA", "t-SNE", "UMAP"),  # of codes and of raw pixels
             "coverage": 0.9,  # of prediction intervals
             # Codes standardised plate by plate on control wells (vehicle, untreated) first

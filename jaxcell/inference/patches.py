@@ -16,6 +16,7 @@ from jaxcell.dataset.batches import Examples
 from jaxcell.inference.mapping import map_examples
 from jaxcell.inference.trained import Run, by_own_masks, estimates
 from jaxcell.models.autoencoder import Autoencoder
+from jaxcell.models.interaction_unet import AMOUNTS, code
 
 # What the raw images are reduced to, as a baseline that has learnt nothing; and the memory that the
 # images from which the directions are found may take: a thousand patches of 192 x 192.
@@ -53,6 +54,7 @@ def evaluate_patches(
     thumbnail_side: int,
     colour: Callable[[Array], Array],
     seed: int,
+    whose: str = "autoencoder",
 ) -> EvaluatedPatches:
     """Runs both networks over patches, each read once but for those that find the directions.
 
@@ -63,18 +65,26 @@ def evaluate_patches(
       thumbnail_side: pixels.
       colour: gives images [B, s, s, 2] in [0, 1] their colours, [B, s, s, 3].
       seed: of the patches that the directions of the raw pixels are found from.
+      whose: codes, the `autoencoder`'s or, of a network that learns the truth, the
+        `regressor`'s, see `interaction_unet.code`.
     """
     mean, directions = _pixel_directions(examples, rows, batch_size, seed)
     autoencoder, regressor = run.models
+    of_regressor = whose == "regressor"
 
     def evaluate(params: dict, batch: dict[str, Array]) -> dict[str, Array]:
         image = batch["image"]
         variables = {"params": params["autoencoder"]}
+        estimated = estimates(regressor, params["regressor"], batch)
+        if of_regressor:
+            codes = code(jnp.stack([estimated[name] for name in AMOUNTS], axis=-1))
+        else:
+            codes = autoencoder.apply(variables, image, method="encode")
         return {
-            **estimates(regressor, params["regressor"], batch),
+            **estimated,
             **by_own_masks(regressor, params["regressor"], batch),
             **reconstruction.scores(autoencoder.apply(variables, image), image),
-            "code": autoencoder.apply(variables, image, method="encode"),
+            "code": codes,
             "raw_pixels": (image.reshape(len(image), -1) - params["mean"][None])
             @ params["directions"],
             "intensity": batch["counts"].astype(jnp.float32).mean(axis=(1, 2)),
@@ -87,7 +97,7 @@ def evaluate_patches(
     return EvaluatedPatches(
         examples.table.iloc[rows].reset_index(drop=True).assign(**scores),
         values["code"],
-        math.prod(code_shape(run, examples.source[0]["image"].shape)[:-1]),
+        1 if of_regressor else math.prod(code_shape(run, examples.source[0]["image"].shape)[:-1]),
         values["raw_pixels"],
         values["intensity"],
         values["thumbnail"],

@@ -179,3 +179,11 @@ def share(amounts: Array, target: str) -> Array:
         "bound_share": (bound, jnp.maximum(cells, 0.5)),
     }[target]
     return 100 * part / whole
+
+
+def code(amounts: Array) -> Array:
+    """What is estimated of a patch as a code, float32 [..., 10] of amounts float32 [..., 6]:
+    logarithms of 1 + the amounts and of 1 + the shares of `TARGETS` in percent, so that small and
+    large ones count alike."""
+    shares = [share(amounts, target) for target in TARGETS]
+    return jnp.log1p(jnp.concatenate([amounts, jnp.stack(shares, axis=-1)], axis=-1))

@@ -19,8 +19,9 @@ from jaxcell.experiments.interaction import evaluate, train
 from jaxcell.experiments.interaction.predict import predict_folder
 from jaxcell.inference import mapping, windows
 from jaxcell.inference import plates as prediction
+from jaxcell.inference.patches import EvaluatedPatches
 from jaxcell.inference.trained import Run, load
-from jaxcell.models.interaction_unet import AMOUNTS, TARGETS
+from jaxcell.models.interaction_unet import AMOUNTS, TARGETS, code
 from jaxcell.plates.folder import Plates
 from jaxcell.simulator.plates import simulate_plates
 
@@ -78,8 +79,8 @@ def damaged(folder, tmp_path) -> Path:
     return damaged
 
 
-def _seen_by_evaluation(workdir, config, run, plates) -> pd.DataFrame:
-    """The table of patches that `evaluate_plates` has once both networks have run over them."""
+def _seen_by_evaluation(workdir, config, run, plates) -> EvaluatedPatches:
+    """What `evaluate_plates` has once both networks have run over its patches."""
 
     class Evaluated(Exception):
         pass
@@ -92,7 +93,7 @@ def _seen_by_evaluation(workdir, config, run, plates) -> pd.DataFrame:
         patch.setattr(evaluate, "evaluate_patches", stop)
         with pytest.raises(Evaluated) as caught:
             evaluate.evaluate_plates(workdir, config, run, plates, "good")
-    return caught.value.args[0].patches
+    return caught.value.args[0]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def _seen_by_evaluation(workdir, config, run, plates) -> pd.DataFrame:
 def test_patches_have_the_predictions_of_an_evaluation(loaded, workdir, settings):
     config, run, plates = loaded
     config.dataset.update(settings)
-    expected = _seen_by_evaluation(workdir, config, run, plates)
+    expected = _seen_by_evaluation(workdir, config, run, plates).patches
     # An evaluation's own subset and split are those of its training.
     config.dataset.update({"subset": "dmso", "split_by": "plate"})
     found = prediction.predict_plates(run, config, plates).patches
@@ -121,6 +122,17 @@ def test_patches_have_the_predictions_of_an_evaluation(loaded, workdir, settings
     np.testing.assert_array_equal(found["faulty"], expected["faulty"])
     np.testing.assert_allclose(found["predicted"], expected["predicted"], atol=1e-3)
     assert found["predicted"].dtype == np.float32 and found["predicted"].std() > 0.01
+
+
+def test_codes_are_of_the_network_that_the_config_names(loaded, workdir):
+    config, run, plates = loaded
+    spatial = _seen_by_evaluation(workdir, config, run, plates)
+    config.evaluation.codes = "regressor"
+    found = _seen_by_evaluation(workdir, config, run, plates)
+    assert spatial.places > 1 and found.places == 1
+    amounts = found.patches[list(AMOUNTS)].to_numpy(np.float32)
+    np.testing.assert_allclose(found.codes, code(amounts), rtol=1e-4, atol=1e-4)
+    pd.testing.assert_frame_equal(found.patches, spatial.patches)
 
 
 def test_a_batch_larger_than_all_patches_changes_nothing(loaded):

@@ -134,6 +134,16 @@ def _own_labels(values: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _codes(values: Mapping[str, Any]) -> str | None:
+    regression = values.get("model.regression", "interaction_unet")
+    if values.get("evaluation.codes") == "regressor" and regression != "interaction_unet":
+        return (
+            f"evaluation.codes is regressor and model.regression {regression}: codes come from an "
+            "interaction_unet, or from the autoencoder"
+        )
+    return None
+
+
 AGREEMENTS = (
     _views,
     _kinds,
@@ -143,6 +153,7 @@ AGREEMENTS = (
     _batches,
     _optimizers,
     _residual,
+    _codes,
     _pairs,
     _own_labels,
 )

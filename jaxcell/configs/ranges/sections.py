@@ -146,6 +146,7 @@ EVALUATION = {
     "evaluation.projections": several(one_of("PCA", "t-SNE", "UMAP"), 0, 3, distinct=True),
     "evaluation.coverage": number(0, 1, "a share of wells", without_ends=True),
     "evaluation.standardise": true_or_false(),
+    **optional({"evaluation.codes": one_of("autoencoder", "regressor")}),
     "evaluation.colours": COLOURS,
 }
 MACHINE = {

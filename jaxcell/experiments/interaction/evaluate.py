@@ -209,8 +209,9 @@ def _evaluate(
     rows, settings = examples.rows("test"), config.evaluation
     side = sprites.layout(len(rows), config.dataset.window).tile
     colour = partial(colour_image, colours=settings.colours)
+    codes = settings.get("codes", "autoencoder")  # earlier runs knew no other
     evaluated = evaluate_patches(
-        run, examples, rows, settings.batch_size, side, colour, config.training.seed
+        run, examples, rows, settings.batch_size, side, colour, config.training.seed, codes
     )
     target = TARGETS[builder.builder_config.target].quantity
     if unknown:

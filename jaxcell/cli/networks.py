@@ -111,10 +111,10 @@ def _predict(options: argparse.Namespace, changes: dict[str, str]) -> str:
     run, plates = flags.run_of(options), flags.plates_of(options)
     if not plates:
         raise ValueError("name a folder of plates: jaxcell predict RUN PLATES")
-    from jaxcell.experiments.interaction.predict import predict_folder
+    from jaxcell.experiments.lifecycle import predict
 
     out = Path(options.out or run / f"predictions-{Path(plates).resolve().name}")
-    return predict_folder(
+    return predict(
         *(run, plates, out, options.views, options.skip, options.pixel_um),
         workers=flags.workers(options),
     )

@@ -108,6 +108,7 @@ def load_plates(
     skip: bool | None = None,
     keep_empty: bool = False,
     kinds: Sequence[str] = VIEWS,
+    optional: Sequence[str] = OPTIONAL_ROLES,
 ) -> Plates:
     """Reads plates, simulated first where nobody names any, and judges them.
 
@@ -116,7 +117,8 @@ def load_plates(
       condition: given to wells without layout; None makes them a finding.
       folder, views, skip: in place of what the config says of plates.
       keep_empty: whether wells that the layout calls empty are kept where they have images.
-      kinds: of cells, whose views every field must have.
+      kinds: of cells, or roles, whose views every field must have.
+      optional: roles whose views are read where they are.
 
     Returns:
       Plates that are whole, with what was found, and left out where bad images are skipped.
@@ -130,8 +132,8 @@ def load_plates(
     if not place.is_dir():
         raise ValueError(f"{no_folder(place, 'plates')}{_nearest(place)}")
     said = config.plates.views.to_dict() | dict(views or {})
-    known = {role: said.get(role, "") for role in (*OPTIONAL_ROLES, *kinds)}
-    plates = read_plates(place, known, condition, keep_empty)
+    known = {role: said.get(role, "") for role in (*optional, *kinds)}
+    plates = read_plates(place, known, condition, keep_empty, optional)
     if background := config.get("dataset", {}).get("background_counts", 0):
         plates = plates._replace(findings=plates.findings + too_dark(plates.images, background))
     if not folder:

@@ -92,6 +92,33 @@ def evaluate(workdir: Path, *, began: float | None = None, **options: Any) -> st
     return closing_table(outcome.lines, outcome.page, time.monotonic() - began)
 
 
+def predict(workdir: Path, *given: Any, **options: Any) -> str:
+    """Predicts a folder of plates with a run of any kind that can.
+
+    Args:
+      workdir: the run's folder.
+      *given, **options: for `predict_folder` of the module `predict` of the run's kind.
+
+    Returns:
+      The closing table.
+
+    Raises:
+      ValueError: the folder is not a run, or one of a kind that predicts nothing.
+    """
+    path = workdir / "config.json"
+    if not path.exists():
+        raise ValueError(f"{workdir} is not a run, it has no {path.name}")
+    kind = _kind_of(path)
+    try:
+        module = _module(kind, "predict")
+    except ValueError:
+        raise ValueError(
+            f"{workdir} is a run of {kind}, which predicts no plates: `jaxcell segment` finds "
+            "cells with a run of segmentation, `jaxcell evaluate` judges any"
+        ) from None
+    return module.predict_folder(workdir, *given, **options)
+
+
 def refuse(options: Mapping[str, Any], what: str) -> None:
     """Raises ValueError where options are given to a kind of run that has none.
 

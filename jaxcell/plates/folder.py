@@ -57,9 +57,10 @@ def read_plates(
     views: Mapping[str, str],
     condition: str | None = None,
     keep_empty: bool = False,
+    optional: Sequence[str] = OPTIONAL_ROLES,
 ) -> Plates:
     """`read_tables`, with each image opened too; writes nothing there."""
-    plates = read_tables(folder, views, condition, keep_empty)
+    plates = read_tables(folder, views, condition, keep_empty, optional)
     seen, findings = inspect_images(plates.images)
     images = plates.images.assign(pixel_um=seen["pixel_um"], highest=seen["highest"])
     findings += pixels_that_differ(images)
@@ -71,6 +72,7 @@ def read_tables(
     views: Mapping[str, str],
     condition: str | None = None,
     keep_empty: bool = False,
+    optional: Sequence[str] = OPTIONAL_ROLES,
 ) -> Plates:
     """Reads what the names of a folder's files and its layouts say, and opens no image.
 
@@ -84,6 +86,7 @@ def read_tables(
         a role whose view is '' or None is not asked for.
       condition: given to every well without layout, as role 'sample'; None makes that a finding.
       keep_empty: whether images of wells that the layout calls empty are kept.
+      optional: roles whose views a field may lack.
     """
     folder = Path(folder).absolute()
     views = {role: view for role, view in views.items() if view}
@@ -105,7 +108,7 @@ def read_tables(
     findings += layout_findings + empty_findings + duplicates + stacks
     findings += planes_that_differ(images)
     findings += [] if stacks else _no_images(folder, images, views)
-    findings += _missing_views(every, images, views)
+    findings += _missing_views(every, images, views, optional)
     findings += _without_layout(every, wells, layout_findings)
     findings += _without_images(every, wells, findings)
     return Plates(images, wells[list(WELL_COLUMNS)], findings)
@@ -236,7 +239,7 @@ def _no_images(folder: Path, images: pd.DataFrame, views: Mapping[str, str]) -> 
 
 
 def _missing_views(
-    every: pd.DataFrame, images: pd.DataFrame, views: Mapping[str, str]
+    every: pd.DataFrame, images: pd.DataFrame, views: Mapping[str, str], optional: Sequence[str]
 ) -> list[Finding]:
     """Says for each field which view it lacks; once for a plate that lacks it altogether.
 
@@ -249,11 +252,11 @@ def _missing_views(
         for role, view in views.items():
             have = images[(images["plate"] == plate) & (images["role"] == role)]
             lacking = fields[~_keys(fields, FIELD).isin(_keys(have, FIELD))]
-            fatal = role not in OPTIONAL_ROLES
+            fatal = role not in optional
             if have.empty and not fatal:
                 continue
             if have.empty and fields["well"].nunique() > 1:
-                findings.append(_missing_everywhere(plate, group, view, views))
+                findings.append(_missing_everywhere(plate, group, view, views, optional))
                 continue
             for row in lacking.itertuples():
                 message = f"well {row.well}, field {row.field} has no {view} view"
@@ -264,11 +267,15 @@ def _missing_views(
 
 
 def _missing_everywhere(
-    plate: str, images: pd.DataFrame, view: str, views: Mapping[str, str]
+    plate: str,
+    images: pd.DataFrame,
+    view: str,
+    views: Mapping[str, str],
+    optional: Sequence[str],
 ) -> Finding:
     there = ", ".join(sorted(images["view"].unique()))
     message = f"no image of the plate is a {view} view; its views are {there} ({in_words(images)})"
-    kinds = [role for role in views if role not in OPTIONAL_ROLES]
+    kinds = [role for role in views if role not in optional]
     such = ",".join(f"{kind}={other}" for kind, other in zip(kinds, OTHER_VIEWS))
     cure = f"name the views as the files do, such as --views {such}"
     return Finding("missing view", plate, "", images["path"].iloc[0], message, cure)

@@ -222,6 +222,40 @@ def instance_task(model: nn.Module) -> Task:
     return Task(init, loss)
 
 
+# How much the error of the drawn stains counts beside what pixels show.
+STAIN_WEIGHT = 5.0
+
+
+def stain_task(model: nn.Module) -> Task:
+    """What the stains would show, and which cells each pixel shows.
+
+    Args:
+      model: linen module, float [B, H, W, V] -> float32 [B, H, W, 4 + S]: logits of `CLASSES`,
+        then S stains.
+
+    Returns:
+      A Task on batches with `image`, `stain` float32 [B, H, W, S] and `shown` uint8 [B, H, W, 1],
+      0 to 3. Its loss is the cross-entropy of pixels in nats plus `STAIN_WEIGHT` times the mean
+      squared error of the stains; its metrics are the two terms, `pixels` and `stain`.
+    """
+
+    def init(key: Array, batch: Batch) -> Params:
+        return model.init(key, batch["image"])["params"]
+
+    def loss(params: Params, batch: Batch, key: Array | None) -> tuple[Array, dict[str, Array]]:
+        del key  # what is random about a crop was drawn with it
+        answer = model.apply({"params": params}, batch["image"]).astype(jnp.float32)
+        logits, stain = answer[..., :CLASSES], answer[..., CLASSES:]
+        shown = jax.nn.one_hot(batch["shown"][..., 0], CLASSES)
+        pixels = jnp.mean(
+            jax.nn.logsumexp(logits, axis=-1) - jnp.sum(logits * shown, axis=-1), (1, 2)
+        )
+        error = jnp.mean(jnp.square(stain - batch["stain"]), (1, 2, 3))
+        return pixels + STAIN_WEIGHT * error, {"pixels": pixels, "stain": error}
+
+    return Task(init, loss)
+
+
 def mask_task(model: nn.Module) -> Task:
     """The masks of T cells and dendritic cells, judged by binary cross-entropy.
 

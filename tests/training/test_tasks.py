@@ -7,7 +7,7 @@ import pytest
 import tiny_run
 from flax import linen as nn
 
-from jaxcell.training.tasks import autoencoder_task, regressor_task
+from jaxcell.training.tasks import STAIN_WEIGHT, autoencoder_task, regressor_task, stain_task
 
 
 class Logits(nn.Module):
@@ -80,3 +80,28 @@ def test_squared_error_can_be_the_loss_and_others_cannot():
     np.testing.assert_array_equal(loss, metrics["squared_error"])
     with pytest.raises(ValueError, match="autoencoder.loss is 'mse': use cross_entropy or"):
         autoencoder_task(Logits(), "mse")
+
+
+class Answers(nn.Module):
+    """Two classes favoured and both stains drawn at a half, everywhere."""
+
+    @nn.compact
+    def __call__(self, image):
+        answer = self.param(
+            "answer", lambda _: jnp.array([1.0, 0.0, 0.0, 0.0, 0.5, 0.5], jnp.float32)
+        )
+        return jnp.broadcast_to(answer, (*image.shape[:3], 6))
+
+
+def test_drawn_stains_and_what_pixels_show_are_judged_together():
+    task = stain_task(Answers())
+    batch = {
+        "image": jnp.zeros((2, 4, 4, 1)),
+        "stain": jnp.full((2, 4, 4, 2), 0.75),
+        "shown": jnp.zeros((2, 4, 4, 1), jnp.uint8).at[1].set(3),
+    }
+    loss, metrics = task.loss(task.init(jax.random.key(0), batch), batch, None)
+    total = np.log(np.exp(1) + 3)
+    np.testing.assert_allclose(metrics["pixels"], [total - 1, total], rtol=1e-6)
+    np.testing.assert_allclose(metrics["stain"], 0.0625)
+    np.testing.assert_allclose(loss, metrics["pixels"] + STAIN_WEIGHT * 0.0625, rtol=1e-6)

@@ -6,6 +6,7 @@ from jaxcell.configs.ranges.sections import (
     DATASET,
     DISTANCE,
     ESTIMATED,
+    EVALUATION,
     EXPERIMENT,
     FOLDER,
     INTERACTION,
@@ -15,6 +16,7 @@ from jaxcell.configs.ranges.sections import (
     NO_VIEW,
     PLATES,
     SEED,
+    STAINED,
     SWEEP,
     UNET,
     WINDOW,
@@ -22,6 +24,7 @@ from jaxcell.configs.ranges.sections import (
 from jaxcell.configs.ranges.values import (
     Range,
     number,
+    one_of,
     optional,
     several,
     text,
@@ -45,6 +48,19 @@ FIELDS: dict[str, dict[str, Range]] = {
         "training.crop": WINDOW,
         "training.steps_per_epoch": whole(1, 10**6, "steps"),
         **optional({"training.coarse": number(0, 1, "a share of the crops")}),
+    },
+    "label_free": EXPERIMENT
+    | PLATES
+    | UNET
+    | {
+        "plates.simulate.unstained_cells": number(0, 10**5, "cells in a field of 2048 x 2048"),
+        "dataset.inputs": several(one_of("brightfield", *STAINED), 1, 3, distinct=True),
+        "dataset.window": WINDOW,
+        "dataset.split_seed": SEED,
+        "dataset.target": one_of("true_overlap_share", "true_iou"),
+        "training.crop": WINDOW,
+        "training.steps_per_epoch": whole(1, 10**6, "steps"),
+        "evaluation.coverage": EVALUATION["evaluation.coverage"],
     },
     "masks": EXPERIMENT
     | PLATES

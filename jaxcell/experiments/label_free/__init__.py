@@ -1,0 +1,1 @@
+"""Label-free: stains, cells and their interaction from brightfield alone."""

@@ -25,6 +25,7 @@ from jaxcell.plates.folder import Plates, content_digest
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.storage.atomic import read, whole_folder, write, write_cells, write_csv
 from jaxcell.storage.faults import require_place
+from jaxcell.storage.file_names import file_name
 from jaxcell.storage.owner import replacing
 from jaxcell.storage.source import FILE as SOURCE
 from jaxcell.storage.source import read_source, refuse_other, source_of
@@ -134,11 +135,11 @@ def _measure(areas: np.ndarray, config: Any) -> float:
 
 def _write(folder: Path, place: Mapping, answer: Answer, views: list[str]) -> list[dict]:
     """Writes the drawn stains of a field; rows of the images table."""
-    home = folder / str(place["plate"])
+    home = folder / file_name(str(place["plate"]))
     home.mkdir(parents=True, exist_ok=True)
     rows = []
     for number_of, view in enumerate(views):
-        path = home / f"{place['well']}_field{place['field']}_{view}.tif"
+        path = home / f"{place['well']}_field{place['field']}_{file_name(view)}.tif"
         tifffile.imwrite(path, answer.stain[..., number_of], photometric="minisblack")
         rows.append({"view": view, "path": str(path.relative_to(folder))})
     return rows

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import pandas as pd
 from ml_collections import ConfigDict
@@ -15,16 +15,12 @@ from ml_collections import ConfigDict
 from jaxcell.cells.kinds import USUAL
 from jaxcell.configs.kinds import how_found, population_of
 from jaxcell.dataset.flat_field import FILE as FLAT_FIELDS
-from jaxcell.experiments.measurement.label_images import (
-    LONGEST_NAME,
-    label_paths,
-    remove_labels,
-    write_labels,
-)
+from jaxcell.experiments.measurement.label_images import label_paths, remove_labels, write_labels
 from jaxcell.experiments.measurement.one_well import Measured
 from jaxcell.experiments.measurement.own_labels import label_print
 from jaxcell.plates.images import fingerprint
 from jaxcell.storage.atomic import write, write_cells
+from jaxcell.storage.file_names import file_name
 from jaxcell.storage.provenance import code_digest
 from jaxcell.storage.run_folder import IDENTITY, TRAINED
 from jaxcell.training.checkpoint import best_params, params_digest
@@ -252,8 +248,4 @@ def _place(fields: pd.DataFrame) -> tuple[str, str]:
 def well_name(fields: pd.DataFrame) -> str:
     """Of a well's files: a plate may be called anything, `CK19.2` or `a/b`, at any length."""
     plate, well = _place(fields)
-    name = quote(plate, safe=" ")
-    if len(name) > LONGEST_NAME:
-        digest = hashlib.sha256(plate.encode()).hexdigest()[:12]
-        name = f"{name[:LONGEST_NAME]}-{digest}"
-    return f"{name} {well}"
+    return f"{file_name(plate)} {well}"

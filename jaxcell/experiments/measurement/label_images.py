@@ -1,19 +1,15 @@
 """Where each cell is, as images that ImageJ and napari open: one file a field and kind of cell."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import tifffile
 
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.storage.atomic import whole
-
-# Characters of a plate's name in that of its folder, quoted.
-LONGEST_NAME = 180
+from jaxcell.storage.file_names import file_name
 
 
 def label_paths(
@@ -30,7 +26,7 @@ def label_paths(
     Returns:
       (field, kind) -> path.
     """
-    home = _home(folder, plate)
+    home = folder / file_name(plate)
     return {
         (int(field), kind): home / f"{well}_f{field}_{kind}.tif"
         for field in fields
@@ -41,17 +37,9 @@ def label_paths(
 def remove_labels(folder: Path, plate: str, well: str, kinds: Sequence[str] = VIEWS) -> None:
     """Removes the label images of a well, also those of fields that it no longer has."""
     ours = re.compile(rf"{well}_f\d+_({'|'.join(kinds)})\.tif")
-    for path in _home(folder, plate).glob(f"{well}_f*.tif"):
+    for path in (folder / file_name(plate)).glob(f"{well}_f*.tif"):
         if ours.fullmatch(path.name):
             path.unlink()
-
-
-def _home(folder: Path, plate: str) -> Path:
-    """Of a plate's images: a name has at most 255 bytes, and `.` and `..` are no names."""
-    name = quote(plate, safe=" ")
-    if len(name) > LONGEST_NAME or not name.strip("."):
-        name = f"{name[:LONGEST_NAME].strip('.')}-{hashlib.sha256(plate.encode()).hexdigest()[:12]}"
-    return folder / name
 
 
 def write_labels(

@@ -35,7 +35,8 @@ def get_config() -> ConfigDict:
     config.model = unet.model
     config.model.features = (24, 48, 64)  # channels of each stage
     config.training = unet.training
-    config.training.update({"epochs": 16, "steps_per_epoch": 100})
+    config.training.update({"epochs": 14, "steps_per_epoch": 100})
+    config.training.optimizer.update({"name": "muon", "learning_rate": 3e-3})
     config.evaluation = ConfigDict(
         {
             "coverage": base.evaluation.coverage,  # of prediction intervals

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from jaxcell.cells.kinds import VIEWS, kind_called
 from jaxcell.report.common import style
@@ -92,7 +93,9 @@ def stained_wells(rows: Sequence[Mapping], coverage: float) -> Figure:
         table["stained"], table["said"], "s--", color=style.PURPLE, label="narrower than the mean’s"
     )
     shares.set(xlabel="stained wells of a plate", ylabel="share of the others", ylim=(0, 1.03))
-    shares.legend(loc="lower right")
+    shares.legend(loc="center right")
+    for axes in (errors, shares):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

@@ -1,5 +1,6 @@
 """A trained run against patches it never saw: measures, answers, tables, and the report."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from jaxcell.analysis.answers import Answers, Calibrations, answer
 from jaxcell.analysis.scores.estimators import beside_each_other, compare_estimators
 from jaxcell.analysis.scores.regression import scores
 from jaxcell.analysis.scores.summary import spread_over_target, summarise
+from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.batches import Examples, open_examples
 from jaxcell.dataset.flat_field import read_flat_fields
 from jaxcell.dataset.immune_cells import ImmuneCells, build, open_built
@@ -29,6 +31,7 @@ from jaxcell.experiments.interaction import calibrate as calibration
 from jaxcell.experiments.lifecycle import Outcome
 from jaxcell.inference.patches import (
     EvaluatedPatches,
+    code_shape,
     evaluate_patches,
     label_patches,
     reconstruct_patches,
@@ -229,7 +232,7 @@ def _evaluate(
         "split": config.dataset.split_by,
         "wells": _wells(examples.table),
         "patches": examples.table["split"].value_counts(sort=False).to_dict(),
-        "latent_size": evaluated.codes.shape[1],
+        "latent_size": math.prod(code_shape(run, (*(config.dataset.window,) * 2, len(VIEWS)))),
         "seed": config.training.seed,
         "left_out": sum(finding.fatal for finding in findings),
     }

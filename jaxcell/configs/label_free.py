@@ -40,7 +40,6 @@ def get_config() -> ConfigDict:
     config.evaluation = ConfigDict(
         {
             "coverage": base.evaluation.coverage,  # of prediction intervals
-            "colours": base.evaluation.colours,
         }
     )
     config.machine = ConfigDict({"folder": base.machine.folder})

@@ -57,6 +57,12 @@ def train_crops(
     return batches
 
 
+def check_crop(side: int, multiple: int) -> None:
+    """Raises ValueError where a network that wants sides of a multiple cannot take such crops."""
+    if side % multiple:
+        raise ValueError(f"training.crop is {side}: use a multiple of {multiple}")
+
+
 def validation_crops(
     rows: np.ndarray, sizes: np.ndarray, side: int, batch_size: int
 ) -> Callable[[], Iterator[dict]]:

@@ -70,19 +70,16 @@ def read_labels(field: Any) -> np.ndarray:
     return np.moveaxis(tifffile.imread(path), 0, -1).astype(np.int32)
 
 
-def read_round_cells(field: Any) -> np.ndarray:
-    """The true round cells of a field, T cells and, where they are known, cells without stain.
+def with_unstained(t_cells: np.ndarray, field: Any) -> np.ndarray:
+    """The true round cells of a field: T cells and, where they are known, cells without stain.
 
     Args:
+      t_cells: int32 [H, W], of `read_labels`.
       field: a row of `select_fields`.
 
     Returns:
       int32 [H, W], numbers, 0 outside; of two in one pixel the T cell has it.
-
-    Raises:
-      ValueError: as `read_labels`.
     """
-    t_cells = read_labels(field)[..., 0]
     path = truth_image(first_file(field.t_cell))
     path = path.with_name(path.name.replace(") labels.tif", ") unstained.tif"))
     if not path.exists():

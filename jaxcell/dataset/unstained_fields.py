@@ -13,7 +13,7 @@ from tqdm import tqdm
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.config import ImmuneCellsConfig
 from jaxcell.dataset.crops import prepare_crops
-from jaxcell.dataset.fields import read_field, select_fields
+from jaxcell.dataset.fields import AHEAD, THREADS, read_field, select_fields
 from jaxcell.dataset.labelled_fields import (
     BRIGHT_PERCENTILE,
     COMPRESSION,
@@ -21,7 +21,7 @@ from jaxcell.dataset.labelled_fields import (
     scale_view,
 )
 from jaxcell.dataset.reading_ahead import work_ahead
-from jaxcell.dataset.truth import read_labels, read_round_cells
+from jaxcell.dataset.truth import read_labels, with_unstained
 from jaxcell.measures.truth import DENDRITIC_CELL, T_CELL
 from jaxcell.plates.folder import Plates
 
@@ -31,7 +31,6 @@ BRIGHTFIELD = "brightfield"
 SQUARE, SQUARES = 8, 9
 # Light that differs so much from its surroundings is the edge of a cell, whatever the contrast.
 EDGE_PERCENTILE = 99.0
-THREADS, AHEAD = 2, 2
 
 # Of each stain the counts that are dark and that are bright.
 Levels = tuple[tuple[float, float], ...]
@@ -115,7 +114,7 @@ def read_seen(row: Any, inputs: Sequence[str]) -> Seen:
     """
     image = scale_inputs(read_field(row, {}, kinds=inputs), inputs)
     labels = read_labels(row)
-    cells = np.stack([read_round_cells(row), labels[..., 1]], axis=-1)
+    cells = np.stack([with_unstained(labels[..., 0], row), labels[..., 1]], axis=-1)
     return Seen(image, read_field(row, {}), labels, cells)
 
 
@@ -150,14 +149,14 @@ def read_unstained(plates: Plates, inputs: Sequence[str], seed: int, side: int) 
             array[number, :h, :w] = of_field
         read_all[number] = ()
     train = np.flatnonzero(table["split"] == "train")
-    return Unstained(table, sizes, *arrays, _levels(arrays[1][train], sizes[train]))
+    stains = [arrays[1][row, : sizes[row][0], : sizes[row][1]] for row in train]
+    return Unstained(table, sizes, *arrays, _levels(stains))
 
 
-def _levels(stain: np.ndarray, sizes: np.ndarray) -> Levels:
+def _levels(stains: Sequence[np.ndarray]) -> Levels:
     """Medians over fields of their dark and their bright counts, stain by stain."""
     ends = [
-        np.percentile(field[:h, :w], (DARK_PERCENTILE, BRIGHT_PERCENTILE), axis=(0, 1))
-        for field, (h, w) in zip(stain, sizes, strict=True)
+        np.percentile(stain, (DARK_PERCENTILE, BRIGHT_PERCENTILE), axis=(0, 1)) for stain in stains
     ]
     return tuple((float(dark), float(bright)) for dark, bright in np.median(ends, axis=0).T)
 

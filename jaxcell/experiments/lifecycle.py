@@ -77,10 +77,7 @@ def evaluate(workdir: Path, *, began: float | None = None, **options: Any) -> st
       ValueError: the folder is not a run.
     """
     began = time.monotonic() if began is None else began
-    path = workdir / "config.json"
-    if not path.exists():
-        raise ValueError(f"{workdir} is not a run, it has no {path.name}")
-    kind = _kind_of(path)
+    kind = _kind_of(workdir)
     plates = options.get("plates")
     report = f"report-{Path(plates).resolve().name}" if plates else "report"
     require_place(workdir, what="the report")
@@ -105,10 +102,7 @@ def predict(workdir: Path, *given: Any, **options: Any) -> str:
     Raises:
       ValueError: the folder is not a run, or one of a kind that predicts nothing.
     """
-    path = workdir / "config.json"
-    if not path.exists():
-        raise ValueError(f"{workdir} is not a run, it has no {path.name}")
-    kind = _kind_of(path)
+    kind = _kind_of(workdir)
     try:
         module = _module(kind, "predict")
     except ValueError:
@@ -131,19 +125,23 @@ def refuse(options: Mapping[str, Any], what: str) -> None:
         raise ValueError(f"{' and '.join(given)} cannot be given: {what}")
 
 
-def _kind_of(path: Path) -> str:
+def _kind_of(workdir: Path) -> str:
     """The kind of a run by its config; a package is not loaded because a folder names it.
 
     Raises:
-      ValueError: the config says none, or a package that nobody here has loaded.
+      ValueError: the folder is not a run, its config says no kind, or a package that nobody here
+        has loaded.
     """
+    path = workdir / "config.json"
+    if not path.exists():
+        raise ValueError(f"{workdir} is not a run, it has no {path.name}")
     config = read(path)
     kind = config.get("experiment", "interaction") if isinstance(config, dict) else None
     if not isinstance(kind, str):
         raise ValueError(f"{path} is not the config of a run: it says no kind of experiment")
     if "." in kind and kind not in sys.modules:
         raise ValueError(
-            f"{path.parent} was made by the package {kind}, which is not loaded because a run's "
+            f"{workdir} was made by the package {kind}, which is not loaded because a run's "
             "folder names it: give the command that trained it again, with your own --config, or "
             "import the package and call jaxcell.experiments.lifecycle.evaluate"
         )

@@ -13,17 +13,20 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.labelling import label_cells
 from jaxcell.cells.resampling import SAME_PIXEL, resampled
-from jaxcell.configs import ranges
+from jaxcell.configs.ranges import check_of_run
 from jaxcell.dataset.unstained_fields import Levels, scale_inputs, stain_counts
 from jaxcell.inference.tiling import apply_in_tiles
+from jaxcell.models.build import parameters_of
 from jaxcell.models.interaction_unet import CLASSES
 from jaxcell.models.unet import UNet
 from jaxcell.storage.atomic import read
-from jaxcell.storage.run_folder import TRAINED, load_config
-from jaxcell.training.checkpoint import best_params
+from jaxcell.storage.run_folder import TRAINED, load_config, notes_of
+from jaxcell.training.checkpoint import best_params, require_fit
 
 KIND = "label_free"
 NETWORK = "stainer"
+# What an evaluation keeps for predictions: the line to the truth, and the errors that are left.
+CALIBRATION = "calibration.json"
 TILE = 1152  # pixels, longest side of a tile: four to a field of 2048
 
 
@@ -67,12 +70,17 @@ def load(workdir: Path) -> tuple[FrozenConfigDict, Stainer]:
     """Opens a label-free run that was trained.
 
     Raises:
-      ValueError: the folder is not such a run, or its training has not ended.
+      ValueError: the folder is not such a run, its training has not ended, it is damaged, or
+        another version of the program made it.
     """
     config = load_config(workdir, KIND)
-    ranges.check(config)  # it may be a stranger's
-    levels = tuple(map(tuple, read(workdir / TRAINED)["levels"]))
-    return config, make_stainer(config, levels, best_params(workdir / NETWORK / "checkpoints"))
+    check_of_run(config, workdir)
+    with notes_of(workdir):
+        levels = tuple(map(tuple, read(workdir / TRAINED)["levels"]))
+    params, model = best_params(workdir / NETWORK / "checkpoints"), make_network(config)
+    made = parameters_of(model, model.multiple, channels=len(config.dataset.inputs))
+    require_fit(params, made, workdir / NETWORK)
+    return config, make_stainer(config, levels, params)
 
 
 def make_stainer(config: ConfigDict | FrozenConfigDict, levels: Levels, params: Any) -> Stainer:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from jaxcell.analysis.intervals.conformal import ROUNDING, wells_needed
+
 LEAST = 3  # stained wells, without which there is no line through all but one
 
 
@@ -49,7 +51,7 @@ def predict_rest(seen: np.ndarray, known: np.ndarray, coverage: float) -> Rest:
     stained = np.flatnonzero(np.isfinite(known) & np.isfinite(seen))
     count = len(stained)
     none = np.full(len(seen), np.nan)
-    rank = math.ceil((count + 1) * coverage - 1e-9)
+    rank = rank_of(count, coverage)
     if count < LEAST:
         reason = f"{count} wells are stained: stain {LEAST} at least"
         return Rest(seen.copy(), none, none.copy(), np.zeros(len(seen), bool), reason)
@@ -57,7 +59,7 @@ def predict_rest(seen: np.ndarray, known: np.ndarray, coverage: float) -> Rest:
     predicted = _line(seen, known, stained)
     predicted[stained] = without[np.arange(count), stained]
     if rank > count:
-        needed = math.ceil(coverage / (1 - coverage) - 1e-9)
+        needed = wells_needed(coverage)
         reason = f"{count} wells are stained: intervals of {coverage:.0%} need {needed}"
         return Rest(predicted, none, none.copy(), np.zeros(len(seen), bool), reason)
     errors = np.abs(known[stained] - predicted[stained])
@@ -67,6 +69,12 @@ def predict_rest(seen: np.ndarray, known: np.ndarray, coverage: float) -> Rest:
     by_mean = np.abs(known[stained] - means)
     widest = np.sort(means + by_mean)[rank - 1] - np.sort(means - by_mean)[count - rank]
     return Rest(predicted, low, high, high - low < widest, None)
+
+
+def rank_of(count: int, coverage: float) -> int:
+    """Which of so many rising errors, from 1, a new one exceeds no more often than promised; beyond
+    them where they are too few."""
+    return math.ceil((count + 1) * coverage - ROUNDING)
 
 
 def _line(seen: np.ndarray, known: np.ndarray, stained: np.ndarray) -> np.ndarray:

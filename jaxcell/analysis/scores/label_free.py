@@ -6,26 +6,30 @@ import numpy as np
 import pandas as pd
 
 from jaxcell.analysis.scores.over_wells import DRAWS, scores_over_wells
-from jaxcell.measures.catalogue import TRUTHS
+from jaxcell.measures.catalogue import BY_MASKS, MEASURES
 
 WELL = ["plate", "well"]
+# Of a field, as `measures.overlap.record` counts them.
+AREAS = ("t_cell_pixels", "dendritic_cell_pixels", "shared_pixels")
+
+
+def measure_of(areas: np.ndarray, target: str) -> float:
+    """`true_overlap_share` or `true_iou` in percent, of `AREAS` that were counted or expected."""
+    return MEASURES[BY_MASKS[target]].reduce([np.asarray(areas, np.float64)])
 
 
 def wells_of(areas: pd.DataFrame, target: str) -> pd.DataFrame:
     """What each method says of each well.
 
     Args:
-      areas: one row a field and method: plate, well, condition, method, t_cell_pixels,
-        dendritic_cell_pixels, shared_pixels.
+      areas: one row a field and method: plate, well, condition, method and `AREAS`.
       target: `true_overlap_share` or `true_iou`.
 
     Returns:
       One row a well: plate, well, condition and a column a method, in percent.
     """
-    names = ["t_cell_pixels", "dendritic_cell_pixels", "shared_pixels"]
-    sums = areas.groupby([*WELL, "condition", "method"], sort=False)[names].sum()
-    # Of truths that follow from areas alone, cells do not matter.
-    said = [TRUTHS[target].reduce([np.pad(row, (0, 3))]) for row in sums.to_numpy(np.float64)]
+    sums = areas.groupby([*WELL, "condition", "method"], sort=False)[list(AREAS)].sum()
+    said = [measure_of(row, target) for row in sums.to_numpy()]
     table = pd.Series(said, sums.index).unstack("method")
     return table.reset_index().rename_axis(columns=None)
 

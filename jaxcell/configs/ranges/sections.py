@@ -179,7 +179,7 @@ UNET = {
     "model.dtype": DTYPE,
     "training.seed": SEED,
     **recipe("training"),
-    "evaluation.colours": COLOURS,
+    **optional({"evaluation.colours": COLOURS}),
     "machine.folder": text("a folder"),
 }
 SWEEP = {

@@ -16,7 +16,7 @@ from jaxcell.dataset.source import load_plates
 from jaxcell.dataset.unstained_fields import read_seen, unstained_table
 from jaxcell.experiments.label_free.judging import PAIRS, Judged, drawing, judge
 from jaxcell.experiments.lifecycle import Outcome, refuse
-from jaxcell.inference.stainer import NETWORK, Stainer, load
+from jaxcell.inference.stainer import CALIBRATION, NETWORK, Stainer, load
 from jaxcell.report.label_free.page import (
     METHODS,
     Example,
@@ -26,7 +26,6 @@ from jaxcell.report.label_free.page import (
 from jaxcell.storage.atomic import write
 from jaxcell.storage.run_folder import history
 
-CALIBRATION = "calibration.json"
 EXAMPLES = 3  # fields shown in the report
 STAINED = (3, 6, 9, 12, 18, 24, 36)  # wells of a plate
 DRAWS = 2000  # bootstrap samples of wells

@@ -8,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from jaxcell.analysis.scores import detection
+from jaxcell.analysis.scores.label_free import AREAS
 from jaxcell.analysis.scores.virtual_stain import dice, scores
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.cells.labelling import label_cells
@@ -18,7 +19,6 @@ from jaxcell.inference.stainer import Answer, Stainer, answered, cells_shown, ex
 
 # Training fields that the baselines are fitted to.
 FIELDS = 24
-AREAS = ("t_cell_pixels", "dendritic_cell_pixels", "shared_pixels")
 PLACE = ("plate", "well", "field", "condition")
 # Cells that are found -> those that they are held against.
 PAIRS = (("shown", "all"), ("drawn", "stained"), ("drawn", "true"), ("stained", "true"))

@@ -1,6 +1,5 @@
 """Plates without stain: a measure of interaction for every well, and the stains drawn."""
 
-import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +10,15 @@ import pandas as pd
 import tifffile
 from tqdm import tqdm
 
-from jaxcell.analysis.intervals.stained_wells import LEAST, Rest, predict_rest
-from jaxcell.analysis.scores.label_free import WELL
+from jaxcell.analysis.intervals.stained_wells import LEAST, Rest, predict_rest, rank_of
+from jaxcell.analysis.scores.label_free import AREAS, WELL, measure_of
 from jaxcell.cells.kinds import VIEWS
 from jaxcell.dataset.config import ImmuneCellsConfig
 from jaxcell.dataset.fields import read_field, select_fields
 from jaxcell.dataset.source import load_plates, resampled_from
 from jaxcell.distributed.workers import HERE, Workers
-from jaxcell.experiments.label_free.judging import AREAS, areas_of, masks_of_stains
-from jaxcell.inference.stainer import Answer, Stainer, expected_areas, load, stained
-from jaxcell.measures.catalogue import TRUTHS
+from jaxcell.experiments.label_free.judging import areas_of, masks_of_stains
+from jaxcell.inference.stainer import CALIBRATION, Answer, Stainer, expected_areas, load, stained
 from jaxcell.plates.folder import Plates, content_digest
 from jaxcell.report.common.terminal import closing_table
 from jaxcell.storage.atomic import read, whole_folder, write, write_cells, write_csv
@@ -32,7 +30,6 @@ from jaxcell.storage.source import read_source, refuse_other, source_of
 
 # What a folder of predictions holds: tables, and the drawn stains as a folder of plates.
 WELLS, PATCHES, STAINED = "wells.csv", "patches.parquet", "stained"
-CALIBRATION = "calibration.json"
 
 
 def predict_folder(
@@ -125,12 +122,8 @@ def _patches(answer: Answer, config: Any) -> list[dict]:
     for y in range(0, height - side + 1, side):
         for x in range(0, width - side + 1, side):
             areas = expected_areas(answer.chances[y : y + side, x : x + side])
-            lines.append({"y": y, "x": x, "predicted": _measure(areas, config)})
+            lines.append({"y": y, "x": x, "predicted": measure_of(areas, config.dataset.target)})
     return lines
-
-
-def _measure(areas: np.ndarray, config: Any) -> float:
-    return TRUTHS[config.dataset.target].reduce([np.pad(np.asarray(areas, float), (0, 3))])
 
 
 def _write(folder: Path, place: Mapping, answer: Answer, views: list[str]) -> list[dict]:
@@ -163,16 +156,16 @@ def wells_table(
     """
     of_stain = [f"stained_{name}" for name in AREAS]
     fields = fields.reindex(columns=[*fields.columns.union(of_stain, sort=False)])
-    rows = []
+    target, rows = config.dataset.target, []
     for place, group in fields.groupby(WELL, sort=False):
         full = bool(group[of_stain].notna().all(axis=None))
         rows.append(
             dict(zip(WELL, place))
             | {
                 "fields": len(group),
-                "seen": _measure(group[list(AREAS)].sum().to_numpy(), config),
+                "seen": measure_of(group[list(AREAS)].sum(), target),
                 "stained": full,
-                "by_stain": _measure(group[of_stain].sum().to_numpy(), config) if full else np.nan,
+                "by_stain": measure_of(group[of_stain].sum(), target) if full else np.nan,
             }
         )
     wells = plates.wells.merge(pd.DataFrame(rows), on=WELL, validate="one_to_one")
@@ -202,7 +195,7 @@ def _as_in_the_run(seen: np.ndarray, workdir: Path, coverage: float) -> Rest:
         return Rest(seen, none, none.copy(), np.zeros(len(seen), bool), reason)
     kept = read(path)
     predicted, errors = kept["start"] + kept["slope"] * seen, sorted(kept["errors"])
-    rank = math.ceil((len(errors) + 1) * coverage - 1e-9)
+    rank = rank_of(len(errors), coverage)
     if rank > len(errors):
         reason = f"no intervals: the run held out {len(errors)} wells, too few"
         return Rest(predicted, none, none.copy(), np.zeros(len(seen), bool), reason)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jaxcell.dataset.crops import train_crops, validation_crops
+from jaxcell.dataset.crops import check_crop, train_crops, validation_crops
 from jaxcell.dataset.source import load_plates
 from jaxcell.dataset.truth import has_truth
 from jaxcell.dataset.unstained_fields import Unstained, prepare_unstained, read_unstained
@@ -28,9 +28,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
 
 
 def _check(config: ConfigDict) -> None:
-    crop, multiple = config.training.crop, make_network(config).multiple
-    if crop % multiple:
-        raise ValueError(f"training.crop is {crop}: use a multiple of {multiple}")
+    check_crop(config.training.crop, make_network(config).multiple)
 
 
 def _open(config: ConfigDict) -> Unstained:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxcell.dataset.crops import train_crops, validation_crops
+from jaxcell.dataset.crops import check_crop, train_crops, validation_crops
 from jaxcell.dataset.labelled_fields import (
     Labelled,
     device_fields,
@@ -36,9 +36,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
 
 
 def _check(config: ConfigDict) -> None:
-    crop, multiple = config.training.crop, make_unet(config, kinds=1).multiple
-    if crop % multiple:
-        raise ValueError(f"training.crop is {crop}: use a multiple of {multiple}")
+    check_crop(config.training.crop, make_unet(config, kinds=1).multiple)
 
 
 def _notes(fields: Labelled) -> dict:

@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from benchmarks.timing import arguments, keep, table
 from jaxcell.cells.instrument import PROTOCOLS, protocol_mask
 from jaxcell.cells.kinds import VIEWS
+from jaxcell.dataset.unstained_fields import surroundings
 from jaxcell.plates.folder import read_plates
 from jaxcell.plates.images import read_view
 from jaxcell.report.common import style
@@ -39,16 +40,10 @@ class Around(NamedTuple):
     crops: np.ndarray
 
 
-def relative(view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Light of a view over that of its surroundings, and that over the field's usual."""
-    coarse = view.reshape(view.shape[0] // 8, 8, -1, 8).mean(axis=(1, 3))
-    around = ndimage.median_filter(coarse, 9, mode="nearest").repeat(8, 0).repeat(8, 1)
-    return view / around, around / np.median(around)
-
-
 def around_cells(name: str, kind: str, stain: np.ndarray, view: np.ndarray) -> Around:
     """Crops of a brightfield view around single stained cells of a kind."""
-    light, shade = relative(view.astype(np.float64))
+    around = surroundings(view)
+    light, shade = view / around, around / np.median(around)
     labels, _ = ndimage.label(protocol_mask(stain, PROTOCOLS[kind]))
     areas = np.bincount(labels.ravel())[1:]
     low, high = AREAS[kind]

@@ -181,14 +181,18 @@ def relative_light(view: np.ndarray) -> np.ndarray:
       float32 [H, W], 0 as its surroundings, 1 or -1 at the edges of cells. It is a share of the
       light there, so that a lamp or a droplet's shade does not show.
     """
+    relative = view.astype(np.float32) / np.maximum(surroundings(view), 1.0) - 1
+    return relative / max(float(np.percentile(np.abs(relative), EDGE_PERCENTILE)), 1e-6)
+
+
+def surroundings(view: np.ndarray) -> np.ndarray:
+    """The light around each pixel of a brightfield view, [H, W], float32: cells are passed over."""
     view = view.astype(np.float32)
     padded = np.pad(view, [(0, -side % SQUARE) for side in view.shape], "edge")
     coarse = padded.reshape(padded.shape[0] // SQUARE, SQUARE, -1, SQUARE).mean(axis=(1, 3))
     coarse = ndimage.median_filter(coarse, SQUARES, mode="nearest")
     around = ndimage.zoom(coarse, SQUARE, order=1, grid_mode=True, mode="nearest")
-    around = np.maximum(around[: view.shape[0], : view.shape[1]], 1.0)
-    relative = view / around - 1
-    return relative / max(float(np.percentile(np.abs(relative), EDGE_PERCENTILE)), 1e-6)
+    return around[: view.shape[0], : view.shape[1]]
 
 
 def scaled_stain(counts: Array, levels: Levels) -> Array:
